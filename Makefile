@@ -1,0 +1,37 @@
+# Every target sets up what it needs; `make` alone runs the tests.
+.DEFAULT_GOAL := test
+.PHONY: setup demo test lint lock clean
+
+PYTHON ?= python3
+UV := .uv/bin/uv
+PACKAGES := $(wildcard packages/*)
+
+.uv/bin/uv:
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --target .uv "uv>=0.13,<0.14"
+
+.venv/.ready: requirements.lock $(wildcard packages/*/pyproject.toml) | .uv/bin/uv
+	test -d .venv || $(UV) venv --quiet --python $(PYTHON)
+	$(UV) pip sync --quiet requirements.lock
+	$(UV) pip install --quiet --no-deps $(addprefix -e ,$(PACKAGES))
+	touch $@
+
+setup: .venv/.ready
+
+demo: setup
+	.venv/bin/doctrail demo
+
+test: setup
+	.venv/bin/python -m pytest
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports
+	.venv/bin/pyright
+
+lock: | .uv/bin/uv
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml \
+	    $(foreach package,$(notdir $(PACKAGES)),--no-emit-package $(package)) -o requirements.lock
+
+clean:
+	rm -rf .uv .venv dist .pytest_cache .ruff_cache

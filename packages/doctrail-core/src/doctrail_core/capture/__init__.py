@@ -1,0 +1,1 @@
+"""From a host's events to a trail."""

@@ -1,0 +1,196 @@
+"""All that an adapter can say to the recorder.
+
+An adapter translates what its host does into these and hands them to `Lineage.record`. Run ids are
+the host's own, unique within the process; `parent_id` is None for a root. Every payload is a
+snapshot: hosts mutate their objects later. Times come from the recorder's clock, except where an
+event carries `at` (nanoseconds since the epoch), for events that are reported late.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from doctrail_core.model import AbsenceReason, Message, ScoreKind, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A chain, engine, agent or node began. A run without a parent is a response of its own.
+
+    Attributes:
+        question: The user's question, where the input tells it.
+        framework: The adapter's name for its host, such as `langchain`.
+    """
+
+    run_id: str
+    parent_id: str | None
+    name: str
+    framework: str
+    question: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run returned. `question` corrects what was known when it began (streams tell late).
+
+    `interrupted` says that the host ended normally without an answer, waiting for a human.
+    """
+
+    run_id: str
+    output: str | None = None
+    question: str | None = None
+    interrupted: bool = False
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """Any run (also a retrieval, a generation, a tool) ended by an exception."""
+
+    run_id: str
+    error: BaseException
+    question: str | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalStarted:
+    """A retriever was asked."""
+
+    run_id: str
+    parent_id: str | None
+    retriever: str
+    query: str
+    framework: str
+    session_id: str | None = None
+    user_id: str | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalDescribed:
+    """What a host's hooks do not tell of a running retrieval: its parameters and its scores.
+
+    `scores` are by chunk id, as the chunks of `RetrievalEnded` name themselves.
+    """
+
+    run_id: str
+    k: int | None = None
+    filters: Any = None
+    search_type: str | None = None
+    store: str | None = None
+    retriever: str | None = None
+    scores: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
+    score_kind: ScoreKind = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedChunk:
+    """A chunk as the host returned it; ids that it does not have are None and will be derived.
+
+    `metadata` may hold anything; it is copied, made JSON and bounded by the recorder at once.
+    `document_id` None means: look into the metadata (`document_id`, `doc_id`, `source`, ...).
+    """
+
+    text: str
+    chunk_id: str | None = None
+    document_id: str | None = None
+    index: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    score: float | None = None
+    score_kind: ScoreKind = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalEnded:
+    """A retriever returned these, best first."""
+
+    run_id: str
+    chunks: Sequence[RetrievedChunk]
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSelected:
+    """A step between retrieval and prompt kept only these chunks: the others were not meant to arrive.
+
+    `run_id` is the run in which it happened; `by` names the step, `reason` what it does.
+    """
+
+    run_id: str
+    kept: Sequence[str]
+    by: str
+    reason: AbsenceReason = "filtered"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSent:
+    """A model was called with these messages. `auxiliary` calls prepare, they do not answer."""
+
+    run_id: str
+    parent_id: str | None
+    messages: Sequence[Message]
+    framework: str
+    model: str | None = None
+    provider: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    auxiliary: bool = False
+    session_id: str | None = None
+    user_id: str | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationEnded:
+    """A model answered. `model`, when the response names one, is more exact than the request's."""
+
+    run_id: str
+    output: str | None
+    model: str | None = None
+    usage: Usage | None = None
+    finish_reasons: Sequence[str] = ()
+    message_id: str | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A tool was called."""
+
+    run_id: str
+    parent_id: str | None
+    name: str
+    framework: str
+    arguments: str | None = None
+    tool_call_id: str | None = None
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReturned:
+    """A tool returned."""
+
+    run_id: str
+    result: str | None = None
+    tool_call_id: str | None = None
+    at: int | None = None
+
+
+Event = (
+    RunStarted
+    | RunEnded
+    | RunFailed
+    | RetrievalStarted
+    | RetrievalDescribed
+    | RetrievalEnded
+    | ContextSelected
+    | PromptSent
+    | GenerationEnded
+    | ToolCalled
+    | ToolReturned
+)
+Kind = Literal["request", "retrieval", "generation", "tool"]
+"""The stages that a person would look for; each gets a span."""

@@ -1,0 +1,74 @@
+"""What one installation keeps, and where. Code wins over environment, environment over default."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+Content = Literal["full", "hash", "off"]
+"""`full` keeps texts in the trail store, `hash` only their hashes, `off` neither: ids, scores, offsets."""
+
+
+class SettingsError(ValueError):
+    """A setting has a value that means nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The choices of one installation.
+
+    Attributes:
+        home: The folder that holds all we keep (`DOCTRAIL_HOME`, default `./.doctrail`).
+        content: Which texts the trail store keeps (`DOCTRAIL_CONTENT`).
+        span_content: Whether spans carry texts as well as ids (`DOCTRAIL_SPAN_CONTENT`).
+        spans: Whether spans are emitted at all (`DOCTRAIL_SPANS`).
+        service: The application's name (`DOCTRAIL_SERVICE`, else `OTEL_SERVICE_NAME`).
+    """
+
+    home: Path = Path(".doctrail")
+    content: Content = "full"
+    span_content: bool = False
+    spans: bool = True
+    service: str | None = None
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str] | None = None, **code: Any) -> Self:
+        """Settings from code, then environment, then default.
+
+        Args:
+            environment: Where to look instead of `os.environ`.
+            **code: Any field of this class; None means not given.
+
+        Raises:
+            SettingsError: A value is not one of those allowed; the message names them.
+        """
+        env = os.environ if environment is None else environment
+        found: dict[str, Any] = {
+            "home": env.get("DOCTRAIL_HOME"),
+            "content": env.get("DOCTRAIL_CONTENT"),
+            "span_content": _switch(env, "DOCTRAIL_SPAN_CONTENT"),
+            "spans": _switch(env, "DOCTRAIL_SPANS"),
+            "service": env.get("DOCTRAIL_SERVICE") or env.get("OTEL_SERVICE_NAME"),
+        }
+        found |= {name: value for name, value in code.items() if value is not None}
+        given = {name: value for name, value in found.items() if value not in (None, "")}
+        if "home" in given:
+            given["home"] = Path(given["home"]).expanduser()
+        if given.get("content", "full") not in get_args(Content):
+            raise SettingsError(
+                f"content is {given['content']!r}; it must be one of {', '.join(get_args(Content))}"
+                " (set in code or as DOCTRAIL_CONTENT)"
+            )
+        return cls(**given)
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool | None:
+    word = env.get(name, "").strip().lower()
+    if word in ("1", "true", "yes", "on"):
+        return True
+    if word in ("0", "false", "no", "off"):
+        return False
+    if word == "":
+        return None
+    raise SettingsError(f"{name} is {env[name]!r}; it must be on or off")

@@ -1,0 +1,64 @@
+"""Where a recorder sends what it knows. It sees its sinks through these protocols alone."""
+
+from typing import Literal, Protocol
+
+from doctrail_core.capture.events import Kind
+from doctrail_core.model import Context, Generation, Retrieval, ToolCall, Trail
+
+EntryKind = Literal["retrieved", "answered"]
+"""`retrieved` is on record before a model is called, `answered` when the response is complete."""
+
+
+class LedgerSink(Protocol):
+    """Takes the content-free facts of a response; returns once they are in the operating system."""
+
+    def append(self, kind: EntryKind, trail: Trail) -> None:
+        """Put the response on record, as far as it is known.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        ...
+
+
+class TrailSink(Protocol):
+    """Takes finished trails, texts included."""
+
+    def append(self, trail: Trail) -> None:
+        """Keep the trail.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        ...
+
+
+class StageSpan(Protocol):
+    """One open span of a stage. Parents are explicit; nothing is attached to the ambient context."""
+
+    @property
+    def trace_id(self) -> str | None:
+        """32 hex digits, or None where no tracing is set up."""
+        ...
+
+    def end(
+        self,
+        stage: Trail | Retrieval | Generation | ToolCall | None,
+        *,
+        at: int,
+        error: BaseException | None = None,
+    ) -> None:
+        """Write the stage's attributes and end the span at `at` (ns since the epoch)."""
+        ...
+
+
+class SpanSink(Protocol):
+    """Opens spans."""
+
+    def start(self, kind: Kind, name: str, parent: StageSpan | None, *, at: int) -> StageSpan:
+        """Open the span of a stage; `parent` None hangs it under the ambient span, if any."""
+        ...
+
+    def context(self, context: Context, trail: Trail, parent: StageSpan, *, at: int, until: int) -> None:
+        """Write the span of a context assembly, which is known only afterwards."""
+        ...

@@ -1,0 +1,28 @@
+"""The frozen records of one answer's lineage. No I/O and no telemetry in here."""
+
+from doctrail_core.model.chunk import Chunk, IdOrigin
+from doctrail_core.model.context import AbsenceReason, Arrival, ArrivalState, Context, PromptSpan
+from doctrail_core.model.generation import Generation, Message, ToolCall, Usage
+from doctrail_core.model.retrieval import Hit, Retrieval, ScoreKind
+from doctrail_core.model.trail import Grade, SourceDocument, Status, Trail
+
+__all__ = [
+    "AbsenceReason",
+    "Arrival",
+    "ArrivalState",
+    "Chunk",
+    "Context",
+    "Generation",
+    "Grade",
+    "Hit",
+    "IdOrigin",
+    "Message",
+    "PromptSpan",
+    "Retrieval",
+    "ScoreKind",
+    "SourceDocument",
+    "Status",
+    "ToolCall",
+    "Trail",
+    "Usage",
+]

@@ -1,0 +1,90 @@
+"""All that is known of one response."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from doctrail_core.model.chunk import Chunk
+from doctrail_core.model.context import Context
+from doctrail_core.model.generation import Generation, ToolCall
+from doctrail_core.model.retrieval import Retrieval
+
+Status = Literal["ok", "error", "aborted", "interrupted"]
+"""`aborted`: the caller stopped it. `interrupted`: it ended without an answer, or never ended."""
+
+Grade = Literal["cited", "supports", "in_prompt", "retrieved"]
+"""How deeply a source was involved, strongest first."""
+
+GRADES: tuple[Grade, ...] = ("cited", "supports", "in_prompt", "retrieved")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDocument:
+    """A document behind a response, with the strongest grade any of its chunks reached."""
+
+    document_id: str
+    grade: Grade
+    chunks: tuple[Chunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The lineage of one response: what was retrieved, what arrived, what was answered.
+
+    `query_hash` is `hmac-sha256:<hex>` under the installation's key, so it can be compared within an
+    installation but not guessed from outside. `framework` names the adapter that reported it.
+    """
+
+    response_id: str
+    status: Status
+    started_at: datetime
+    ended_at: datetime
+    query_hash: str
+    question: str | None = None
+    answer: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    trace_id: str | None = None
+    service: str | None = None
+    framework: str | None = None
+    error: str | None = None
+    retrievals: tuple[Retrieval, ...] = ()
+    contexts: tuple[Context, ...] = ()
+    generations: tuple[Generation, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def chunks(self) -> dict[str, Chunk]:
+        """Every retrieved chunk by id, as the outermost retrieval returned it."""
+        outermost_last = sorted(self.retrievals, key=lambda r: r.enclosing_id is None)
+        return {h.chunk.chunk_id: h.chunk for r in outermost_last for h in r.hits}
+
+    @property
+    def chunk_grades(self) -> dict[str, Grade]:
+        """The grade each retrieved chunk reached."""
+        arrived = {a.chunk_id for c in self.contexts for a in c.arrivals if a.state != "absent"}
+        return {cid: "in_prompt" if cid in arrived else "retrieved" for cid in self.chunks}
+
+    @property
+    def documents(self) -> tuple[SourceDocument, ...]:
+        """The documents behind the answer, strongest grade first."""
+        grades = self.chunk_grades
+        chunks: dict[str, list[Chunk]] = {}
+        for chunk in self.chunks.values():
+            chunks.setdefault(chunk.document_id, []).append(chunk)
+        found = [
+            SourceDocument(doc, min((grades[c.chunk_id] for c in own), key=GRADES.index), tuple(own))
+            for doc, own in chunks.items()
+        ]
+        return tuple(sorted(found, key=lambda d: GRADES.index(d.grade)))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that were asked for the answer, in order, each once."""
+        return tuple(dict.fromkeys(g.model for g in self.generations if g.model and not g.auxiliary))
+
+    def why(self) -> str:
+        """Say in plain text where this answer came from; safe to print on a terminal."""
+        from doctrail_core.model.why import explain
+
+        return explain(self)
