@@ -8,7 +8,7 @@ event carries `at` (nanoseconds since the epoch), for events that are reported l
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from doctrail_core.model import AbsenceReason, Message, ScoreKind, Usage
 
@@ -192,5 +192,3 @@ Event = (
     | ToolCalled
     | ToolReturned
 )
-Kind = Literal["request", "retrieval", "generation", "tool"]
-"""The stages that a person would look for; each gets a span."""

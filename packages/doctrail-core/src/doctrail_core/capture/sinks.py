@@ -1,12 +1,16 @@
 """Where a recorder sends what it knows. It sees its sinks through these protocols alone."""
 
-from typing import Literal, Protocol
+from typing import Protocol
 
-from doctrail_core.capture.events import Kind
-from doctrail_core.model import Context, Generation, Retrieval, ToolCall, Trail
-
-EntryKind = Literal["retrieved", "answered"]
-"""`retrieved` is on record before a model is called, `answered` when the response is complete."""
+from doctrail_core.model import (
+    Context,
+    EntryKind,
+    Generation,
+    Retrieval,
+    StageKind,
+    ToolCall,
+    Trail,
+)
 
 
 class LedgerSink(Protocol):
@@ -55,10 +59,10 @@ class StageSpan(Protocol):
 class SpanSink(Protocol):
     """Opens spans."""
 
-    def start(self, kind: Kind, name: str, parent: StageSpan | None, *, at: int) -> StageSpan:
+    def start(self, kind: StageKind, name: str, parent: StageSpan | None, *, at: int) -> StageSpan:
         """Open the span of a stage; `parent` None hangs it under the ambient span, if any."""
         ...
 
-    def context(self, context: Context, trail: Trail, parent: StageSpan, *, at: int, until: int) -> None:
+    def context(self, context: Context, trail: Trail, parent: StageSpan) -> None:
         """Write the span of a context assembly, which is known only afterwards."""
         ...

@@ -4,14 +4,24 @@ from doctrail_core.model.chunk import Chunk, IdOrigin
 from doctrail_core.model.context import AbsenceReason, Arrival, ArrivalState, Context, PromptSpan
 from doctrail_core.model.generation import Generation, Message, ToolCall, Usage
 from doctrail_core.model.retrieval import Hit, Retrieval, ScoreKind
-from doctrail_core.model.trail import Grade, SourceDocument, Status, Trail
+from doctrail_core.model.trail import (
+    GRADES,
+    EntryKind,
+    Grade,
+    SourceDocument,
+    StageKind,
+    Status,
+    Trail,
+)
 
 __all__ = [
+    "GRADES",
     "AbsenceReason",
     "Arrival",
     "ArrivalState",
     "Chunk",
     "Context",
+    "EntryKind",
     "Generation",
     "Grade",
     "Hit",
@@ -21,6 +31,7 @@ __all__ = [
     "Retrieval",
     "ScoreKind",
     "SourceDocument",
+    "StageKind",
     "Status",
     "ToolCall",
     "Trail",

@@ -15,6 +15,12 @@ Status = Literal["ok", "error", "aborted", "interrupted"]
 Grade = Literal["cited", "supports", "in_prompt", "retrieved"]
 """How deeply a source was involved, strongest first."""
 
+StageKind = Literal["request", "retrieval", "generation", "tool"]
+"""The stages that a person would look for; each gets a span."""
+
+EntryKind = Literal["retrieved", "answered"]
+"""`retrieved` is on record before a model is called, `answered` when the response is complete."""
+
 GRADES: tuple[Grade, ...] = ("cited", "supports", "in_prompt", "retrieved")
 
 
@@ -73,7 +79,9 @@ class Trail:
         for chunk in self.chunks.values():
             chunks.setdefault(chunk.document_id, []).append(chunk)
         found = [
-            SourceDocument(doc, min((grades[c.chunk_id] for c in own), key=GRADES.index), tuple(own))
+            SourceDocument(
+                doc, min((grades[c.chunk_id] for c in own), key=GRADES.index), tuple(own)
+            )
             for doc, own in chunks.items()
         ]
         return tuple(sorted(found, key=lambda d: GRADES.index(d.grade)))
@@ -81,7 +89,9 @@ class Trail:
     @property
     def models(self) -> tuple[str, ...]:
         """The models that were asked for the answer, in order, each once."""
-        return tuple(dict.fromkeys(g.model for g in self.generations if g.model and not g.auxiliary))
+        return tuple(
+            dict.fromkeys(g.model for g in self.generations if g.model and not g.auxiliary)
+        )
 
     def why(self) -> str:
         """Say in plain text where this answer came from; safe to print on a terminal."""

@@ -1,0 +1,175 @@
+"""What one prompt holds of what was retrieved: observed in the prompt's text, never assumed.
+
+The prompt that the model got is the truth, since users format context with their own code. The
+model's own earlier turns are left out: it may quote itself.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from doctrail_core.capture.events import ContextSelected
+from doctrail_core.model import (
+    AbsenceReason,
+    Arrival,
+    Chunk,
+    Context,
+    Generation,
+    Message,
+    PromptSpan,
+    Retrieval,
+)
+from doctrail_core.text.arrival import Match, match, unexplained
+
+_JOINT = "\n\n"
+_ABSENT = Match("absent", 0.0)
+_PREFIX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The readable messages as one text, with the way back to message and offset."""
+
+    text: str
+    starts: tuple[int, ...]
+    numbers: tuple[int, ...]
+
+    @classmethod
+    def of(cls, messages: Sequence[Message]) -> "Prompt":
+        """Join what the model was told, in order."""
+        told = [(n, m.text) for n, m in enumerate(messages) if m.text and m.role != "assistant"]
+        starts: list[int] = []
+        position = 0
+        for _, text in told:
+            starts.append(position)
+            position += len(text) + len(_JOINT)
+        text = _JOINT.join(text for _, text in told)
+        return cls(text, tuple(starts), tuple(number for number, _ in told))
+
+    def spans(self, found: Iterable[tuple[int, int]]) -> tuple[PromptSpan, ...]:
+        """Offsets of the joined text as offsets into messages; a span never crosses messages."""
+        return tuple(part for start, end in found for part in self._parts(start, end))
+
+    def _parts(self, start: int, end: int) -> Iterator[PromptSpan]:
+        place = bisect_right(self.starts, start) - 1
+        while place < len(self.starts) and self.starts[place] < end:
+            base = self.starts[place]
+            limit = self.starts[place + 1] - len(_JOINT) if place + 1 < len(self.starts) else end
+            first, last = max(start, base), min(end, limit)
+            if first < last:
+                yield PromptSpan(self.numbers[place], first - base, last - base)
+            place += 1
+
+
+def assemble(
+    generation: Generation,
+    retrievals: Sequence[Retrieval],
+    selections: Sequence[ContextSelected],
+) -> Context:
+    """Match every chunk retrieved before this generation against its prompt."""
+    before = [r for r in retrievals if r.ended_at <= generation.started_at]
+    offered = _chunks(r for r in before if r.enclosing_id is None)
+    prompt = Prompt.of(generation.messages)
+    texts = {chunk_id: chunk.text or "" for chunk_id, chunk in offered.items()}
+    matches = match(prompt.text, texts)
+    order = _order(matches)
+    cut_after = _cut_after(prompt.text, offered, matches, order)
+    arrivals = [
+        _arrival(chunk, matches.get(chunk_id, _ABSENT), order, prompt, selections, cut_after)
+        for chunk_id, chunk in offered.items()
+    ]
+    inner = _chunks(r for r in before if r.enclosing_id is not None)
+    arrivals += [_dropped_inside(c, offered) for i, c in inner.items() if i not in offered]
+    gaps = unexplained(len(prompt.text), (s for m in matches.values() for s in m.spans))
+    free = prompt.spans(gaps)
+    return Context(
+        generation_id=generation.generation_id,
+        arrivals=tuple(arrivals),
+        prompt_length=len(prompt.text),
+        unexplained_length=sum(span.end - span.start for span in free),
+        unexplained=free,
+    )
+
+
+def _chunks(retrievals: Iterable[Retrieval]) -> dict[str, Chunk]:
+    return {hit.chunk.chunk_id: hit.chunk for r in retrievals for hit in r.hits}
+
+
+def _order(matches: dict[str, Match]) -> dict[str, int]:
+    found = [(m.spans[0][0], chunk_id) for chunk_id, m in matches.items() if m.spans]
+    return {chunk_id: place for place, (_, chunk_id) in enumerate(sorted(found))}
+
+
+def _cut_after(
+    prompt: str, chunks: dict[str, Chunk], matches: dict[str, Match], order: dict[str, int]
+) -> str | None:
+    """The last chunk in the prompt, if only its beginning is there: a budget cut the context."""
+    if not order:
+        return None
+    last = max(order, key=order.__getitem__)
+    text = (chunks[last].text or "").lstrip()
+    start, _ = matches[last].spans[0]
+    begins = prompt[start : start + _PREFIX] == text[:_PREFIX]
+    return last if matches[last].state == "partial" and begins else None
+
+
+def _arrival(
+    chunk: Chunk,
+    found: Match,
+    order: dict[str, int],
+    prompt: Prompt,
+    selections: Sequence[ContextSelected],
+    cut_after: str | None,
+) -> Arrival:
+    reason, detail = _reason(chunk, found, order, selections, cut_after)
+    covered = sum(end - start for start, end in found.spans)
+    return Arrival(
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        state=found.state,
+        coverage=found.coverage,
+        share=round(covered / len(prompt.text), 4) if prompt.text else 0.0,
+        order=order.get(chunk.chunk_id),
+        spans=prompt.spans(found.spans),
+        reason=reason,
+        reason_detail=detail,
+    )
+
+
+def _reason(
+    chunk: Chunk,
+    found: Match,
+    order: dict[str, int],
+    selections: Sequence[ContextSelected],
+    cut_after: str | None,
+) -> tuple[AbsenceReason | None, str | None]:
+    if found.state in ("full", "ambiguous"):
+        return None, None
+    for selection in selections:
+        if found.state == "absent" and chunk.chunk_id not in selection.kept:
+            return selection.reason, f"by {selection.by}"
+    if cut_after == chunk.chunk_id:
+        return "truncated", "the context ends inside this chunk"
+    if cut_after is not None and chunk.chunk_id not in order:
+        return "truncated", f"the context ends inside {cut_after}"
+    return "not observed", None
+
+
+def _dropped_inside(chunk: Chunk, offered: dict[str, Chunk]) -> Arrival:
+    """A chunk that an inner retriever found and the outer one did not hand on."""
+    twin = next(
+        (
+            c
+            for c in offered.values()
+            if chunk.content_hash and c.content_hash == chunk.content_hash
+        ),
+        None,
+    )
+    return Arrival(
+        chunk_id=chunk.chunk_id,
+        document_id=chunk.document_id,
+        state="absent",
+        coverage=0.0,
+        reason="deduplicated" if twin else "filtered",
+        reason_detail=f"into {twin.chunk_id}" if twin else "inside the outer retriever",
+    )

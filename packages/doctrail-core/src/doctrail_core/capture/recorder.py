@@ -1,0 +1,409 @@
+"""Turns events into trails: one tree of runs per response, closed and forgotten when it ended.
+
+Invariants: an event never raises into the host; before a model is called, the ids of all that was
+retrieved are on the ledger; a response closes when its root has ended and no generation of it is
+open, and at once when its root failed; then nothing of it stays behind.
+
+The lock guards memory only. Spans, ledger and trail store are written outside of it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from doctrail_core.capture.assembly import assemble
+from doctrail_core.capture.events import (
+    ContextSelected,
+    Event,
+    GenerationEnded,
+    PromptSent,
+    RetrievalDescribed,
+    RetrievalEnded,
+    RetrievalStarted,
+    RetrievedChunk,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+    ToolCalled,
+    ToolReturned,
+)
+from doctrail_core.capture.records import (
+    cleaned,
+    describe,
+    generation_record,
+    retrieval_record,
+    tool_record,
+    utc,
+)
+from doctrail_core.capture.redaction import redact
+from doctrail_core.capture.response import OpenResponse, OpenRun, RunKind, StartEvent
+from doctrail_core.capture.scope import current_scope, suppressed
+from doctrail_core.capture.settings import Settings
+from doctrail_core.capture.sinks import LedgerSink, SpanSink, StageSpan, TrailSink
+from doctrail_core.model import Context, EntryKind, StageKind, Status, Trail
+
+MAX_OPEN_RESPONSES = 10_000
+"""Beyond this many, the oldest response is closed as interrupted: its host lost it."""
+
+
+class FaultSink(Protocol):
+    """Counts what went wrong without the user noticing."""
+
+    def note(self, where: str, error: BaseException) -> None:
+        """Log the first of its kind, count all. Never raises."""
+        ...
+
+    def count(self, what: str) -> None:
+        """Count something dropped. Never raises."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Recorder:
+    """Gathers the events of each response and hands the finished trail to the sinks."""
+
+    settings: Settings
+    ledger: LedgerSink
+    trails: TrailSink
+    faults: FaultSink
+    spans: SpanSink | None
+    query_hash: Callable[[str], str]
+    clock: Callable[[], int]
+    closed: Callable[[Trail], None]
+    _runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
+    _responses: dict[str, OpenResponse] = field(default_factory=dict[str, OpenResponse])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _handlers: dict[type, Callable[[Any], None]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Say who takes which event."""
+        self._handlers = {
+            RunStarted: self._run_started,
+            RunEnded: self._run_ended,
+            RunFailed: self._run_failed,
+            RetrievalStarted: self._retrieval_started,
+            RetrievalDescribed: self._retrieval_described,
+            RetrievalEnded: self._retrieval_ended,
+            ContextSelected: self._context_selected,
+            PromptSent: self._prompt_sent,
+            GenerationEnded: self._generation_ended,
+            ToolCalled: self._tool_called,
+            ToolReturned: self._tool_returned,
+        }
+
+    @property
+    def open_count(self) -> int:
+        """How many responses and runs are still open."""
+        return len(self._responses) + len(self._runs)
+
+    def record(self, event: Event) -> None:
+        """Take note of an event. Never raises."""
+        try:
+            self._handlers[type(event)](event)
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.faults.note(f"recorder.{type(event).__name__}", error)
+
+    def close_all(self) -> None:
+        """Close what is still open as interrupted, so that it is on record."""
+        with self._lock:
+            left = list(self._responses.values())
+            for response in left:
+                self._forget(response)
+        for response in left:
+            self._finish(response, "interrupted")
+
+    # --- starts
+
+    def _start(self, event: StartEvent, kind: RunKind) -> OpenRun | None:
+        if suppressed():
+            return None
+        at = event.at or self.clock()
+        lost = None
+        with self._lock:
+            parent = self._parent(event.parent_id)
+            response = (
+                parent.response if parent else OpenResponse(event.run_id, at, event.framework)
+            )
+            run = OpenRun(event, kind, parent, response, at)
+            if parent is None:
+                response.root = run
+                lost = self._oldest_beyond_limit()
+                self._responses[event.run_id] = response
+            elif response.framework == "python":
+                response.framework = event.framework
+            self._runs[event.run_id] = response.runs[event.run_id] = run
+        if lost is not None:
+            self.faults.count("responses that never ended")
+            self._finish(lost, "interrupted")
+        run.span = self._open_span(run)
+        return run
+
+    def _parent(self, parent_id: str | None) -> OpenRun | None:
+        parent = self._runs.get(parent_id) if parent_id else None
+        if parent is not None:
+            return parent
+        scope = current_scope()
+        return self._runs.get(scope.response_id) if scope else None
+
+    def _oldest_beyond_limit(self) -> OpenResponse | None:
+        if len(self._responses) < MAX_OPEN_RESPONSES:
+            return None
+        oldest = next(iter(self._responses.values()))
+        self._forget(oldest)
+        return oldest
+
+    def _open_span(self, run: OpenRun) -> StageSpan | None:
+        if self.spans is None or (run.kind == "run" and run.parent is not None):
+            return None
+        kind: StageKind = "request" if run.kind == "run" else run.kind
+        return self.spans.start(kind, _stage_name(run), run.parent_span(), at=run.started)
+
+    def _run_started(self, event: RunStarted) -> None:
+        run = self._start(event, "run")
+        if run is not None:
+            self._concern(run.response, event)
+            if run.parent is None and event.question is not None:
+                run.response.question = cleaned(event.question)
+
+    def _retrieval_started(self, event: RetrievalStarted) -> None:
+        run = self._start(event, "retrieval")
+        if run is not None:
+            self._concern(run.response, event)
+
+    def _prompt_sent(self, event: PromptSent) -> None:
+        run = self._start(event, "generation")
+        if run is None:
+            return
+        response = run.response
+        self._concern(response, event)
+        with self._lock:
+            response.open_generations.add(event.run_id)
+            new = response.new_sources()
+        if new:
+            self._put_on_ledger("retrieved", self._trail(response, "interrupted", run.started, ()))
+
+    def _tool_called(self, event: ToolCalled) -> None:
+        self._start(event, "tool")
+
+    @staticmethod
+    def _concern(response: OpenResponse, event: RunStarted | RetrievalStarted | PromptSent) -> None:
+        response.session_id = response.session_id or event.session_id
+        response.user_id = response.user_id or event.user_id
+
+    # --- what happens within
+
+    def _retrieval_described(self, event: RetrievalDescribed) -> None:
+        run = self._runs.get(event.run_id)
+        if run is not None and run.kind == "retrieval":
+            run.described = event
+
+    def _context_selected(self, event: ContextSelected) -> None:
+        run = self._runs.get(event.run_id)
+        if run is not None:
+            run.response.selections.append(event)
+
+    # --- ends
+
+    def _end(self, run_id: str, at: int | None) -> tuple[OpenRun, int] | None:
+        """Take the run out of the tree; None (and counted) if it is not there any more."""
+        with self._lock:
+            run = self._runs.pop(run_id, None)
+            if run is None:
+                if not suppressed():
+                    self.faults.count("events after their run had ended")
+                return None
+            run.response.runs.pop(run_id, None)
+            run.response.open_generations.discard(run_id)
+        return run, at or self.clock()
+
+    def _retrieval_ended(self, event: RetrievalEnded) -> None:
+        if ended := self._end(event.run_id, event.at):
+            run, at = ended
+            self._retrieval_over(run, event.chunks, at, None)
+            self._root_over(run, at)
+
+    def _retrieval_over(
+        self, run: OpenRun, chunks: Sequence[RetrievedChunk], at: int, error: BaseException | None
+    ) -> None:
+        retrieval = retrieval_record(run, chunks, at, error, self.query_hash)
+        run.response.retrievals.append(retrieval)
+        if run.span is not None:
+            run.span.end(retrieval, at=at, error=error)
+
+    def _generation_ended(self, event: GenerationEnded) -> None:
+        if ended := self._end(event.run_id, event.at):
+            run, at = ended
+            self._generation_over(run, at, event, None)
+            self._root_over(run, at)
+
+    def _generation_over(
+        self, run: OpenRun, at: int, ended: GenerationEnded | None, error: BaseException | None
+    ) -> None:
+        generation = generation_record(run, at, ended, describe(error))
+        run.response.generations.append(generation)
+        if run.span is not None:
+            run.span.end(generation, at=at, error=error)
+
+    def _tool_returned(self, event: ToolReturned) -> None:
+        if ended := self._end(event.run_id, event.at):
+            run, at = ended
+            self._tool_over(run, event, at, None)
+            self._root_over(run, at)
+
+    def _tool_over(
+        self, run: OpenRun, returned: ToolReturned | None, at: int, error: BaseException | None
+    ) -> None:
+        call = tool_record(run, returned, at, error)
+        run.response.tool_calls.append(call)
+        if run.span is not None:
+            run.span.end(call, at=at, error=error)
+
+    def _run_ended(self, event: RunEnded) -> None:
+        ended = self._end(event.run_id, event.at)
+        if ended is None:
+            return
+        run, at = ended
+        if run.parent is None:
+            response = run.response
+            if event.question is not None:
+                response.question = cleaned(event.question)
+            response.output = cleaned(event.output)
+            if event.interrupted:
+                response.status = "interrupted"
+            elif event.output is None and response.open_generations:
+                response.status = (
+                    "aborted"  # the consumer left; the model is drained behind its back
+                )
+        self._root_over(run, at)
+
+    def _run_failed(self, event: RunFailed) -> None:
+        ended = self._end(event.run_id, event.at)
+        if ended is None:
+            return
+        run, at = ended
+        if run.kind == "retrieval":
+            self._retrieval_over(run, (), at, event.error)
+        elif run.kind == "tool":
+            self._tool_over(run, None, at, event.error)
+        elif run.kind == "generation":
+            self._generation_over(run, at, None, event.error)
+        if run.parent is None:
+            response = run.response
+            if event.question is not None:
+                response.question = cleaned(event.question)
+            response.status = "error" if isinstance(event.error, Exception) else "aborted"
+            response.error = describe(event.error)
+        self._root_over(run, at)
+
+    # --- closing
+
+    def _root_over(self, run: OpenRun, at: int) -> None:
+        """Close the response if this was the last thing it waited for."""
+        response = run.response
+        with self._lock:
+            if run.parent is None:
+                response.ended = at
+            waiting = response.ended is None or (
+                response.open_generations and response.error is None
+            )
+            if waiting or self._responses.get(response.response_id) is not response:
+                return
+            self._forget(response)
+        self._finish(response, response.status)
+
+    def _forget(self, response: OpenResponse) -> None:
+        self._responses.pop(response.response_id, None)
+        for run_id in response.runs:
+            self._runs.pop(run_id, None)
+
+    def _finish(self, response: OpenResponse, status: Status) -> None:
+        """Match arrivals, complete the ledger, keep the trail, end the spans; in that order of worth."""
+        at = response.ended or self.clock()
+        for run in list(response.runs.values()):
+            self._left_open(run, at)
+        trail = None
+        if response.is_an_answer:
+            trail = self._trail(response, status, at, self._contexts(response))
+            kept = redact(trail, self.settings.content)
+            self._put_on_ledger("answered", kept)
+            self._keep(kept)
+            self.closed(kept)
+        self._end_root_span(response, trail, at)
+
+    def _left_open(self, run: OpenRun, at: int) -> None:
+        """A run that the host began and never ended, as cancelled tasks leave them."""
+        if run.kind == "generation":
+            generation = generation_record(run, None, None, "never ended")
+            run.response.generations.append(generation)
+            if run.span is not None:
+                run.span.end(generation, at=at)
+        elif run.kind != "run" and run.span is not None:
+            run.span.end(None, at=at)
+
+    def _end_root_span(self, response: OpenResponse, trail: Trail | None, at: int) -> None:
+        root = response.root
+        if self.spans is None or root.span is None:
+            return
+        for context in trail.contexts if trail else ():
+            if trail and context.arrivals:
+                self.spans.context(context, trail, root.span)
+        if root.kind == "run":
+            root.span.end(trail, at=at)
+
+    def _put_on_ledger(self, kind: EntryKind, trail: Trail) -> None:
+        try:
+            self.ledger.append(kind, trail)
+        except Exception as error:  # noqa: BLE001  # a full disk must not cost the user the answer
+            self.faults.note("ledger", error)
+
+    def _keep(self, trail: Trail) -> None:
+        try:
+            self.trails.append(trail)
+        except Exception as error:  # noqa: BLE001  # likewise
+            self.faults.note("trail store", error)
+
+    # --- records
+
+    def _trail(
+        self, response: OpenResponse, status: Status, at: int, contexts: tuple[Context, ...]
+    ) -> Trail:
+        asked = response.asked()
+        span = response.root.span
+        return Trail(
+            response_id=response.response_id,
+            status=status,
+            started_at=utc(response.started),
+            ended_at=utc(at),
+            query_hash=self.query_hash(asked),
+            question=asked,
+            answer=response.answered(),
+            session_id=response.session_id,
+            user_id=response.user_id,
+            trace_id=span.trace_id if span else None,
+            service=self.settings.service,
+            framework=response.framework,
+            error=response.error,
+            retrievals=tuple(response.retrievals),
+            contexts=contexts,
+            generations=tuple(response.generations),
+            tool_calls=tuple(response.tool_calls),
+        )
+
+    def _contexts(self, response: OpenResponse) -> tuple[Context, ...]:
+        try:
+            return tuple(
+                assemble(generation, response.retrievals, response.selections)
+                for generation in response.generations
+                if not generation.auxiliary
+            )
+        except Exception as error:  # noqa: BLE001  # the ledger entry matters more than the match
+            self.faults.note("arrival", error)
+            return ()
+
+
+def _stage_name(run: OpenRun) -> str:
+    start = run.start
+    if isinstance(start, PromptSent):
+        return start.model or ""
+    return start.retriever if isinstance(start, RetrievalStarted) else start.name

@@ -1,0 +1,139 @@
+"""From what events said to the records of a trail: texts cleaned, ids settled, scores checked."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from doctrail_core.capture.events import (
+    GenerationEnded,
+    PromptSent,
+    RetrievalDescribed,
+    RetrievalStarted,
+    RetrievedChunk,
+    ToolCalled,
+    ToolReturned,
+)
+from doctrail_core.capture.response import OpenRun
+from doctrail_core.model import Generation, Hit, Message, Retrieval, ScoreKind, ToolCall
+from doctrail_core.text.identity import clean_text, identify
+from doctrail_core.text.snapshot import json_value
+
+_LONGEST_ERROR = 2000
+
+
+def utc(nanoseconds: int) -> datetime:
+    """The moment, to the microsecond."""
+    return datetime.fromtimestamp(nanoseconds // 1000 / 1e6, UTC)
+
+
+def cleaned(text: str | None) -> str | None:
+    """The text, fit for UTF-8."""
+    return None if text is None else clean_text(text)
+
+
+def describe(error: BaseException | None) -> str | None:
+    """The exception's type and message, bounded."""
+    return (
+        None if error is None else clean_text(f"{type(error).__name__}: {error}"[:_LONGEST_ERROR])
+    )
+
+
+def retrieval_record(
+    run: OpenRun,
+    chunks: Sequence[RetrievedChunk],
+    at: int,
+    error: BaseException | None,
+    query_hash: Callable[[str], str],
+) -> Retrieval:
+    """The record of a retrieval that ended or failed."""
+    started = run.start
+    assert isinstance(started, RetrievalStarted)  # noqa: S101  # kind and event are set together
+    described = run.described or RetrievalDescribed(run.run_id)
+    query = clean_text(started.query)
+    outer = run.enclosing("retrieval")
+    tool = run.enclosing("tool")
+    return Retrieval(
+        retrieval_id=started.run_id,
+        retriever=described.retriever or started.retriever,
+        query=query,
+        query_hash=query_hash(query),
+        hits=tuple(_hit(rank, chunk, described) for rank, chunk in enumerate(chunks)),
+        started_at=utc(run.started),
+        ended_at=utc(at),
+        enclosing_id=outer.run_id if outer else None,
+        k=described.k,
+        filters=json_value(described.filters),
+        search_type=described.search_type,
+        store=described.store,
+        tool_call_id=_tool_call_id(tool),
+        error=describe(error),
+    )
+
+
+def generation_record(
+    run: OpenRun, at: int | None, ended: GenerationEnded | None, error: str | None
+) -> Generation:
+    """The record of an LLM call that ended, failed, or (`at` None) was left open."""
+    sent = run.start
+    assert isinstance(sent, PromptSent)  # noqa: S101  # kind and event are set together
+    return Generation(
+        generation_id=sent.run_id,
+        messages=tuple(Message(m.role, cleaned(m.text), m.tool_call_id) for m in sent.messages),
+        output=cleaned(ended.output) if ended else None,
+        started_at=utc(run.started),
+        ended_at=None if at is None else utc(at),
+        model=(ended and ended.model) or sent.model,
+        provider=sent.provider,
+        parameters=json_value(sent.parameters),
+        usage=ended.usage if ended else None,
+        finish_reasons=tuple(ended.finish_reasons) if ended else (),
+        message_id=ended.message_id if ended else None,
+        auxiliary=sent.auxiliary or run.enclosing("retrieval") is not None,
+        error=error,
+    )
+
+
+def tool_record(
+    run: OpenRun, returned: ToolReturned | None, at: int, error: BaseException | None
+) -> ToolCall:
+    """The record of a tool call that returned or failed."""
+    called = run.start
+    assert isinstance(called, ToolCalled)  # noqa: S101  # kind and event are set together
+    return ToolCall(
+        tool_run_id=called.run_id,
+        name=called.name,
+        arguments=cleaned(called.arguments),
+        result=cleaned(returned.result) if returned else None,
+        started_at=utc(run.started),
+        ended_at=utc(at),
+        tool_call_id=called.tool_call_id or (returned.tool_call_id if returned else None),
+        error=describe(error),
+    )
+
+
+def _hit(rank: int, found: RetrievedChunk, described: RetrievalDescribed) -> Hit:
+    chunk = identify(
+        found.text,
+        chunk_id=found.chunk_id,
+        document_id=found.document_id,
+        index=found.index,
+        metadata=found.metadata,
+    )
+    score, kind = found.score, found.score_kind
+    if score is None:
+        score, kind = described.scores.get(chunk.chunk_id), described.score_kind
+    return Hit(chunk, rank, *_score(score, kind))
+
+
+def _score(score: object, kind: ScoreKind) -> tuple[float | None, ScoreKind]:
+    """A finite number (numpy's too) with its kind; anything else is no score."""
+    if score is None or isinstance(score, (bool, str)):
+        return None, "unknown"
+    try:
+        number = float(score)  # type: ignore[arg-type]  # whatever a store hands out
+    except (TypeError, ValueError):
+        return None, "unknown"
+    return (number, kind) if number - number == 0 else (None, "unknown")
+
+
+def _tool_call_id(tool: OpenRun | None) -> str | None:
+    return tool.start.tool_call_id if tool and isinstance(tool.start, ToolCalled) else None

@@ -1,0 +1,50 @@
+"""What a trail keeps when texts are not wanted: ids, scores, hashes, offsets, times."""
+
+from dataclasses import replace
+
+from doctrail_core.capture.settings import Content
+from doctrail_core.model import Chunk, Generation, Retrieval, ToolCall, Trail
+
+
+def redact(trail: Trail, content: Content) -> Trail:
+    """The trail as the content setting allows it to be kept."""
+    if content == "full":
+        return trail
+    keep_hash = content == "hash"
+    return replace(
+        trail,
+        question=None,
+        answer=None,
+        error=_kind(trail.error),
+        retrievals=tuple(_retrieval(r, keep_hash=keep_hash) for r in trail.retrievals),
+        generations=tuple(_generation(g) for g in trail.generations),
+        tool_calls=tuple(_tool_call(t) for t in trail.tool_calls),
+    )
+
+
+def _retrieval(retrieval: Retrieval, *, keep_hash: bool) -> Retrieval:
+    hits = tuple(replace(h, chunk=_chunk(h.chunk, keep_hash=keep_hash)) for h in retrieval.hits)
+    return replace(retrieval, query=None, filters=None, error=_kind(retrieval.error), hits=hits)
+
+
+def _chunk(chunk: Chunk, *, keep_hash: bool) -> Chunk:
+    kept = chunk.content_hash if keep_hash else None
+    return replace(chunk, text=None, metadata={}, content_hash=kept)
+
+
+def _generation(generation: Generation) -> Generation:
+    return replace(
+        generation,
+        output=None,
+        messages=tuple(replace(m, text=None) for m in generation.messages),
+        error=_kind(generation.error),
+    )
+
+
+def _tool_call(call: ToolCall) -> ToolCall:
+    return replace(call, arguments=None, result=None, error=_kind(call.error))
+
+
+def _kind(error: str | None) -> str | None:
+    """`ValueError: the secret` -> `ValueError`."""
+    return None if error is None else error.partition(":")[0]

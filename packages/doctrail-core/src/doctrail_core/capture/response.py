@@ -1,0 +1,103 @@
+"""A response while it happens: its tree of runs, and what they have brought so far.
+
+Nothing in here outlives the response: the recorder forgets the whole tree when it closes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from doctrail_core.capture.events import (
+    ContextSelected,
+    PromptSent,
+    RetrievalDescribed,
+    RetrievalStarted,
+    RunStarted,
+    ToolCalled,
+)
+from doctrail_core.capture.sinks import StageSpan
+from doctrail_core.model import Generation, Retrieval, Status, ToolCall
+
+StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
+RunKind = Literal["run", "retrieval", "generation", "tool"]
+
+
+@dataclass(slots=True, eq=False)
+class OpenRun:
+    """One node of the host's run tree."""
+
+    start: StartEvent
+    kind: RunKind
+    parent: "OpenRun | None"
+    response: "OpenResponse"
+    started: int
+    span: StageSpan | None = None
+    described: RetrievalDescribed | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The host's id of this run."""
+        return self.start.run_id
+
+    def enclosing(self, kind: RunKind) -> "OpenRun | None":
+        """The nearest run of this kind that this one happens inside of."""
+        run = self.parent
+        while run is not None and run.kind != kind:
+            run = run.parent
+        return run
+
+    def parent_span(self) -> StageSpan | None:
+        """The span of the nearest enclosing run that has one."""
+        run = self.parent
+        while run is not None and run.span is None:
+            run = run.parent
+        return None if run is None else run.span
+
+
+@dataclass(slots=True, eq=False)
+class OpenResponse:
+    """What one root run has brought so far."""
+
+    response_id: str
+    started: int
+    framework: str
+    root: OpenRun = field(init=False)
+    runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
+    question: str | None = None
+    output: str | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    status: Status = "ok"
+    error: str | None = None
+    ended: int | None = None
+    retrievals: list[Retrieval] = field(default_factory=list[Retrieval])
+    generations: list[Generation] = field(default_factory=list[Generation])
+    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    selections: list[ContextSelected] = field(default_factory=list[ContextSelected])
+    open_generations: set[str] = field(default_factory=set[str])
+    on_record: set[str] = field(default_factory=set[str])
+
+    @property
+    def is_an_answer(self) -> bool:
+        """Whether anything was retrieved or generated; other runs concern nobody."""
+        return bool(self.retrievals or self.generations or self.open_generations)
+
+    def new_sources(self) -> bool:
+        """Mark everything retrieved so far as being on record; False if all of it was already."""
+        found = {h.chunk.chunk_id for r in self.retrievals for h in r.hits}
+        if found <= self.on_record:
+            return False
+        self.on_record |= found
+        return True
+
+    def asked(self) -> str:
+        """The user's question, or the first query that the application itself sent."""
+        if self.question is not None:
+            return self.question
+        return next((r.query or "" for r in self.retrievals if r.enclosing_id is None), "")
+
+    def answered(self) -> str | None:
+        """What the user got: the root's output, else the last answer of a model."""
+        if self.output is not None:
+            return self.output
+        outputs = (g.output for g in reversed(self.generations) if not g.auxiliary)
+        return next((output for output in outputs if output), None)

@@ -1,0 +1,63 @@
+"""What holds for the current request: the response it belongs to, or that nothing be recorded.
+
+Both live in context variables, so they follow async tasks and copied contexts, and they are set and
+reset in the same place: nothing leaks into whoever consumes a generator.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from doctrail_core.capture.events import Event
+
+
+class Records(Protocol):
+    """Whoever takes events; in practice a `Lineage`."""
+
+    def record(self, event: Event) -> None:
+        """Take note of an event. Never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The response that separate calls are grouped into, and who records it."""
+
+    lineage: Records
+    response_id: str
+
+
+_SCOPE: ContextVar[Scope | None] = ContextVar("doctrail_scope", default=None)
+_SUPPRESSED: ContextVar[bool] = ContextVar("doctrail_suppressed", default=False)
+
+
+def current_scope() -> Scope | None:
+    """The scope that the running code is in, if any."""
+    return _SCOPE.get()
+
+
+@contextmanager
+def entered(scope: Scope) -> Generator[Scope]:
+    """Be in this scope."""
+    token = _SCOPE.set(scope)
+    try:
+        yield scope
+    finally:
+        _SCOPE.reset(token)
+
+
+@contextmanager
+def suppress() -> Generator[None]:
+    """Record nothing of what starts in here: checks and evaluations leave no lineage of their own."""
+    token = _SUPPRESSED.set(True)  # the variable's only values
+    try:
+        yield
+    finally:
+        _SUPPRESSED.reset(token)
+
+
+def suppressed() -> bool:
+    """Whether the running code is inside `suppress()`."""
+    return _SUPPRESSED.get()

@@ -1,0 +1,270 @@
+"""The composition root: settings become a recorder with its spans, ledger and trail store.
+
+A `Lineage` is what an adapter is handed. One per process is enough (`default_lineage`); several may
+share a home folder.
+"""
+
+import atexit
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
+from doctrail_core.capture.recorder import FaultSink, Recorder
+from doctrail_core.capture.scope import Scope, entered
+from doctrail_core.capture.settings import Settings
+from doctrail_core.capture.sinks import LedgerSink, SpanSink, TrailSink
+from doctrail_core.model import Trail
+from doctrail_core.text.identity import keyed_hash
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
+
+log = logging.getLogger("doctrail")
+
+
+class Storage(Protocol):
+    """Where an installation keeps its records: a folder, or memory in tests."""
+
+    @property
+    def ledger(self) -> LedgerSink:
+        """Takes the facts."""
+        ...
+
+    @property
+    def trails(self) -> TrailSink:
+        """Takes the texts."""
+        ...
+
+    @property
+    def faults(self) -> FaultSink:
+        """Counts what went wrong."""
+        ...
+
+    def key(self) -> bytes:
+        """The installation's secret for query hashes."""
+        ...
+
+    def get(self, response_id: str) -> Trail | None:
+        """A trail that was kept."""
+        ...
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all that was appended can be read by others; False if it took too long."""
+        ...
+
+    def close(self) -> None:
+        """Give up files and threads. What was appended stays safe."""
+        ...
+
+
+class Lineage:
+    """Records where answers come from.
+
+    Args:
+        settings: What to keep and where; default `Settings.load()`.
+        tracer_provider: Where spans go; default the global OpenTelemetry provider.
+        clock: Nanoseconds since the epoch.
+        storage: Where records go; default the folder `settings.home`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        tracer_provider: "TracerProvider | None" = None,
+        clock: Callable[[], int] = time.time_ns,
+        storage: Storage | None = None,
+    ) -> None:
+        """Open nothing yet: files and threads come with the first record."""
+        self.settings = settings or Settings.load()
+        self._storage = storage or _folder(self.settings)
+        self._last: Trail | None = None
+        self._recorder = Recorder(
+            settings=self.settings,
+            ledger=self._storage.ledger,
+            trails=self._storage.trails,
+            faults=self._storage.faults,
+            spans=_spans(self.settings, tracer_provider),
+            query_hash=self._query_hash,
+            clock=clock,
+            closed=self._closed,
+        )
+
+    def record(self, event: Event) -> None:
+        """Take note of an event. Never raises; thread-safe."""
+        self._recorder.record(event)
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """Note an error that an adapter swallowed: logged once, counted, shown by `doctrail doctor`."""
+        self._storage.faults.note(where, error)
+
+    @property
+    def last(self) -> Trail | None:
+        """The trail that closed last in this process; under concurrency ask `get` instead."""
+        return self._last
+
+    @property
+    def open_count(self) -> int:
+        """How many responses and runs are still open; 0 when nothing is running."""
+        return self._recorder.open_count
+
+    def get(self, response_id: str) -> Trail | None:
+        """The trail of a response, also of other processes with the same home.
+
+        Raises:
+            StoreError: The trail store cannot be read.
+        """
+        if self._last is not None and self._last.response_id == response_id:
+            return self._last
+        return self._storage.get(response_id)
+
+    @contextmanager
+    def scope(
+        self,
+        *,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        response_id: str | None = None,
+        question: str | None = None,
+    ) -> "Generator[OpenTrail]":
+        """Group everything that happens inside into one response.
+
+        Args:
+            session_id: The conversation it belongs to.
+            user_id: Who asked.
+            response_id: Its id, where the application has one; must be unique.
+            question: What the user asked, where the first query does not say it.
+        """
+        run_id = response_id or str(uuid.uuid4())
+        started = RunStarted(run_id, None, "request", "python", question, session_id, user_id)
+        opened = OpenTrail(self, run_id)
+        self.record(started)
+        try:
+            with entered(Scope(self, run_id)):
+                yield opened
+        except BaseException as error:
+            self.record(RunFailed(run_id, error))
+            raise
+        self.record(RunEnded(run_id, opened.answer))
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until all that was recorded can be read by others.
+
+        Args:
+            timeout: Seconds to wait.
+
+        Returns:
+            Whether it was done in time; if not, nothing is lost, it is only not readable yet.
+        """
+        return self._storage.flush(timeout)
+
+    def close(self) -> None:
+        """Put open responses on record as interrupted and give up files and threads."""
+        self._recorder.close_all()
+        self._storage.close()
+
+    def _query_hash(self, text: str) -> str:
+        return keyed_hash(self._storage.key(), text)
+
+    def _closed(self, trail: Trail) -> None:
+        self._last = trail
+
+
+@dataclass(slots=True)
+class OpenTrail:
+    """A response while it happens. Set `answer` where no model's output is the answer."""
+
+    lineage: Lineage
+    response_id: str
+    answer: str | None = None
+
+    @property
+    def trail(self) -> Trail | None:
+        """The finished trail; None while the block is still open or if nothing was recorded."""
+        return self.lineage.get(self.response_id)
+
+    def why(self) -> str:
+        """Say where the answer came from."""
+        trail = self.trail
+        return (
+            trail.why() if trail else f"Nothing is on record for response {self.response_id} yet."
+        )
+
+
+class _Default:
+    """The lineage of this process, made when first asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._make: Callable[[], Lineage] = Lineage
+        self._made: Lineage | None = None
+
+    def get(self) -> Lineage:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+                atexit.register(self._made.close)
+            return self._made
+
+    def replace(self, make: Callable[[], Lineage]) -> None:
+        with self._lock:
+            made, self._made, self._make = self._made, None, make
+        if made is not None:
+            atexit.unregister(made.close)
+            made.close()
+
+
+_default = _Default()
+
+
+def default_lineage() -> Lineage:
+    """The lineage of this process, made from the environment unless `configure` was called."""
+    return _default.get()
+
+
+def configure(
+    settings: Settings | None = None, *, tracer_provider: "TracerProvider | None" = None
+) -> Lineage:
+    """Choose the settings of the process's lineage; the one in use so far is closed."""
+    _default.replace(partial(Lineage, settings, tracer_provider=tracer_provider))
+    return _default.get()
+
+
+@contextmanager
+def lineage(
+    *,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    response_id: str | None = None,
+    question: str | None = None,
+) -> Generator[OpenTrail]:
+    """Group everything that happens inside into one response of the process's lineage.
+
+    See `Lineage.scope` for the arguments.
+    """
+    opened = default_lineage().scope(
+        session_id=session_id, user_id=user_id, response_id=response_id, question=question
+    )
+    with opened as trail:
+        yield trail
+
+
+def _spans(settings: Settings, provider: "TracerProvider | None") -> SpanSink | None:
+    if not settings.spans:
+        return None
+    from doctrail_core.telemetry.spans import Spans
+
+    return Spans(provider, content=settings.span_content)
+
+
+def _folder(settings: Settings) -> Storage:
+    from doctrail_core.durable.folder import Folder
+
+    return Folder(settings.home)

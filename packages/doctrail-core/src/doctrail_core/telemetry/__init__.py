@@ -1,0 +1,1 @@
+"""Trail parts as OpenTelemetry spans."""

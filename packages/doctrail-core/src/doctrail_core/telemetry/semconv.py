@@ -1,0 +1,89 @@
+"""Every attribute name that we write, and nothing else.
+
+OpenInference names come from `openinference-semantic-conventions`; the GenAI names are written out,
+because no published package carries them since they left the general conventions (v1.42.0). Our own
+`doctrail.*` names exist only for what neither convention has.
+"""
+
+from openinference.semconv.trace import (
+    DocumentAttributes,
+    MessageAttributes,
+    OpenInferenceMimeTypeValues,
+    OpenInferenceSpanKindValues,
+    SpanAttributes,
+    ToolCallAttributes,
+)
+
+# OpenInference
+SPAN_KIND = SpanAttributes.OPENINFERENCE_SPAN_KIND
+CHAIN = OpenInferenceSpanKindValues.CHAIN.value
+RETRIEVER = OpenInferenceSpanKindValues.RETRIEVER.value
+LLM = OpenInferenceSpanKindValues.LLM.value
+TOOL = OpenInferenceSpanKindValues.TOOL.value
+INPUT_VALUE = SpanAttributes.INPUT_VALUE
+OUTPUT_VALUE = SpanAttributes.OUTPUT_VALUE
+INPUT_MIME_TYPE = SpanAttributes.INPUT_MIME_TYPE
+OUTPUT_MIME_TYPE = SpanAttributes.OUTPUT_MIME_TYPE
+TEXT = OpenInferenceMimeTypeValues.TEXT.value
+SESSION_ID = SpanAttributes.SESSION_ID
+USER_ID = SpanAttributes.USER_ID
+RETRIEVAL_DOCUMENTS = SpanAttributes.RETRIEVAL_DOCUMENTS
+INPUT_DOCUMENTS = "input.documents"  # in the specification, not yet a constant of the package
+OUTPUT_DOCUMENTS = "output.documents"
+DOCUMENT_ID = DocumentAttributes.DOCUMENT_ID
+DOCUMENT_SCORE = DocumentAttributes.DOCUMENT_SCORE
+DOCUMENT_CONTENT = DocumentAttributes.DOCUMENT_CONTENT
+LLM_MODEL_NAME = SpanAttributes.LLM_MODEL_NAME
+LLM_PROVIDER = SpanAttributes.LLM_PROVIDER
+LLM_INVOCATION_PARAMETERS = SpanAttributes.LLM_INVOCATION_PARAMETERS
+LLM_INPUT_MESSAGES = SpanAttributes.LLM_INPUT_MESSAGES
+LLM_OUTPUT_MESSAGES = SpanAttributes.LLM_OUTPUT_MESSAGES
+LLM_TOKENS_PROMPT = SpanAttributes.LLM_TOKEN_COUNT_PROMPT
+LLM_TOKENS_COMPLETION = SpanAttributes.LLM_TOKEN_COUNT_COMPLETION
+LLM_TOKENS_TOTAL = SpanAttributes.LLM_TOKEN_COUNT_TOTAL
+MESSAGE_ROLE = MessageAttributes.MESSAGE_ROLE
+MESSAGE_CONTENT = MessageAttributes.MESSAGE_CONTENT
+TOOL_NAME = SpanAttributes.TOOL_NAME
+TOOL_PARAMETERS = SpanAttributes.TOOL_PARAMETERS
+TOOL_CALL_ID = ToolCallAttributes.TOOL_CALL_ID
+
+# OpenTelemetry GenAI
+GENAI_OPERATION = "gen_ai.operation.name"
+GENAI_PROVIDER = "gen_ai.provider.name"
+GENAI_CONVERSATION_ID = "gen_ai.conversation.id"
+GENAI_DATA_SOURCE_ID = "gen_ai.data_source.id"
+GENAI_RETRIEVAL_TOP_K = "gen_ai.retrieval.top_k"
+GENAI_RETRIEVAL_QUERY = "gen_ai.retrieval.query.text"
+GENAI_RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
+GENAI_REQUEST_MODEL = "gen_ai.request.model"
+GENAI_RESPONSE_MODEL = "gen_ai.response.model"
+GENAI_RESPONSE_ID = "gen_ai.response.id"
+GENAI_FINISH_REASONS = "gen_ai.response.finish_reasons"
+GENAI_INPUT_TOKENS = "gen_ai.usage.input_tokens"
+GENAI_OUTPUT_TOKENS = "gen_ai.usage.output_tokens"
+GENAI_TOOL_NAME = "gen_ai.tool.name"
+GENAI_TOOL_CALL_ID = "gen_ai.tool.call.id"
+OPERATION_RETRIEVAL = "retrieval"
+OPERATION_CHAT = "chat"
+OPERATION_TOOL = "execute_tool"
+ERROR_TYPE = "error.type"
+
+# ours
+RESPONSE_ID = "doctrail.response.id"
+STATUS = "doctrail.response.status"
+QUERY_HASH = "doctrail.query.hash"
+FRAMEWORK = "doctrail.framework"
+SERVICE = "doctrail.service"
+DOCUMENT_IDS = "doctrail.response.document_ids"
+RETRIEVAL_HITS = "doctrail.retrieval.hits"
+RETRIEVAL_FILTERS = "doctrail.retrieval.filters"
+RETRIEVAL_SEARCH_TYPE = "doctrail.retrieval.search_type"
+CONTEXT_ARRIVALS = "doctrail.context.arrivals"
+CONTEXT_PROMPT_LENGTH = "doctrail.context.prompt.length"
+CONTEXT_UNEXPLAINED = "doctrail.context.unexplained.length"
+AUXILIARY = "doctrail.generation.auxiliary"
+
+
+def item(prefix: str, index: int, name: str) -> str:
+    """A flattened list element: `item("retrieval.documents", 0, "document.id")`."""
+    return f"{prefix}.{index}.{name}"

@@ -1,0 +1,165 @@
+"""Catch the trails of a block, without files and without waiting."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from doctrail_core.capture.settings import Settings
+from doctrail_core.composition import Lineage
+from doctrail_core.model import EntryKind, Trail
+
+FIRST_TICK = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
+TICK = 1_000_000_000
+
+
+class TickingClock:
+    """One second later at every look, so that times in snapshots stay the same."""
+
+    def __init__(self) -> None:
+        """Begin at 2026-01-01T00:00:00Z."""
+        self._lock = threading.Lock()
+        self._now = FIRST_TICK - TICK
+
+    def __call__(self) -> int:
+        """Nanoseconds since the epoch."""
+        with self._lock:
+            self._now += TICK
+            return self._now
+
+
+@dataclass
+class MemoryFaults:
+    """Keeps every swallowed error, for tests to assert that there was none."""
+
+    errors: list[tuple[str, BaseException]] = field(default_factory=list[tuple[str, BaseException]])
+    counted: dict[str, int] = field(default_factory=dict[str, int])
+
+    def note(self, where: str, error: BaseException) -> None:
+        """Keep the error."""
+        self.errors.append((where, error))
+
+    def count(self, what: str) -> None:
+        """Count what was dropped."""
+        self.counted[what] = self.counted.get(what, 0) + 1
+
+
+@dataclass
+class MemoryLedger:
+    """Keeps what was put on record, in order."""
+
+    entries: list[tuple[EntryKind, Trail]] = field(default_factory=list[tuple[EntryKind, Trail]])
+
+    def append(self, kind: EntryKind, trail: Trail) -> None:
+        """Keep the fact."""
+        self.entries.append((kind, trail))
+
+
+@dataclass
+class MemoryTrails:
+    """Keeps finished trails, in the order they closed."""
+
+    closed: list[Trail] = field(default_factory=list[Trail])
+
+    def append(self, trail: Trail) -> None:
+        """Keep the trail."""
+        self.closed.append(trail)
+
+
+@dataclass
+class MemoryStorage:
+    """Keeps everything in memory under a fixed key."""
+
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    trails: MemoryTrails = field(default_factory=MemoryTrails)
+    faults: MemoryFaults = field(default_factory=MemoryFaults)
+
+    def key(self) -> bytes:
+        """A key that is no secret."""
+        return bytes(32)
+
+    def get(self, response_id: str) -> Trail | None:
+        """The latest trail of that id."""
+        found = (t for t in reversed(self.trails.closed) if t.response_id == response_id)
+        return next(found, None)
+
+    def flush(self, timeout: float) -> bool:  # noqa: ARG002  # memory needs no waiting
+        """Nothing to wait for."""
+        return True
+
+    def close(self) -> None:
+        """Nothing to give up."""
+
+
+class CapturedLineage(Lineage):
+    """A lineage in memory."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Record with these settings (default: everything, no texts on spans)."""
+        self.storage = MemoryStorage()
+        self._exporter = InMemorySpanExporter()
+        self.tracer_provider = TracerProvider(shutdown_on_exit=False)
+        self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._exporter))
+        super().__init__(
+            settings or Settings(),
+            tracer_provider=self.tracer_provider,
+            clock=TickingClock(),
+            storage=self.storage,
+        )
+
+    @property
+    def trails(self) -> list[Trail]:
+        """The trails that closed, in order."""
+        return self.storage.trails.closed
+
+    @property
+    def entries(self) -> list[tuple[EntryKind, Trail]]:
+        """What went on the ledger, in order."""
+        return self.storage.ledger.entries
+
+    @property
+    def errors(self) -> list[tuple[str, BaseException]]:
+        """Errors that were swallowed; a healthy adapter leaves none."""
+        return self.storage.faults.errors
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """What was dropped, counted by reason."""
+        return self.storage.faults.counted
+
+    @property
+    def spans(self) -> tuple[ReadableSpan, ...]:
+        """The spans that ended, in order."""
+        return self._exporter.get_finished_spans()
+
+    def span_tree(self) -> list[Any]:
+        """The ended spans as `[name, [children]]`, for assertions on their shape."""
+        spans = sorted(self.spans, key=lambda s: (s.start_time or 0, s.context.span_id))
+        known = {s.context.span_id for s in spans}
+
+        def below(parent: int | None) -> list[Any]:
+            return [
+                [s.name, below(s.context.span_id)] for s in spans if _parent(s, known) == parent
+            ]
+
+        return below(None)
+
+
+def _parent(span: ReadableSpan, known: set[int]) -> int | None:
+    return span.parent.span_id if span.parent and span.parent.span_id in known else None
+
+
+@contextmanager
+def capture_trails(settings: Settings | None = None) -> Generator[CapturedLineage]:
+    """Yield a lineage in memory to hand to an adapter; look at its `trails` afterwards."""
+    captured = CapturedLineage(settings)
+    try:
+        yield captured
+    finally:
+        captured.close()
+        captured.tracer_provider.shutdown()
