@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make` alone runs the tests.
 .DEFAULT_GOAL := test
-.PHONY: setup demo test lint lock clean
+.PHONY: setup demo test lint alone lowest wheels bench lock clean
 
 PYTHON ?= python3
 UV := .uv/bin/uv
@@ -29,9 +29,25 @@ lint: setup
 	.venv/bin/lint-imports
 	.venv/bin/pyright
 
+# Each package with nothing but its own dependencies.
+alone: | .uv/bin/uv
+	for package in $(notdir $(PACKAGES)); do \
+	    sh tools/test_package.sh $$package highest || exit 1; \
+	done
+
+# Each package at the lowest versions it declares.
+lowest: | .uv/bin/uv
+	for package in $(notdir $(PACKAGES)); do \
+	    sh tools/test_package.sh $$package lowest-direct || exit 1; \
+	done
+
+# The wheels as a user gets them: built, installed into an empty environment, used.
+wheels: | .uv/bin/uv
+	sh tools/test_wheels.sh
+
 lock: | .uv/bin/uv
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml \
 	    $(foreach package,$(notdir $(PACKAGES)),--no-emit-package $(package)) -o requirements.lock
 
 clean:
-	rm -rf .uv .venv dist .pytest_cache .ruff_cache
+	rm -rf .uv .venv .venv-* dist .pytest_cache .ruff_cache

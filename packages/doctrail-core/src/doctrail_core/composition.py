@@ -265,6 +265,6 @@ def _spans(settings: Settings, provider: "TracerProvider | None") -> SpanSink | 
 
 
 def _folder(settings: Settings) -> Storage:
-    from doctrail_core.durable.folder import Folder
+    from doctrail_core.folder import Folder
 
     return Folder(settings.home)

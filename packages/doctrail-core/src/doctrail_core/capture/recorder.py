@@ -157,7 +157,8 @@ class Recorder:
         if self.spans is None or (run.kind == "run" and run.parent is not None):
             return None
         kind: StageKind = "request" if run.kind == "run" else run.kind
-        return self.spans.start(kind, _stage_name(run), run.parent_span(), at=run.started)
+        parent = run.parent_span()
+        return (parent.child if parent else self.spans.root)(kind, _stage_name(run), at=run.started)
 
     def _run_started(self, event: RunStarted) -> None:
         run = self._start(event, "run")
@@ -343,11 +344,11 @@ class Recorder:
 
     def _end_root_span(self, response: OpenResponse, trail: Trail | None, at: int) -> None:
         root = response.root
-        if self.spans is None or root.span is None:
+        if root.span is None:
             return
         for context in trail.contexts if trail else ():
             if trail and context.arrivals:
-                self.spans.context(context, trail, root.span)
+                root.span.context(context, trail)
         if root.kind == "run":
             root.span.end(trail, at=at)
 

@@ -45,6 +45,14 @@ class StageSpan(Protocol):
         """32 hex digits, or None where no tracing is set up."""
         ...
 
+    def child(self, kind: StageKind, name: str, *, at: int) -> "StageSpan":
+        """Open the span of a stage inside this one."""
+        ...
+
+    def context(self, context: Context, trail: Trail) -> None:
+        """Write the span of a context assembly inside this one; it is known only afterwards."""
+        ...
+
     def end(
         self,
         stage: Trail | Retrieval | Generation | ToolCall | None,
@@ -59,10 +67,6 @@ class StageSpan(Protocol):
 class SpanSink(Protocol):
     """Opens spans."""
 
-    def start(self, kind: StageKind, name: str, parent: StageSpan | None, *, at: int) -> StageSpan:
-        """Open the span of a stage; `parent` None hangs it under the ambient span, if any."""
-        ...
-
-    def context(self, context: Context, trail: Trail, parent: StageSpan) -> None:
-        """Write the span of a context assembly, which is known only afterwards."""
+    def root(self, kind: StageKind, name: str, *, at: int) -> StageSpan:
+        """Open the first span of a response, under the ambient span, if any."""
         ...

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
+from opentelemetry.context import Context as OtelContext
+from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from doctrail_core.model import (
@@ -52,66 +53,77 @@ class Spans:
 
     def __init__(self, tracer_provider: TracerProvider | None, *, content: bool) -> None:
         """Use this provider, else the global one; `content` puts texts beside the ids."""
-        self._tracer: Tracer = trace.get_tracer("doctrail", tracer_provider=tracer_provider)
-        self._content = content
+        self.tracer = trace.get_tracer("doctrail", tracer_provider=tracer_provider)
+        self.content = content
 
-    def start(
-        self, kind: StageKind, name: str, parent: "_StageSpan | None", *, at: int
-    ) -> "_StageSpan":
-        """Open the span of a stage; without a parent it hangs under the ambient span, if any."""
+    def root(self, kind: StageKind, name: str, *, at: int) -> "StageSpan":
+        """Open the first span of a response, under the ambient span, if any."""
+        return self.open(kind, name, None, at)
+
+    def open(
+        self, kind: StageKind, name: str, parent: OtelContext | None, at: int
+    ) -> "StageSpan":
+        """Open a span under this parent."""
         operation = _OPERATIONS.get(kind)
-        span = self._tracer.start_span(
+        span = self.tracer.start_span(
             f"{operation} {name}".strip() if operation else name,
-            context=parent.as_parent if parent else None,
+            context=parent,
             kind=_SPAN_KINDS[kind],
             start_time=at,
         )
-        return _StageSpan(span, content=self._content)
-
-    def context(self, context: Context, trail: Trail, parent: "_StageSpan") -> None:
-        """Write the span of a context assembly, which is known only afterwards."""
-        if not parent.span.is_recording():
-            return
-        start, end = _assembly_time(context, trail)
-        span = self._tracer.start_span(
-            "context assembly", context=parent.as_parent, start_time=start
-        )
-        if span.is_recording():
-            span.set_attributes(_context(context, trail.chunks, content=self._content))
-            span.set_status(StatusCode.OK)
-        span.end(end)
+        return StageSpan(self, span)
 
 
-class _StageSpan:
-    def __init__(self, span: Span, *, content: bool) -> None:
-        self.span = span
-        self._content = content
+class StageSpan:
+    """One open span of a stage."""
+
+    def __init__(self, spans: Spans, span: Span) -> None:
+        """Stand for this span."""
+        self._spans = spans
+        self._span = span
 
     @property
     def trace_id(self) -> str | None:
-        context = self.span.get_span_context()
+        """32 hex digits, or None where no tracing is set up."""
+        context = self._span.get_span_context()
         return trace.format_trace_id(context.trace_id) if context.is_valid else None
 
     @property
-    def as_parent(self) -> trace.Context:
-        return trace.set_span_in_context(self.span)
+    def _as_parent(self) -> OtelContext:
+        return trace.set_span_in_context(self._span)
+
+    def child(self, kind: StageKind, name: str, *, at: int) -> "StageSpan":
+        """Open the span of a stage inside this one."""
+        return self._spans.open(kind, name, self._as_parent, at)
+
+    def context(self, context: Context, trail: Trail) -> None:
+        """Write the span of a context assembly inside this one; it is known only afterwards."""
+        if not self._span.is_recording():
+            return
+        start, end = _assembly_time(context, trail)
+        span = self._spans.tracer.start_span(
+            "context assembly", context=self._as_parent, start_time=start
+        )
+        span.set_attributes(_context(context, trail.chunks, content=self._spans.content))
+        span.set_status(StatusCode.OK)
+        span.end(end)
 
     def end(self, stage: Stage | None, *, at: int, error: BaseException | None = None) -> None:
-        if self.span.is_recording():
+        """Write the stage's attributes and end the span at `at` (ns since the epoch)."""
+        if self._span.is_recording():
             if stage is not None:
-                self.span.set_attributes(_attributes(stage, content=self._content))
-            if error is not None:
-                self._fail(error)
-            elif stage is not None and not stage.error:
-                self.span.set_status(StatusCode.OK)
-            elif stage is not None:
-                self.span.set_status(StatusCode.ERROR, stage.error if self._content else None)
-        self.span.end(at)
+                self._span.set_attributes(_attributes(stage, content=self._spans.content))
+            self._set_status(stage, error)
+        self._span.end(at)
 
-    def _fail(self, error: BaseException) -> None:
-        """The type always; the message, which may quote anything, only with texts."""
-        self.span.set_attribute(sc.ERROR_TYPE, type(error).__qualname__)
-        self.span.set_status(StatusCode.ERROR, str(error) if self._content else None)
+    def _set_status(self, stage: Stage | None, error: BaseException | None) -> None:
+        """The type of an error always; its message, which may quote anything, only with texts."""
+        if error is not None:
+            self._span.set_attribute(sc.ERROR_TYPE, type(error).__qualname__)
+            told = str(error) if self._spans.content else None
+            self._span.set_status(StatusCode.ERROR, told)
+        elif stage is not None:
+            self._span.set_status(StatusCode.ERROR if stage.error else StatusCode.OK)
 
 
 def _attributes(stage: Stage, *, content: bool) -> Attributes:

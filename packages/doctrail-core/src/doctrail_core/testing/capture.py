@@ -139,15 +139,17 @@ class CapturedLineage(Lineage):
 
     def span_tree(self) -> list[Any]:
         """The ended spans as `[name, [children]]`, for assertions on their shape."""
-        spans = sorted(self.spans, key=lambda s: (s.start_time or 0, s.context.span_id))
-        known = {s.context.span_id for s in spans}
+        spans = sorted(self.spans, key=lambda span: span.start_time or 0)
+        known = {_id(span) for span in spans}
 
         def below(parent: int | None) -> list[Any]:
-            return [
-                [s.name, below(s.context.span_id)] for s in spans if _parent(s, known) == parent
-            ]
+            return [[s.name, below(_id(s))] for s in spans if _parent(s, known) == parent]
 
         return below(None)
+
+
+def _id(span: ReadableSpan) -> int:
+    return span.context.span_id if span.context else 0
 
 
 def _parent(span: ReadableSpan, known: set[int]) -> int | None:
