@@ -6,30 +6,33 @@ it), then how it came about, then what could not be seen. Nothing is printed tha
 
 import math
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
 
 from doctrail_core.model.chunk import Chunk
 from doctrail_core.model.context import Arrival, Context
 from doctrail_core.model.generation import Generation, ToolCall
 from doctrail_core.model.printable import columns, one_line, paragraphs
 from doctrail_core.model.retrieval import Hit, Retrieval
-from doctrail_core.model.trail import Grade, SourceDocument, Status, Trail
+from doctrail_core.model.trail import SourceDocument, Trail
+from doctrail_core.model.unseen import unseen
+from doctrail_core.model.wording import (
+    GRADE_WORDS,
+    STATUS_WORDS,
+    arrived,
+    call,
+    count,
+    duration,
+    few,
+    moment,
+    noun,
+    percent,
+    score,
+    search,
+    where,
+)
 
-__all__ = ["GRADE_WORDS", "explain"]
+__all__ = ["explain"]
 
-GRADE_WORDS: dict[Grade, str] = {
-    "cited": "cited by the answer",
-    "supports": "supports the answer",
-    "in_prompt": "in the prompt",
-    "retrieved": "retrieved only",
-}
-_STATUS_WORDS: dict[Status, str] = {
-    "ok": "answered",
-    "error": "failed",
-    "aborted": "stopped by the caller before it was complete",
-    "interrupted": "ended without an answer",
-}
 _WIDTH = 100
 _ROWS = 12
 _ID = 24
@@ -60,7 +63,7 @@ class _Telling:
         yield from self.retrieved()
         yield from self.read()
         yield from self.tools()
-        yield from self.unseen()
+        yield from self.gaps()
 
     # -- the answer ----------------------------------------------------------------------------
 
@@ -73,7 +76,7 @@ class _Telling:
             ("Status", [self.status()]),
             (
                 "When",
-                [f"{_moment(trail.started_at)}, took {_span(trail.started_at, trail.ended_at)}"],
+                [f"{moment(trail.started_at)}, took {duration(trail.started_at, trail.ended_at)}"],
             ),
             ("Who", _wrapped(", ".join(self.who()) or "not known", _WIDTH - 12)),
             ("Trace", [one_line(trail.trace_id or "not traced", 80)]),
@@ -97,7 +100,7 @@ class _Telling:
 
     def status(self) -> str:
         trail = self.trail
-        words = f"{trail.status}: {_STATUS_WORDS[trail.status]}"
+        words = f"{trail.status}: {STATUS_WORDS[trail.status]}"
         return f"{words} ({one_line(trail.error, 200)})" if trail.error else words
 
     def who(self) -> Iterator[str]:
@@ -115,7 +118,7 @@ class _Telling:
             return "Nothing was retrieved for this answer."
         documents = len(self.trail.documents)
         retrieved = (
-            f"{_count(len(self.chunks), 'chunk')} of {_count(documents, 'document')} retrieved"
+            f"{count(len(self.chunks), 'chunk')} of {count(documents, 'document')} retrieved"
         )
         if not self.trail.contexts:
             return f"{retrieved}; it was not seen whether a model read them."
@@ -148,7 +151,7 @@ class _Telling:
 
     def document_row(self, document: SourceDocument) -> list[str]:
         chunks = (
-            f"{_noun(len(document.chunks), 'chunk')} {_few(map(self.chunk_name, document.chunks))}"
+            f"{noun(len(document.chunks), 'chunk')} {few(map(self.chunk_name, document.chunks))}"
         )
         source = next((c.source for c in document.chunks if c.source), "")
         version = next((f" (version {c.version})" for c in document.chunks if c.version), "")
@@ -163,7 +166,7 @@ class _Telling:
 
     def retrieved(self) -> Iterator[str]:
         retrievals = self.trail.retrievals
-        yield from _heading(f"What was retrieved ({_count(len(retrievals), 'search', 'searches')})")
+        yield from _heading(f"What was retrieved ({count(len(retrievals), 'search', 'searches')})")
         if not retrievals:
             yield "  nothing: no search was seen"
         numbers = {r.retrieval_id: n for n, r in enumerate(retrievals, 1)}
@@ -172,7 +175,7 @@ class _Telling:
 
     def retrieval(self, retrieval: Retrieval, numbers: dict[str, int]) -> Iterator[str]:
         number = f"  {numbers[retrieval.retrieval_id]}. "
-        yield from _hanging(number, _wrapped(", ".join(_search(retrieval, numbers)), _WIDTH - 5))
+        yield from _hanging(number, _wrapped(", ".join(search(retrieval, numbers)), _WIDTH - 5))
         if retrieval.query is not None and retrieval.query != self.trail.question:
             yield from _hanging("     asked for: ", self.text(retrieval.query))
         if retrieval.error:
@@ -189,7 +192,7 @@ class _Telling:
         chunk = hit.chunk
         text = "(text not kept)" if chunk.text is None else one_line(chunk.text, 38)
         document = self.identifier(chunk.document_id)
-        return [str(hit.rank + 1), _score(hit), document, self.chunk_name(chunk), text]
+        return [str(hit.rank + 1), score(hit), document, self.chunk_name(chunk), text]
 
     def chunk_texts(self, retrieval: Retrieval) -> Iterator[str]:
         for hit in retrieval.hits:
@@ -205,11 +208,11 @@ class _Telling:
     def read(self) -> Iterator[str]:
         contexts = {c.generation_id: c for c in self.trail.contexts}
         calls = self.trail.generations
-        yield from _heading(f"What the model read ({_count(len(calls), 'call')})")
+        yield from _heading(f"What the model read ({count(len(calls), 'call')})")
         if not calls:
             yield "  nothing: no model call was seen"
         for number, generation in enumerate(calls, 1):
-            yield f"  {number}. {', '.join(_call(generation))}"
+            yield f"  {number}. {', '.join(call(generation))}"
             if generation.error:
                 yield f"     failed: {one_line(generation.error, 200)}"
             if context := contexts.get(generation.generation_id):
@@ -228,17 +231,17 @@ class _Telling:
             )
         if context.prompt_length:
             share = context.unexplained_length / context.prompt_length
-            yield f"     {_percent(share)} of the prompt's {context.prompt_length:,} characters come from no retrieval."
+            yield f"     {percent(share)} of the prompt's {context.prompt_length:,} characters come from no retrieval."
 
     def arrival_row(self, arrival: Arrival, generation: Generation) -> list[str]:
         chunk = self.chunks.get(arrival.chunk_id)
         return [
             "-" if arrival.order is None else str(arrival.order + 1),
-            _arrived(arrival),
-            _percent(arrival.share) if arrival.share else "",
+            arrived(arrival),
+            percent(arrival.share) if arrival.share else "",
             self.identifier(arrival.document_id),
             self.chunk_name(chunk) if chunk else self.identifier(arrival.chunk_id),
-            _where(arrival, generation),
+            where(arrival, generation),
         ]
 
     def prompt(self, generation: Generation) -> Iterator[str]:
@@ -256,9 +259,9 @@ class _Telling:
     def tools(self) -> Iterator[str]:
         if not self.trail.tool_calls:
             return
-        yield from _heading(f"Tools called ({_count(len(self.trail.tool_calls), 'call')})")
+        yield from _heading(f"Tools called ({count(len(self.trail.tool_calls), 'call')})")
         for number, tool in enumerate(self.trail.tool_calls, 1):
-            yield f"  {number}. {one_line(tool.name, 80)}, took {_span(tool.started_at, tool.ended_at)}"
+            yield f"  {number}. {one_line(tool.name, 80)}, took {duration(tool.started_at, tool.ended_at)}"
             yield from self.tool_texts(tool)
 
     def tool_texts(self, tool: ToolCall) -> Iterator[str]:
@@ -270,8 +273,8 @@ class _Telling:
 
     # -- what could not be seen ----------------------------------------------------------------
 
-    def unseen(self) -> Iterator[str]:
-        remarks = list(_unseen(self.trail))
+    def gaps(self) -> Iterator[str]:
+        remarks = list(unseen(self.trail))
         if remarks:
             yield from _heading("What could not be seen")
         for remark in remarks:
@@ -297,153 +300,8 @@ class _Telling:
         return one_line(chunk.chunk_id, None if self.full else 12)
 
 
-def _unseen(trail: Trail) -> Iterator[str]:
-    if not trail.retrievals:
-        yield (
-            "Where its facts come from: no search was recorded. The model answered from what it learned"
-            " in training, or the documents came by a way that is not being recorded."
-        )
-    if not trail.generations:
-        yield "What was asked of a model: no call was recorded."
-    hits = [h for r in trail.retrievals for h in r.hits]
-    silent = [
-        r.retriever for r in trail.retrievals if r.hits and all(h.score is None for h in r.hits)
-    ]
-    if silent:
-        yield f"How well the chunks fit the question: no scores were given by {_few(map(one_line, silent))}."
-    if any(h.score is not None and h.score_kind == "unknown" for h in hits):
-        yield "What the scores mean: it is not known whether larger is better; the rank is what counts."
-    derived = {h.chunk.document_id for h in hits if h.chunk.document_id_origin == "derived"}
-    if derived:
-        yield (
-            f"The real names of {_count(len(derived), 'document')}: the application gave no id, so one was"
-            " made from the text. Put a document_id into the metadata when indexing."
-        )
-    if hits and trail.generations and not trail.contexts:
-        yield "What reached the model: its prompt was not compared with the chunks."
-    yield from _unseen_in_prompts(trail.contexts)
-    if trail.answer is not None or trail.status == "ok":
-        yield (
-            "Whether the answer says what these documents say: it was not checked. This shows what the"
-            " model had before it, not whether it kept to it."
-        )
-
-
-def _unseen_in_prompts(contexts: Sequence[Context]) -> Iterator[str]:
-    arrivals = [a for c in contexts for a in c.arrivals]
-    if any(a.state == "absent" and a.reason in (None, "not observed") for a in arrivals):
-        yield (
-            "Why some chunks are absent: their words are not in the prompt. A summary or translation of"
-            " them would not be recognised."
-        )
-    if any(a.state == "ambiguous" for a in arrivals):
-        yield "Which of several chunks with the same text was read: the prompt holds the text fewer times."
-    if any(c.unexplained_length for c in contexts):
-        yield (
-            "Where the rest of the prompt comes from: instructions, the question, earlier turns, or a"
-            " search that is not being recorded."
-        )
-
-
-def _search(retrieval: Retrieval, numbers: dict[str, int]) -> Iterator[str]:
-    store = f" on {one_line(retrieval.store, 60)}" if retrieval.store else ""
-    yield f"{one_line(retrieval.retriever, 60)}{store}"
-    if retrieval.search_type:
-        yield f"{one_line(retrieval.search_type, 40)} search"
-    if retrieval.k is not None:
-        yield f"k = {retrieval.k}"
-    if retrieval.filters:
-        yield f"filter {one_line(str(retrieval.filters), 200)}"
-    if retrieval.enclosing_id in numbers:
-        yield f"as part of search {numbers[retrieval.enclosing_id]}"
-    if retrieval.tool_call_id:
-        yield f"for tool call {one_line(retrieval.tool_call_id, 40)}"
-    yield _count(len(retrieval.hits), "chunk")
-    yield f"took {_span(retrieval.started_at, retrieval.ended_at)}"
-
-
-def _call(generation: Generation) -> Iterator[str]:
-    provider = f" ({one_line(generation.provider, 40)})" if generation.provider else ""
-    yield f"{one_line(generation.model or 'model not known', 80)}{provider}"
-    if generation.auxiliary:
-        yield "in preparation, its output is not the answer"
-    yield _count(len(generation.messages), "message")
-    usage = generation.usage
-    if usage and usage.input_tokens is not None:
-        yield f"{usage.input_tokens:,} tokens in"
-    if usage and usage.output_tokens is not None:
-        yield f"{usage.output_tokens:,} tokens out"
-    if generation.finish_reasons:
-        yield f"finished: {_few(map(one_line, generation.finish_reasons))}"
-    if generation.ended_at:
-        yield f"took {_span(generation.started_at, generation.ended_at)}"
-    elif not generation.error:
-        yield "never ended"
-
-
 def _reading_order(arrival: Arrival) -> float:
     return math.inf if arrival.order is None else arrival.order
-
-
-def _arrived(arrival: Arrival) -> str:
-    if arrival.state == "partial":
-        return f"partial {_percent(arrival.coverage)}"
-    return arrival.state
-
-
-def _where(arrival: Arrival, generation: Generation) -> str:
-    spans = [
-        f"{f'message {s.message + 1}, ' if len(generation.messages) > 1 else ''}characters {s.start:,}-{s.end:,}"
-        for s in arrival.spans
-    ]
-    return "; ".join(part for part in (_few(spans), _reason(arrival)) if part)
-
-
-def _reason(arrival: Arrival) -> str:
-    if arrival.state in ("full", "ambiguous") or (
-        arrival.state == "partial" and not arrival.reason
-    ):
-        return ""
-    reason = arrival.reason or "not observed"
-    words = "not found in the prompt" if reason == "not observed" else reason
-    return f"{words} by {one_line(arrival.reason_detail, 60)}" if arrival.reason_detail else words
-
-
-def _score(hit: Hit) -> str:
-    if hit.score is None or math.isnan(hit.score):
-        return "no score"
-    tiny = 0 < abs(hit.score) < 0.0005  # noqa: PLR2004 - what three decimals would show as zero
-    number = f"{hit.score:.2e}" if tiny else f"{hit.score:.3f}"
-    return f"{number} {'(kind unknown)' if hit.score_kind == 'unknown' else hit.score_kind}"
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _span(start: datetime, end: datetime) -> str:
-    duration = end - start
-    if duration < timedelta(seconds=1):
-        return f"{max(duration / timedelta(milliseconds=1), 0):.0f} ms"
-    return f"{duration.total_seconds():,.1f} s"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number:,} {_noun(number, noun, plural)}"
-
-
-def _noun(number: int, noun: str, plural: str | None = None) -> str:
-    return noun if number == 1 else plural or f"{noun}s"
-
-
-def _few(words: Iterable[str]) -> str:
-    named = list(dict.fromkeys(words))
-    rest = f" and {len(named) - 4} more" if len(named) > 4 else ""  # noqa: PLR2004 - a glance
-    return ", ".join(named[:4]) + rest
 
 
 def _heading(title: str) -> list[str]:
