@@ -1,0 +1,134 @@
+"""Who a chunk is: ids as they were given, or derived from the text when nobody gave any.
+
+The same text in the same document has the same ids in every process and under every framework.
+Every hash names its algorithm, so that a later change of algorithm can be told from a change of
+text, and no id can carry control characters or grow without bound.
+"""
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
+
+from doctrail_core.model import Chunk, IdOrigin
+from doctrail_core.text.snapshot import json_value
+
+__all__ = [
+    "CHUNK_ID_STAMP",
+    "canonical_id",
+    "clean_text",
+    "content_hash",
+    "identify",
+    "keyed_hash",
+]
+
+CHUNK_ID_STAMP = "doctrail_chunk_id"
+"""The metadata key under which a wrapped retriever keeps a chunk's id alive through later steps."""
+
+_CHUNK_ID_KEYS = (CHUNK_ID_STAMP, "chunk_id")
+_DOCUMENT_ID_KEYS = ("document_id", "doc_id", "ref_doc_id", "source", "file_path", "url")
+_INDEX_KEYS = ("chunk_index", "index", "chunk")
+_SOURCE_KEYS = ("source", "file_path", "url")
+
+_MAX_ID = 512
+_KEPT_OF_LONG_ID = 400
+_LARGEST_INDEX = 2**63 - 1  # what a database column holds
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Listed, not asked of `str.isprintable`: its answer changes with the Unicode version of Python.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
+    "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
+)
+_NO_METADATA: Mapping[str, Any] = MappingProxyType({})
+
+
+def clean_text(text: str) -> str:
+    """Replace lone surrogates, which no encoding can carry, by U+FFFD; offsets stay the same."""
+    return _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text
+
+
+def content_hash(text: str) -> str:
+    return f"sha256:{hashlib.sha256(clean_text(text).encode()).hexdigest()}"
+
+
+def keyed_hash(key: bytes, text: str) -> str:
+    """Hash so that equal questions can be compared under one key, but not guessed without it."""
+    words = unicodedata.normalize("NFC", clean_text(text)).split()
+    return f"hmac-sha256:{hmac.digest(key, ' '.join(words).encode(), 'sha256').hex()}"
+
+
+def canonical_id(raw: str) -> str:
+    """Keep an id of 1 to 512 printable characters; else make a readable, bounded one with a digest."""
+    if 0 < len(raw) <= _MAX_ID and not _UNPRINTABLE.search(raw):
+        return raw
+    digest = hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest()
+    return f"{_UNPRINTABLE.sub('_', raw[:_KEPT_OF_LONG_ID])}~sha256:{digest}"
+
+
+def identify(
+    text: str,
+    *,
+    chunk_id: object = None,
+    document_id: object = None,
+    index: int | None = None,
+    metadata: Mapping[str, Any] = _NO_METADATA,
+) -> Chunk:
+    """Name a chunk: by the ids given, else by what its metadata says, else by its text."""
+    digest, metadata = content_hash(text), dict(metadata)
+    given_document = _as_id(document_id) or _first(metadata, _DOCUMENT_ID_KEYS)
+    given_chunk = _as_id(chunk_id) or _first(metadata, _CHUNK_ID_KEYS)
+    document = given_document or digest
+    place = _index(index, *(metadata.get(key) for key in _INDEX_KEYS))
+    return Chunk(
+        chunk_id=given_chunk or _derived_id(document, place, digest),
+        document_id=document,
+        content_hash=digest,
+        text=clean_text(text),
+        index=place,
+        chunk_id_origin=_chunk_origin(given_chunk, metadata),
+        document_id_origin="given" if given_document else "derived",
+        source=_first(metadata, _SOURCE_KEYS),
+        version=_first(metadata, ("version",)),
+        metadata=json_value({k: v for k, v in metadata.items() if k != CHUNK_ID_STAMP}),
+    )
+
+
+def _derived_id(document_id: str, index: int | None, digest: str) -> str:
+    place = "" if index is None else str(index)
+    named = f"{document_id}\0{place}\0{digest}"  # no canonical id holds a NUL
+    return f"sha256:{hashlib.sha256(named.encode()).hexdigest()}"
+
+
+def _chunk_origin(given: str | None, metadata: Mapping[str, Any]) -> IdOrigin:
+    """Tell where the id came from; one that we derived and stamped earlier stays derived."""
+    stamped = given is not None and given == _as_id(metadata.get(CHUNK_ID_STAMP))
+    return "given" if given and not (stamped and given.startswith("sha256:")) else "derived"
+
+
+def _index(*places: object) -> int | None:
+    return next((p for p in places if type(p) is int and 0 <= p <= _LARGEST_INDEX), None)
+
+
+def _first(metadata: Mapping[str, Any], keys: Iterable[str]) -> str | None:
+    return next((found for key in keys if (found := _as_id(metadata.get(key)))), None)
+
+
+def _as_id(value: object) -> str | None:
+    """What the value names; None for blanks, NaN, containers and objects without a text."""
+    if isinstance(value, str):
+        return canonical_id(value) if value.strip() else None
+    with suppress(Exception):  # whatever an object does when compared or made a string
+        if _names_something(value):
+            return _as_id(str(value))
+    return None
+
+
+def _names_something(value: object) -> bool:
+    if isinstance(value, bool | Iterable) or value != value:  # noqa: PLR0124 -- NaN differs from itself
+        return False
+    return isinstance(value, int | float) or type(value).__str__ is not object.__str__
