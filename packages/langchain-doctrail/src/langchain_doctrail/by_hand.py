@@ -1,0 +1,111 @@
+"""Documents that a step of a chain returned although no retriever was asked.
+
+Many chains search a vector store in a plain function. Such a step shows by what it hands on: documents
+that did not go into it and that nothing in this response had returned before.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from langchain_core.documents import Document
+
+from doctrail_core.text.identity import CHUNK_ID_STAMP
+from langchain_doctrail.documents import as_documents, holds_documents
+from langchain_doctrail.messages import question_in
+
+__all__ = ["Finding", "SearchesByHand"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A step that searched by itself."""
+
+    step: str
+    query: str
+    documents: Sequence[Document]
+
+
+@dataclass(slots=True)
+class _Response:
+    root_id: str
+    question: str | None
+    run_ids: set[str] = field(default_factory=set[str])
+    seen: set[str] = field(default_factory=set[str])
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    response: _Response
+    name: str
+    query: str | None
+    fed: bool
+
+
+class SearchesByHand:
+    """The open runs of each response and which documents they returned; nothing outlives its root."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+        self._lock = threading.Lock()
+
+    def step_started(self, run_id: str, parent_id: str | None, name: str, inputs: object) -> None:
+        """A chain or a step of one began."""
+        query = question_in(inputs)
+        with self._lock:
+            parent = self._runs.get(parent_id) if parent_id else None
+            response = parent.response if parent else _Response(run_id, query)
+            self._add(run_id, _Run(response, name, query, holds_documents(inputs)))
+
+    def child_started(self, run_id: str, parent_id: str | None) -> None:
+        """A retriever or a tool began; what runs inside it belongs to the same response."""
+        with self._lock:
+            if parent_id and (parent := self._runs.get(parent_id)):
+                self._add(run_id, _Run(parent.response, "", None, fed=True))
+
+    def child_ended(self, run_id: str, documents: Sequence[Document] = ()) -> None:
+        """A retriever or a tool is over, having returned these."""
+        with self._lock:
+            if run := self._runs.pop(run_id, None):
+                run.response.run_ids.discard(run_id)
+                run.response.seen.update(_names(documents))
+
+    def step_ended(
+        self, run_id: str, outputs: object = None, inputs: object = None
+    ) -> Finding | None:
+        """A chain or a step of one is over; what it found by hand, if it did.
+
+        `inputs` is given where they were not known at the start.
+        """
+        documents = as_documents(outputs)
+        with self._lock:
+            run = self._runs.pop(run_id, None)
+            if run is None:
+                return None
+            response = run.response
+            response.run_ids.discard(run_id)
+            new = any(response.seen.isdisjoint(_names([document])) for document in documents)
+            response.seen.update(_names(documents))
+            if response.root_id == run_id:
+                self._forget(response)
+        if not new or run.fed or holds_documents(inputs):
+            return None
+        query = question_in(inputs) or run.query or response.question or ""
+        return Finding(run.name, query, documents)
+
+    def _add(self, run_id: str, run: _Run) -> None:
+        self._runs[run_id] = run
+        run.response.run_ids.add(run_id)
+
+    def _forget(self, response: _Response) -> None:
+        for run_id in response.run_ids:
+            self._runs.pop(run_id, None)
+
+
+def _names(documents: Iterable[Document]) -> Iterator[str]:
+    """Whatever a document may be recognised by."""
+    for document in documents:
+        yield document.page_content
+        for name in (document.id, document.metadata.get(CHUNK_ID_STAMP)):
+            if isinstance(name, str):
+                yield name

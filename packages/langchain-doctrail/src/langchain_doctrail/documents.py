@@ -1,0 +1,107 @@
+"""A LangChain document as a chunk, with an identity that survives what retrievers do to it.
+
+Compressors and splitters drop `Document.id` but keep metadata, and multi-query retrievers drop equal
+documents by comparing them whole. So the chunk's id lies in the metadata, and nothing else does: a
+score in there would make equal documents differ.
+"""
+
+from typing import cast
+
+from langchain_core.documents import Document
+
+from doctrail_core.capture.events import RetrievedChunk
+from doctrail_core.model import Chunk, ScoreKind
+from doctrail_core.text.identity import CHUNK_ID_STAMP, content_hash, identify
+from langchain_doctrail.fields import fields
+
+__all__ = ["StampedId", "as_documents", "holds_documents", "retrieved", "stamp_of", "stamped"]
+
+
+class StampedId(str):
+    """A chunk id that remembers the hit it was stamped on.
+
+    It is equal to, hashed and serialised as the plain id, so two hits on one chunk stay equal
+    documents although their scores differ.
+    """
+
+    __slots__ = ("chunk_index", "document_id", "score", "score_kind")
+
+    document_id: str
+    chunk_index: int | None
+    score: float | None
+    score_kind: ScoreKind
+
+    @classmethod
+    def of(cls, chunk: Chunk, score: float | None, score_kind: ScoreKind) -> "StampedId":
+        """The id of a hit on `chunk`."""
+        stamp = cls(chunk.chunk_id)
+        stamp.document_id = chunk.document_id
+        stamp.chunk_index = chunk.index
+        stamp.score = score
+        stamp.score_kind = score_kind
+        return stamp
+
+
+def stamped(
+    document: Document, score: float | None = None, score_kind: ScoreKind = "unknown"
+) -> Document:
+    """A copy whose metadata names the chunk."""
+    chunk = _named(retrieved(document))
+    stamp = StampedId.of(chunk, score, score_kind)
+    return document.model_copy(update={"metadata": {**document.metadata, CHUNK_ID_STAMP: stamp}})
+
+
+def stamp_of(document: Document) -> StampedId | None:
+    """The stamp that the document bears in this process."""
+    stamp = document.metadata.get(CHUNK_ID_STAMP)
+    return stamp if isinstance(stamp, StampedId) else None
+
+
+def retrieved(document: Document) -> RetrievedChunk:
+    """The document as a chunk; ids that nobody gave it are left to be derived."""
+    stamp = document.metadata.get(CHUNK_ID_STAMP)
+    return RetrievedChunk(
+        document.page_content,
+        chunk_id=stamp if isinstance(stamp, str) else document.id,
+        document_id=_outlived_id(stamp_of(document), document.page_content),
+        metadata=document.metadata,
+    )
+
+
+def as_documents(value: object) -> list[Document]:
+    """The documents in a retriever's output, also those that a checkpoint turned into dicts."""
+    items = cast("list[object]", value) if isinstance(value, (list, tuple)) else []
+    return [document for item in items if (document := _as_document(item)) is not None]
+
+
+def holds_documents(value: object) -> bool:
+    """Whether documents lie in `value` or in one of its entries."""
+    if isinstance(value, Document):
+        return True
+    return any(map(as_documents, (value, *fields(value).values())))
+
+
+def _outlived_id(stamp: StampedId | None, text: str) -> str | None:
+    """A document id that was derived from the text before a later step cut it."""
+    if stamp is None or not stamp.document_id.startswith("sha256:"):
+        return None
+    return None if stamp.document_id == content_hash(text) else stamp.document_id
+
+
+def _named(found: RetrievedChunk) -> Chunk:
+    return identify(
+        found.text,
+        chunk_id=found.chunk_id,
+        document_id=found.document_id,
+        metadata=found.metadata,
+    )
+
+
+def _as_document(item: object) -> Document | None:
+    if isinstance(item, Document):
+        return item
+    told = fields(item)
+    text = told.get("page_content")
+    if not isinstance(text, str):
+        return None
+    return Document(text, id=told.get("id"), metadata=dict(fields(told.get("metadata"))))

@@ -1,0 +1,107 @@
+"""What LangChain tells of an LLM call beside the prompt: model, provider, parameters, usage, end.
+
+Every integration fills in other fields, so each fact is looked for in all the places where it is known
+to stand. Parameters are taken by name: unknown ones may hold credentials.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation, LLMResult
+
+from doctrail_core.capture.events import GenerationEnded
+from doctrail_core.model import Usage
+from langchain_doctrail.fields import fields
+
+__all__ = ["ended", "model_of", "parameters_of", "provider_of"]
+
+_MODEL_KEYS = ("model", "model_name", "model_id", "deployment_name")
+_PARAMETERS = (
+    "frequency_penalty",
+    "max_completion_tokens",
+    "max_tokens",
+    "n",
+    "presence_penalty",
+    "reasoning_effort",
+    "seed",
+    "stop",
+    "temperature",
+    "top_k",
+    "top_p",
+)
+_FINISH_KEYS = ("finish_reason", "stop_reason", "done_reason")
+
+
+def model_of(serialized: object, metadata: object, invocation: object) -> str | None:
+    """The model that was asked for."""
+    return (
+        _text(invocation, *_MODEL_KEYS)
+        or _text(metadata, "ls_model_name")
+        or _text(fields(serialized).get("kwargs"), *_MODEL_KEYS)
+    )
+
+
+def provider_of(serialized: object, metadata: object) -> str | None:
+    """Who runs the model, as the integration names it."""
+    return _text(metadata, "ls_provider") or _text(serialized, "name")
+
+
+def parameters_of(invocation: object) -> dict[str, Any]:
+    """The sampling parameters that were set."""
+    asked = fields(invocation)
+    return {name: asked[name] for name in _PARAMETERS if asked.get(name) is not None}
+
+
+def ended(run_id: str, response: LLMResult) -> GenerationEnded:
+    """The call's result; of several candidates the first is what LangChain hands on."""
+    first = next((candidate for prompt in response.generations for candidate in prompt), None)
+    if first is None:
+        return GenerationEnded(run_id, None)
+    message = _message(first)
+    facts = [*_facts(first, message), fields(response.llm_output)]
+    return GenerationEnded(
+        run_id,
+        str(first.text),
+        model=next((name for f in facts if (name := _text(f, "model_name", "model"))), None),
+        usage=_usage(message, facts),
+        finish_reasons=_finish_reasons(facts),
+        message_id=message.id if message else None,
+    )
+
+
+def _message(candidate: Generation) -> AIMessage | None:
+    message = candidate.message if isinstance(candidate, ChatGeneration) else None
+    return message if isinstance(message, AIMessage) else None
+
+
+def _facts(candidate: Generation, message: AIMessage | None) -> Iterator[Mapping[str, Any]]:
+    if message is not None:
+        yield fields(message.response_metadata)
+    yield fields(candidate.generation_info)
+
+
+def _usage(message: AIMessage | None, facts: list[Mapping[str, Any]]) -> Usage | None:
+    told = [fields(f.get(key)) for f in facts for key in ("token_usage", "usage")]
+    for counts in [fields(message.usage_metadata if message else None), *told]:
+        if counts:
+            return Usage(
+                _count(counts, "input_tokens", "prompt_tokens"),
+                _count(counts, "output_tokens", "completion_tokens"),
+                _count(counts, "total_tokens"),
+            )
+    return None
+
+
+def _finish_reasons(facts: list[Mapping[str, Any]]) -> tuple[str, ...]:
+    reason = next((text for f in facts if (text := _text(f, *_FINISH_KEYS))), None)
+    return (reason,) if reason else ()
+
+
+def _count(counts: Mapping[str, Any], *names: str) -> int | None:
+    return next((n for name in names if isinstance(n := counts.get(name), int)), None)
+
+
+def _text(source: object, *names: str) -> str | None:
+    found = (fields(source).get(name) for name in names)
+    return next((value for value in found if isinstance(value, str) and value), None)

@@ -1,0 +1,165 @@
+"""LangChain's messages, inputs and outputs as plain text.
+
+What a model reads counts, in whatever block it stands: Anthropic's document and search result blocks,
+plain text blocks, Cohere's `documents` parameter. What no model reads as text (images, signatures,
+a tool message's artifact) is left out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.messages import (
+    AIMessage,
+    BaseMessage,
+    ChatMessage,
+    FunctionMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
+from langchain_core.prompt_values import PromptValue
+
+from doctrail_core.model import Message
+from langchain_doctrail.fields import fields
+
+__all__ = ["answer_in", "prompt_messages", "question_in", "text_of"]
+
+_QUESTION_KEYS = ("question", "query", "input", "messages")
+_ANSWER_KEYS = ("answer", "output", "result", "response", "output_text", "text", "messages")
+_USER_ROLES = ("human", "user")
+_ROLES = {
+    "ai": "assistant",
+    "assistant": "assistant",
+    "developer": "system",
+    "function": "tool",
+    "system": "system",
+    "tool": "tool",
+}
+_NOT_TEXT = frozenset(
+    {
+        "artifact",
+        "base64",
+        "cache_control",
+        "file_data",
+        "file_id",
+        "id",
+        "image_url",
+        "index",
+        "input_audio",
+        "media_type",
+        "mime_type",
+        "signature",
+        "source_type",
+        "type",
+        "url",
+    }
+)
+_DEEPEST = 20
+
+
+def prompt_messages(messages: Sequence[BaseMessage], documents: object = None) -> list[Message]:
+    """The prompt as the model gets it; `documents` is what was sent beside the messages."""
+    beside = [Message("user", text) for text in map(text_of, _items(documents)) if text]
+    return [*beside, *map(_message, messages)]
+
+
+def text_of(content: object) -> str:
+    """The readable text of a message's content or of a content block."""
+    return content if isinstance(content, str) else "\n".join(_texts(content, 0))
+
+
+def question_in(inputs: object) -> str | None:
+    """The user's question, where the input of a chain tells it."""
+    if named := fields(inputs):
+        found = (_asked(named.get(key)) for key in _QUESTION_KEYS)
+        return next((question for question in found if question), None)
+    return _asked(inputs)
+
+
+def answer_in(outputs: object) -> str | None:
+    """The answer, where the output of a chain is or names a text."""
+    if named := fields(outputs):
+        found = (_said(named.get(key)) for key in _ANSWER_KEYS)
+        return next((answer for answer in found if answer is not None), None)
+    return _said(outputs)
+
+
+def _message(message: BaseMessage) -> Message:
+    call = message.tool_call_id if isinstance(message, ToolMessage) else None
+    content = cast("object", message.content)  # type: ignore[reportUnknownMemberType]  # host: list[str | dict]
+    return Message(_role(message), text_of(content), call)
+
+
+def _role(message: BaseMessage) -> str:
+    match message:
+        case HumanMessage():
+            return "user"
+        case AIMessage():
+            return "assistant"
+        case SystemMessage():
+            return "system"
+        case ToolMessage() | FunctionMessage():
+            return "tool"
+        case ChatMessage():
+            return _ROLES.get(message.role.lower(), "user")
+        case _:
+            return _ROLES.get(message.type, "user")
+
+
+def _texts(content: object, depth: int) -> Iterator[str]:
+    if depth > _DEEPEST:
+        return
+    if isinstance(content, str):
+        if content:
+            yield content
+    elif isinstance(content, Mapping):
+        block = cast("Mapping[object, object]", content)
+        encoded = "base64" in (block.get("type"), block.get("source_type"))
+        for key, value in block.items():
+            if key not in _NOT_TEXT and not (encoded and key == "data"):
+                yield from _texts(value, depth + 1)
+    elif isinstance(content, (list, tuple)):
+        for item in cast("Sequence[object]", content):
+            yield from _texts(item, depth + 1)
+
+
+def _asked(value: object) -> str | None:
+    if isinstance(value, PromptValue):
+        return _asked(value.to_messages())
+    if isinstance(value, (list, tuple)):
+        turns = cast("Sequence[object]", value)
+        return next((text for turn in reversed(turns) if (text := _human_text(turn))), None)
+    return _said(value) or None
+
+
+def _human_text(turn: object) -> str | None:
+    if isinstance(turn, BaseMessage):
+        return _said(turn) if _role(turn) == "user" else None
+    role, content = _role_and_content(turn)
+    return text_of(content) if role in _USER_ROLES else None
+
+
+def _role_and_content(turn: object) -> tuple[object, object]:
+    """Of a message written as `("human", "...")` or `{"role": "user", "content": "..."}`."""
+    if named := fields(turn):
+        return named.get("role") or named.get("type"), named.get("content")
+    match cast("Any", turn):
+        case (str() as role, content):
+            return role, content
+        case _:
+            return None, None
+
+
+def _said(value: object) -> str | None:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, BaseMessage):
+        return _message(value).text
+    if isinstance(value, (list, tuple)):
+        last = cast("Sequence[object]", value)[-1:]
+        return _said(last[0]) if last and isinstance(last[0], AIMessage) else None
+    return None
+
+
+def _items(value: object) -> Sequence[object]:
+    return cast("Sequence[object]", value) if isinstance(value, (list, tuple)) else ()

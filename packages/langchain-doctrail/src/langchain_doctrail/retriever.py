@@ -1,0 +1,128 @@
+"""A retriever that tells what callbacks do not: scores and their kind, k, filters, search type, store.
+
+Invariants: one call is one search; the inner retriever's documents come back in its order, as copies
+that bear their chunk's id; a store's own objects are never touched.
+"""
+
+from typing import Any
+
+from langchain_core.callbacks import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.vectorstores import VectorStore
+from typing_extensions import override
+
+from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler
+from langchain_doctrail.documents import stamp_of, stamped
+from langchain_doctrail.search import Found, VectorSearch, description
+
+__all__ = ["LineageRetriever"]
+
+
+class LineageRetriever(BaseRetriever):
+    """Any retriever, with its lineage told in full. Make one with `LineageRetriever.wrap`."""
+
+    inner: BaseRetriever
+    """The retriever that searches."""
+
+    @classmethod
+    def wrap(cls, retriever: BaseRetriever) -> "LineageRetriever":
+        """Wrap a retriever; use the result in its place.
+
+        Raises:
+            TypeError: It is not a retriever; the message says what to pass.
+        """
+        if isinstance(retriever, cls):
+            return retriever
+        if not isinstance(retriever, BaseRetriever):  # type: ignore[reportUnnecessaryIsInstance]  # users pass anything
+            raise TypeError(_what_to_pass(retriever))
+        return cls(
+            inner=retriever,
+            name=retriever.get_name(),
+            tags=retriever.tags,
+            metadata=retriever.metadata,
+        )
+
+    @override
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
+    ) -> list[Document]:
+        search = VectorSearch.of(self.inner, kwargs)
+        if search is None:
+            config = RunnableConfig(callbacks=run_manager.get_child())
+            found = Found.unscored(self.inner.invoke(query, config, **kwargs))
+        else:
+            found = search.run(query)
+        return self._told(found, search, kwargs, run_manager)
+
+    @override
+    async def _aget_relevant_documents(
+        self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
+    ) -> list[Document]:
+        search = VectorSearch.of(self.inner, kwargs)
+        if search is None:
+            config = RunnableConfig(callbacks=run_manager.get_child())
+            found = Found.unscored(await self.inner.ainvoke(query, config, **kwargs))
+        else:
+            found = await search.arun(query)
+        return self._told(found, search, kwargs, run_manager)
+
+    @override
+    def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
+        return self.inner._get_ls_params(**kwargs)  # noqa: SLF001  # tracers are to see the inner one
+
+    def _told(
+        self,
+        found: Found,
+        search: VectorSearch | None,
+        arguments: dict[str, Any],
+        run: CallbackManagerForRetrieverRun | AsyncCallbackManagerForRetrieverRun,
+    ) -> list[Document]:
+        """Stamp what was found and describe the search to the lineage handlers of this run.
+
+        Other handlers are not told: they may show filters and scores to whoever follows their events.
+        """
+        listening = [h for h in run.handlers if isinstance(h, LineageCallbackHandler)]
+        try:
+            documents = _stamped(found, keep=search is None)
+            if listening:
+                told = description(self.inner, search, arguments) | _scores(documents, found)
+                for handler in listening:
+                    handler.on_custom_event(RETRIEVAL_EVENT, told, run_id=run.run_id)
+            return documents
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            for handler in listening:
+                handler.lineage.fault("langchain.retriever", error)
+            return [document for document, _ in found.hits]
+
+
+def _stamped(found: Found, *, keep: bool) -> list[Document]:
+    """Copies that bear their chunk's id; `keep` the stamps of retrievers further in, with their scores."""
+    return [
+        document if keep and stamp_of(document) else stamped(document, score, found.score_kind)
+        for document, score in found.hits
+    ]
+
+
+def _scores(documents: list[Document], found: Found) -> dict[str, Any]:
+    scores: dict[str, float | None] = {}
+    for document, (_, score) in zip(documents, found.hits, strict=True):
+        if (stamp := stamp_of(document)) is not None and score is not None:
+            scores.setdefault(
+                str(stamp), score
+            )  # of a chunk returned twice, the better rank counts
+    return {"scores": scores, "score_kind": found.score_kind}
+
+
+def _what_to_pass(given: object) -> str:
+    named = "the class itself" if isinstance(given, type) else f"a {type(given).__name__}"
+    refusal = f"LineageRetriever.wrap takes a retriever, not {named}"
+    if isinstance(given, VectorStore):
+        return f"{refusal}: pass its .as_retriever()"
+    if isinstance(given, Runnable):
+        return f"{refusal}: wrap the retriever first, then configure or compose the result"
+    return f"{refusal}: pass a langchain_core BaseRetriever, such as vectorstore.as_retriever()"
