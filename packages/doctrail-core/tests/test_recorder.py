@@ -1,0 +1,386 @@
+"""What the recorder makes of events, in whatever order a host sends them."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from doctrail_core.capture import recorder as recorder_module
+from doctrail_core.capture.events import (
+    ContextSelected,
+    GenerationEnded,
+    PromptSent,
+    RetrievalDescribed,
+    RetrievalEnded,
+    RetrievalStarted,
+    RetrievedChunk,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+    ToolCalled,
+    ToolReturned,
+)
+from doctrail_core.capture.scope import suppress
+from doctrail_core.capture.settings import Settings
+from doctrail_core.model import Message
+from doctrail_core.testing import CapturedLineage, capture_trails
+
+RENEWAL = "The contract renewal deadline for enterprise accounts is February 28th of each year."
+NOTICE = "Either party may end this agreement by giving ninety days written notice to the other."
+QUESTION = "When is the renewal deadline?"
+
+
+@pytest.fixture
+def lineage():
+    with capture_trails() as captured:
+        yield captured
+        assert captured.errors == []
+
+
+def ask(lineage: CapturedLineage, run_id="r", *, context=f"{RENEWAL}\n\n{NOTICE}", chunks=None):
+    """A chain as LangChain would report it: root, retriever, model."""
+    found = chunks if chunks is not None else [chunk(RENEWAL, 0, 0.9), chunk(NOTICE, 1, 0.4)]
+    lineage.record(RunStarted(run_id, None, "chain", "test", QUESTION, session_id="s1"))
+    lineage.record(RetrievalStarted(f"{run_id}-ret", run_id, "Retriever", QUESTION, "test"))
+    lineage.record(RetrievalEnded(f"{run_id}-ret", found))
+    prompt = [Message("system", f"Answer from this:\n{context}"), Message("user", QUESTION)]
+    lineage.record(PromptSent(f"{run_id}-llm", run_id, prompt, "test", model="m-1"))
+    lineage.record(GenerationEnded(f"{run_id}-llm", "February 28th."))
+    lineage.record(RunEnded(run_id, "February 28th."))
+
+
+def chunk(text, index, score=None, document="doc_4821"):
+    return RetrievedChunk(
+        text, f"{document}#{index}", document, index, score=score, score_kind="similarity"
+    )
+
+
+def test_an_answer_leaves_one_trail_with_everything_in_it(lineage):
+    ask(lineage)
+    (trail,) = lineage.trails
+    assert (trail.response_id, trail.status, trail.answer) == ("r", "ok", "February 28th.")
+    assert (trail.question, trail.session_id, trail.framework) == (QUESTION, "s1", "test")
+    (retrieval,) = trail.retrievals
+    assert [(h.chunk.chunk_id, h.rank, h.score, h.score_kind) for h in retrieval.hits] == [
+        ("doc_4821#0", 0, 0.9, "similarity"),
+        ("doc_4821#1", 1, 0.4, "similarity"),
+    ]
+    (context,) = trail.contexts
+    assert [(a.chunk_id, a.state, a.order) for a in context.arrivals] == [
+        ("doc_4821#0", "full", 0),
+        ("doc_4821#1", "full", 1),
+    ]
+    span = context.arrivals[0].spans[0]
+    prompt = trail.generations[0].messages[span.message].text or ""
+    assert prompt[span.start : span.end] == RENEWAL
+    assert [(d.document_id, d.grade) for d in trail.documents] == [("doc_4821", "in_prompt")]
+    assert lineage.open_count == 0
+
+
+def test_sources_are_on_the_ledger_before_the_model_is_called(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(RetrievalStarted("ret", "r", "Retriever", QUESTION, "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+    assert lineage.entries == []
+    lineage.record(PromptSent("llm", "r", [Message("user", RENEWAL)], "test"))
+    ((kind, known),) = lineage.entries
+    assert (kind, list(known.chunks)) == ("retrieved", ["doc_4821#0"])
+    lineage.record(GenerationEnded("llm", "x"))
+    lineage.record(RunEnded("r", "x"))
+    assert [kind for kind, _ in lineage.entries] == ["retrieved", "answered"]
+
+
+def test_a_second_model_call_adds_an_entry_only_when_there_are_new_sources(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+    for call in ("a", "b"):
+        lineage.record(PromptSent(call, "r", [Message("user", RENEWAL)], "test"))
+        lineage.record(GenerationEnded(call, "x"))
+    lineage.record(RetrievalStarted("ret2", "r", "R", "q", "test"))
+    lineage.record(RetrievalEnded("ret2", [chunk(NOTICE, 1)]))
+    lineage.record(PromptSent("c", "r", [Message("user", NOTICE)], "test"))
+    lineage.record(GenerationEnded("c", "x"))
+    lineage.record(RunEnded("r", "x"))
+    assert [kind for kind, _ in lineage.entries] == ["retrieved", "retrieved", "answered"]
+
+
+def test_a_context_cut_by_a_budget_says_where_it_was_cut(lineage):
+    ask(
+        lineage,
+        context=f"{RENEWAL}\n\n{NOTICE}"[:120],
+        chunks=[
+            chunk(RENEWAL, 0),
+            chunk(NOTICE, 1),
+            chunk("Governing law is that of Delaware, always.", 2),
+        ],
+    )
+    arrivals = lineage.trails[0].contexts[0].arrivals
+    assert [(a.state, a.reason) for a in arrivals] == [
+        ("full", None),
+        ("partial", "truncated"),
+        ("absent", "truncated"),
+    ]
+    assert arrivals[2].reason_detail == "the context ends inside doc_4821#1"
+
+
+def test_a_chunk_that_a_step_dropped_is_filtered_and_not_merely_unobserved(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0), chunk(NOTICE, 1)]))
+    lineage.record(ContextSelected("r", ["doc_4821#0"], "SimilarityPostprocessor"))
+    lineage.record(PromptSent("llm", "r", [Message("user", RENEWAL)], "test"))
+    lineage.record(GenerationEnded("llm", "x"))
+    lineage.record(RunEnded("r", "x"))
+    dropped = lineage.trails[0].contexts[0].arrivals[1]
+    assert (dropped.state, dropped.reason) == ("absent", "filtered")
+    assert dropped.reason_detail == "by SimilarityPostprocessor"
+
+
+def test_the_models_own_earlier_words_are_no_arrival(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+    prompt = [Message("assistant", RENEWAL), Message("user", "Are you sure?")]
+    lineage.record(PromptSent("llm", "r", prompt, "test"))
+    lineage.record(GenerationEnded("llm", "x"))
+    lineage.record(RunEnded("r", "x"))
+    assert [a.state for a in lineage.trails[0].contexts[0].arrivals] == ["absent"]
+
+
+def test_inner_retrievals_tell_how_and_what_the_outer_one_dropped(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test"))
+    lineage.record(RetrievalStarted("outer", "r", "Ensemble", "q", "test"))
+    lineage.record(RetrievalStarted("inner", "outer", "BM25", "q", "test"))
+    lineage.record(PromptSent("rewrite", "outer", [Message("user", "rewrite q")], "test"))
+    lineage.record(GenerationEnded("rewrite", "q2"))
+    lineage.record(RetrievalEnded("inner", [chunk(RENEWAL, 0), chunk(NOTICE, 1)]))
+    lineage.record(RetrievalEnded("outer", [chunk(RENEWAL, 0)]))
+    lineage.record(PromptSent("llm", "r", [Message("user", RENEWAL)], "test"))
+    lineage.record(GenerationEnded("llm", "the answer"))
+    lineage.record(RunEnded("r"))
+    (trail,) = lineage.trails
+    assert [(r.retrieval_id, r.enclosing_id) for r in trail.retrievals] == [
+        ("inner", "outer"),
+        ("outer", None),
+    ]
+    assert [(g.generation_id, g.auxiliary) for g in trail.generations] == [
+        ("rewrite", True),
+        ("llm", False),
+    ]
+    assert [(a.chunk_id, a.state, a.reason) for a in trail.contexts[0].arrivals] == [
+        ("doc_4821#0", "full", None),
+        ("doc_4821#1", "absent", "filtered"),
+    ]
+    assert trail.answer == "the answer"
+
+
+def test_scores_that_hooks_cannot_see_are_joined_by_chunk_id(lineage):
+    lineage.record(RetrievalStarted("ret", None, "R", "q", "test"))
+    scores = {"doc_4821#0": 0.25, "doc_4821#1": float("nan")}
+    lineage.record(
+        RetrievalDescribed(
+            "ret", 2, {"tenant": "acme"}, "similarity", "FAISS", None, scores, "distance"
+        )
+    )
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0), chunk(NOTICE, 1)]))
+    (retrieval,) = lineage.trails[0].retrievals
+    assert (retrieval.k, retrieval.filters, retrieval.store) == (2, {"tenant": "acme"}, "FAISS")
+    assert [(h.score, h.score_kind) for h in retrieval.hits] == [
+        (0.25, "distance"),
+        (None, "unknown"),
+    ]
+
+
+@pytest.mark.parametrize("score", [None, float("nan"), float("inf"), "0.9", True, object()])
+def test_what_is_no_number_is_no_score(lineage, score):
+    lineage.record(RetrievalStarted("ret", None, "R", "q", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0, score)]))
+    assert lineage.trails[0].retrievals[0].hits[0].score is None
+
+
+def test_an_empty_retrieval_is_on_record_too(lineage):
+    ask(lineage, chunks=[], context="nothing found")
+    (trail,) = lineage.trails
+    assert trail.retrievals[0].hits == ()
+    assert trail.contexts[0].arrivals == ()
+    assert [kind for kind, _ in lineage.entries] == ["answered"]
+
+
+def test_the_same_chunk_returned_twice_stays_two_hits_of_one_chunk(lineage):
+    ask(lineage, chunks=[chunk(RENEWAL, 0), chunk(RENEWAL, 0)])
+    (trail,) = lineage.trails
+    assert [h.rank for h in trail.retrievals[0].hits] == [0, 1]
+    assert list(trail.chunks) == ["doc_4821#0"]
+    assert [a.state for a in trail.contexts[0].arrivals] == ["full"]
+
+
+def test_a_run_that_retrieves_and_generates_nothing_leaves_nothing(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", "format this"))
+    lineage.record(RunEnded("r", "formatted"))
+    assert (lineage.trails, lineage.entries, lineage.open_count) == ([], [], 0)
+
+
+def test_an_abandoned_stream_is_aborted_and_waits_for_the_model_to_be_drained(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("llm", "r", [Message("user", QUESTION)], "test"))
+    lineage.record(RunEnded("r", None))
+    assert lineage.trails == []
+    lineage.record(GenerationEnded("llm", "the full text"))
+    (trail,) = lineage.trails
+    assert (trail.status, trail.answer) == ("aborted", "the full text")
+    assert lineage.open_count == 0
+
+
+def test_a_cancelled_run_closes_at_once_although_its_model_never_ends(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("llm", "r", [Message("user", QUESTION)], "test"))
+    lineage.record(RunFailed("r", asyncio.CancelledError()))
+    (trail,) = lineage.trails
+    assert trail.status == "aborted"
+    assert [g.error for g in trail.generations] == ["never ended"]
+    assert lineage.open_count == 0
+
+
+def test_an_exception_is_an_error_and_keeps_what_was_retrieved(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(RetrievalStarted("ret", "r", "R", QUESTION, "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+    lineage.record(PromptSent("llm", "r", [Message("user", RENEWAL)], "test"))
+    lineage.record(RunFailed("llm", RuntimeError("rate limited")))
+    lineage.record(RunFailed("r", RuntimeError("rate limited")))
+    (trail,) = lineage.trails
+    assert (trail.status, trail.error) == ("error", "RuntimeError: rate limited")
+    assert trail.generations[0].error == "RuntimeError: rate limited"
+    assert [d.document_id for d in trail.documents] == ["doc_4821"]
+
+
+def test_an_event_after_its_run_ended_is_counted_and_harms_nothing(lineage):
+    ask(lineage)
+    lineage.record(GenerationEnded("r-llm", "again"))
+    lineage.record(RunEnded("r", "again"))
+    assert len(lineage.trails) == 1
+    assert lineage.dropped == {"events after their run had ended": 2}
+
+
+def test_a_sink_that_fails_costs_neither_the_answer_nor_the_other_sinks(monkeypatch):
+    with capture_trails() as lineage:
+
+        def full_disk(*_args):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(lineage.storage.ledger, "append", full_disk)
+        ask(lineage)
+        assert len(lineage.trails) == 1
+        assert [where for where, _ in lineage.errors] == ["ledger", "ledger"]
+
+
+def test_separate_calls_inside_a_scope_are_one_response(lineage):
+    with lineage.scope(session_id="s", user_id="u") as opened:
+        lineage.record(RetrievalStarted("ret", None, "R", QUESTION, "test"))
+        lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+        lineage.record(PromptSent("llm", None, [Message("user", RENEWAL)], "test"))
+        lineage.record(GenerationEnded("llm", "February 28th."))
+        assert opened.trail is None
+    trail = opened.trail
+    assert trail is not None
+    assert trail.response_id == opened.response_id
+    assert (trail.session_id, trail.user_id, trail.framework) == ("s", "u", "test")
+    assert (trail.question, trail.answer) == (QUESTION, "February 28th.")
+    assert "February 28th" in opened.why()
+
+
+def test_a_scope_that_raises_is_on_record_as_an_error_and_raises(lineage):
+    with pytest.raises(ValueError, match="mine"), lineage.scope() as opened:  # noqa: PT012  # the events are the point
+        lineage.record(RetrievalStarted("ret", None, "R", QUESTION, "test"))
+        lineage.record(RetrievalEnded("ret", []))
+        raise ValueError("mine")
+    trail = opened.trail
+    assert trail is not None
+    assert trail.status == "error"
+
+
+def test_nothing_is_recorded_inside_suppress(lineage):
+    with suppress():
+        ask(lineage)
+    assert (lineage.trails, lineage.entries, lineage.dropped) == ([], [], {})
+
+
+def test_tools_and_what_was_retrieved_inside_them_are_tied_together(lineage):
+    lineage.record(RunStarted("r", None, "agent", "test", QUESTION))
+    lineage.record(ToolCalled("tool", "r", "search", "test", '{"q": "x"}', "call_1"))
+    lineage.record(RetrievalStarted("ret", "tool", "R", "x", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+    lineage.record(ToolReturned("tool", RENEWAL))
+    lineage.record(RunEnded("r", "x"))
+    (trail,) = lineage.trails
+    assert trail.retrievals[0].tool_call_id == "call_1"
+    assert (trail.tool_calls[0].name, trail.tool_calls[0].result) == ("search", RENEWAL)
+
+
+def test_a_response_that_its_host_lost_is_closed_when_too_many_are_open(lineage, monkeypatch):
+    monkeypatch.setattr(recorder_module, "MAX_OPEN_RESPONSES", 3)
+    for number in range(5):
+        lineage.record(RunStarted(f"lost-{number}", None, "chain", "test"))
+        lineage.record(PromptSent(f"llm-{number}", f"lost-{number}", [], "test"))
+    assert [t.response_id for t in lineage.trails] == ["lost-0", "lost-1"]
+    assert {t.status for t in lineage.trails} == {"interrupted"}
+    assert lineage.dropped == {"responses that never ended": 2}
+
+
+def test_closing_puts_open_responses_on_record_as_interrupted(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("llm", "r", [], "test"))
+    lineage.close()
+    assert [(t.response_id, t.status) for t in lineage.trails] == [("r", "interrupted")]
+    assert lineage.open_count == 0
+
+
+def test_concurrent_responses_do_not_mix(lineage):
+    barrier = threading.Barrier(8)
+
+    def one(number):
+        barrier.wait()
+        for turn in range(25):
+            text = (
+                f"Fact {number}-{turn}: the deadline of client {number} is day {turn} of the year."
+            )
+            document = f"doc_{number}_{turn}"
+            ask(
+                lineage,
+                f"{number}-{turn}",
+                context=text,
+                chunks=[chunk(text, 0, document=document)],
+            )
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(8)))
+    assert len(lineage.trails) == 200
+    for trail in lineage.trails:
+        (document,) = trail.documents
+        assert document.document_id == "doc_" + trail.response_id.replace("-", "_")
+        assert document.grade == "in_prompt"
+    assert lineage.open_count == 0
+
+
+@pytest.mark.parametrize("content", ["hash", "off"])
+def test_without_texts_a_trail_keeps_ids_scores_and_offsets(content):
+    with capture_trails(Settings(content=content)) as lineage:
+        ask(lineage)
+        (trail,) = lineage.trails
+        assert "February" not in repr(trail)
+        assert "renewal" not in repr(trail)
+        assert trail.contexts[0].arrivals[0].spans
+        hit = trail.retrievals[0].hits[0]
+        assert (hit.chunk.chunk_id, hit.score) == ("doc_4821#0", 0.9)
+        assert (hit.chunk.content_hash is None) == (content == "off")
+        assert lineage.last is trail
+
+
+def test_lone_surrogates_and_a_megabyte_chunk_are_taken_as_they_come(lineage):
+    text = "renewal \ud800 deadline is February 28th for all of the accounts " * 16_000
+    ask(lineage, context=text, chunks=[chunk(text, 0)])
+    (trail,) = lineage.trails
+    assert trail.contexts[0].arrivals[0].state == "full"
+    assert "\ud800" not in (trail.chunks["doc_4821#0"].text or "")
