@@ -1,0 +1,224 @@
+"""SQLite files as both stores use them: opened safely, versioned, and with errors that say what to do.
+
+Only the holder of a stream's lease opens one for writing. Readers open it read-only: SQLite before
+3.51.3 can corrupt a database of which two writing connections reset the log at once.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+from doctrail_core.durable.errors import NothingRecordedError, StoreError
+from doctrail_core.durable.home import FILE_MODE
+
+__all__ = [
+    "Schema",
+    "Writer",
+    "explained",
+    "microseconds",
+    "moment",
+    "open_reader",
+    "open_writer",
+    "peek_cursors",
+]
+
+_CURSORS = """
+CREATE TABLE cursor (file TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON")
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The tables of a store. Each step leads to the next version; a released step never changes."""
+
+    name: str
+    application_id: int
+    steps: tuple[str, ...]
+
+    @property
+    def version(self) -> int:
+        return len(self.steps)
+
+
+def open_writer(path: Path, schema: Schema, *, patience: float = 2.0) -> sqlite3.Connection:
+    """Open for writing, making or upgrading the file as needed.
+
+    Raises:
+        StoreError: It cannot be.
+    """
+    with explained(path, schema):
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
+        connection = sqlite3.connect(
+            path, isolation_level=None, check_same_thread=False, timeout=patience
+        )
+        return _prepared(connection, lambda: _make_current(connection, path, schema))
+
+
+def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
+    """Open for reading.
+
+    Raises:
+        NothingRecordedError: There is no such file, or nothing in it.
+        StoreError: It cannot be read.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        raise NothingRecordedError(
+            f"nothing is recorded yet at {path}. Run the application first, or set DOCTRAIL_HOME to the"
+            " folder in which it records."
+        )
+    with explained(path, schema):
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        )
+        return _prepared(connection, lambda: _check(connection, path, schema))
+
+
+def _prepared(connection: sqlite3.Connection, prepare: Callable[[], object]) -> sqlite3.Connection:
+    try:
+        prepare()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_current(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    version = _check(connection, path, schema)
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    if version < schema.version:
+        script = "".join(schema.steps[version:]) + (_CURSORS if version == 0 else "")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {schema.application_id};"
+            f" PRAGMA user_version = {schema.version}; COMMIT"
+        )
+
+
+def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
+    """The file's schema version, if it is one of ours that we understand."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != schema.application_id:
+        raise StoreError(
+            f"{path} is a database, but not a doctrail {schema.name}. Move it away, or set DOCTRAIL_HOME"
+            " to another folder."
+        )
+    if version > schema.version:
+        raise StoreError(
+            f"{path} was written by a newer doctrail (its schema is {version}, this one knows"
+            f" {schema.version}). Upgrade doctrail-core; nothing was changed."
+        )
+    return version
+
+
+@contextmanager
+def explained(path: Path, schema: Schema) -> Iterator[None]:
+    """Turn what SQLite and the file system say into a `StoreError` that says what to do."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError):
+            raise
+        raise StoreError(f"{path}: {_advice(error, schema)}") from error
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be opened: {error.strerror}. Make it readable and writable for this user,"
+            " or set DOCTRAIL_HOME to another folder."
+        ) from error
+
+
+def _advice(error: sqlite3.DatabaseError, schema: Schema) -> str:
+    code = error.sqlite_errorcode & 0xFF
+    match code:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return (
+                "it is locked by another program that writes to it. Close that program; doctrail's own"
+                " processes take turns and do not lock each other out."
+            )
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return (
+                f"it is damaged or no database ({error}). Move it away to go on with a new {schema.name},"
+                f" and put a backup in its place or try `sqlite3 FILE .recover` to save what is in it."
+            )
+        case sqlite3.SQLITE_FULL:
+            return "the disk is full. Make room; what was recorded waits in the spool meanwhile."
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            return (
+                f"it cannot be opened or written to ({error}). Make the folder readable and writable for"
+                " this user, or set DOCTRAIL_HOME to another one."
+            )
+        case _:
+            return f"it does not work ({error}). What was recorded waits in the spool meanwhile."
+
+
+class Writer:
+    """The one writing connection of a store, with the spool's cursors in the same file."""
+
+    def __init__(self, path: Path, schema: Schema) -> None:
+        self.connection = open_writer(path, schema)
+        self._path = path
+        self._schema = schema
+        self._file = path.stat()
+
+    def cursors(self) -> dict[str, int]:
+        with explained(self._path, self._schema):
+            return read_cursors(self.connection)
+
+    @contextmanager
+    def transaction(self, cursors: Mapping[str, int], forgotten: Collection[str]) -> Iterator[None]:
+        """Commit what is done inside together with the cursors, or nothing of it."""
+        self._check_not_removed()
+        with explained(self._path, self._schema):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                moved, gone = cursors.items(), [(name,) for name in forgotten]
+                self.connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", moved)
+                self.connection.executemany("DELETE FROM cursor WHERE file = ?", gone)
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with explained(self._path, self._schema):
+            self.connection.close()
+
+    def _check_not_removed(self) -> None:
+        # SQLite would go on writing to a file that nobody can open any more.
+        if not self._path.exists() or not os.path.samestat(self._path.stat(), self._file):
+            raise StoreError(f"{self._path} was removed or replaced while it was open")
+
+
+def read_cursors(connection: sqlite3.Connection) -> dict[str, int]:
+    return dict(connection.execute("SELECT file, position FROM cursor"))
+
+
+def peek_cursors(path: Path, schema: Schema) -> dict[str, int]:
+    """A store's cursors, as any process may read them."""
+    try:
+        with closing(open_reader(path, schema)) as connection, explained(path, schema):
+            return read_cursors(connection)
+    except NothingRecordedError:
+        return {}
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(time: datetime) -> int:
+    """A time as stores keep it; one without a zone is taken as UTC."""
+    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(time_us: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=time_us)

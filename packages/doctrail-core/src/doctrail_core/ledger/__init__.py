@@ -1,0 +1,28 @@
+"""The ledger: which documents went into which response, and when. For proving; never a text.
+
+Entries are only ever added. Their exact bytes are what counts; every table beside them is an index.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from doctrail_core.durable.home import Home
+    from doctrail_core.ledger.sqlite import LedgerReader
+
+__all__ = ["open_ledger"]
+
+
+def open_ledger(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "LedgerReader":
+    """Open the ledger for reading, after what lies in the spool was moved into it.
+
+    Where another process was to do that and did not in time, the reader's `warning` says so.
+
+    Raises:
+        NothingRecordedError: There is no ledger yet.
+        StoreError: It cannot be read.
+    """
+    from doctrail_core.durable.reading import drained
+    from doctrail_core.ledger.sqlite import LedgerDatabase, LedgerReader
+
+    database = LedgerDatabase(home.database("ledger"))
+    return LedgerReader(database.path, warning=drained(home, "ledger", database, timeout) if drain else None)
