@@ -1,0 +1,223 @@
+"""What is compared: ways to instrument the pipelines. A cell is one of them on one pipeline.
+
+Every cell lives in its own process, because instrumentations patch their host and stay. Imports
+stand inside the functions: a cell loads what it measures and nothing else.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import pipelines
+from pipelines import Call, Wrap, unchanged
+
+if TYPE_CHECKING:
+    from doctrail_core import Lineage
+    from doctrail_core.composition import Storage
+
+PIPELINES = ("langchain", "langchain-async", "llamaindex")
+
+
+class CountingExporter:
+    """Accepts every span and forgets it."""
+
+    def __init__(self) -> None:
+        """Have seen none."""
+        self.spans = 0
+
+    def export(self, spans: Iterable[object]) -> Any:
+        """Take note of how many there were."""
+        from opentelemetry.sdk.trace.export import SpanExportResult
+
+        self.spans += sum(1 for _ in spans)
+        return SpanExportResult.SUCCESS
+
+    def shutdown(self) -> None:
+        """Nothing to give up."""
+
+    def force_flush(self, timeout_millis: int = 0) -> bool:  # noqa: ARG002  # the SDK's signature
+        """Nothing is held back."""
+        return True
+
+
+class Spans:
+    """A tracer provider as an application has it: batched, every trace sampled."""
+
+    def __init__(self) -> None:
+        """Export to nowhere."""
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        self.exporter = CountingExporter()
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(BatchSpanProcessor(self.exporter))  # type: ignore[arg-type]
+
+
+@dataclass
+class Cell:
+    """A pipeline that can be called.
+
+    Attributes:
+        call: Ask the question once.
+        settle: Do all work that the calls left to threads.
+        spans: How many spans were exported so far.
+    """
+
+    call: Call
+    settle: Callable[[], object] = lambda: None
+    spans: Callable[[], int] = lambda: 0
+
+
+Instrument = Callable[[str, Path], Cell]
+"""Makes the cell of a pipeline; the folder is for what it stores."""
+
+
+def _call(pipeline: str, callbacks: Iterable[Any] = (), wrap: Wrap = unchanged) -> Call:
+    if pipeline == "llamaindex":
+        return pipelines.llamaindex(wrap)
+    run = pipelines.langchain_async if pipeline.endswith("async") else pipelines.langchain_sync
+    return run(list(callbacks), wrap)
+
+
+# --- the peers
+
+
+def nothing(pipeline: str, _folder: Path) -> Cell:
+    """The pipeline itself."""
+    return Cell(_call(pipeline))
+
+
+def openinference(pipeline: str, _folder: Path) -> Cell:
+    """OpenInference, as its README says."""
+    if pipeline == "llamaindex":
+        from openinference.instrumentation.llama_index import LlamaIndexInstrumentor as Instrumentor
+    else:
+        from openinference.instrumentation.langchain import LangChainInstrumentor as Instrumentor
+    spans = Spans()
+    Instrumentor().instrument(tracer_provider=spans.provider)
+    return Cell(_call(pipeline), spans.provider.force_flush, lambda: spans.exporter.spans)
+
+
+def otel_genai(pipeline: str, _folder: Path) -> Cell:
+    """OpenTelemetry's own, as its README says."""
+    if pipeline == "llamaindex":
+        from opentelemetry.instrumentation.genai.llama_index import (
+            LlamaIndexInstrumentor as Instrumentor,
+        )
+    else:
+        from opentelemetry.instrumentation.genai.langchain import (
+            LangChainInstrumentor as Instrumentor,
+        )
+    spans = Spans()
+    # It looks for the distribution `langchain`, though it works on langchain-core alone.
+    Instrumentor().instrument(tracer_provider=spans.provider, skip_dep_check=True)
+    return Cell(_call(pipeline), spans.provider.force_flush, lambda: spans.exporter.spans)
+
+
+def otel_genai_texts(pipeline: str, folder: Path) -> Cell:
+    """OpenTelemetry's own with prompts and answers on the spans."""
+    os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"
+    return otel_genai(pipeline, folder)
+
+
+# --- ours
+
+
+class _Nobody:
+    """Takes the place of a ledger or a trail store, and keeps nothing."""
+
+    def append(self, *_: object) -> None:
+        """Forget it."""
+
+
+class _Only:
+    """The storage of a folder, with parts of it switched off."""
+
+    def __init__(self, folder: Path, *parts: str) -> None:
+        """Keep only what `parts` names."""
+        from doctrail_core.folder import Folder
+
+        self._folder = Folder(folder)
+        self.ledger = self._folder.ledger if "ledger" in parts else _Nobody()
+        self.trails = self._folder.trails if "trails" in parts else _Nobody()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._folder, name)
+
+
+def _instrumented(
+    pipeline: str, lineage: "Lineage", spans: Spans, *, wrapped: bool = False
+) -> Cell:
+    def settle() -> None:
+        lineage.flush()
+        spans.provider.force_flush()
+
+    if pipeline == "llamaindex":
+        from llama_index.observability.doctrail import LineageInstrumentor, LineageRetriever
+
+        if not wrapped:
+            LineageInstrumentor(lineage).install()
+        call = _call(pipeline, wrap=lambda inner: LineageRetriever(inner, lineage=lineage))
+        return Cell(call if wrapped else _call(pipeline), settle, lambda: spans.exporter.spans)
+
+    from langchain_doctrail import LineageCallbackHandler, LineageRetriever
+
+    wrap = LineageRetriever.wrap if wrapped else unchanged
+    call = _call(pipeline, [LineageCallbackHandler(lineage)], wrap)
+    return Cell(call, settle, lambda: spans.exporter.spans)
+
+
+def _ours(
+    *parts: str, matching: bool = True, wrapped: bool = False, span_content: bool = False
+) -> Instrument:
+    """Doctrail with some of its parts: `spans`, `ledger`, `trails`."""
+
+    def instrument(pipeline: str, folder: Path) -> Cell:
+        from doctrail_core import Lineage, Settings
+        from doctrail_core.model import Context
+
+        if not matching:
+            nothing_read = Context("", (), 0, 0)
+            patch("doctrail_core.capture.recorder.assemble", lambda *_: nothing_read).start()
+        spans = Spans()
+        settings = Settings(home=folder, spans="spans" in parts, span_content=span_content)
+        storage: Storage = _Only(folder, *parts)
+        lineage = Lineage(settings, tracer_provider=spans.provider, storage=storage)
+        return _instrumented(pipeline, lineage, spans, wrapped=wrapped)
+
+    return instrument
+
+
+def deaf(pipeline: str, folder: Path) -> Cell:
+    """Doctrail's adapter alone: it hears the host and tells nobody."""
+    from doctrail_core import Lineage, Settings
+
+    class DeafLineage(Lineage):
+        def record(self, event: object) -> None:
+            pass
+
+    return _instrumented(pipeline, DeafLineage(Settings(home=folder, spans=False)), Spans())
+
+
+CELLS: dict[str, Instrument] = {
+    "nothing": nothing,
+    "OpenInference": openinference,
+    "OpenTelemetry GenAI": otel_genai,
+    "OpenTelemetry GenAI, texts on spans": otel_genai_texts,
+    "doctrail": _ours("spans", "ledger", "trails"),
+    "doctrail, wrapped retriever": _ours("spans", "ledger", "trails", wrapped=True),
+    "doctrail, texts on spans too": _ours("spans", "ledger", "trails", span_content=True),
+}
+
+PARTS: dict[str, tuple[str, Instrument]] = {
+    "adapter": ("callbacks of the host and their translation into events", deaf),
+    "recorder": ("run tree, ids, hashes, the trail's records", _ours(matching=False)),
+    "matching": ("finding the chunks in the prompt", _ours()),
+    "spans": ("four spans through a batch processor", _ours("spans")),
+    "ledger": ("two durable entries per answer, sequenced", _ours("spans", "ledger")),
+    "trail store": ("the texts, indexed", CELLS["doctrail"]),
+}
+"""Each cell has one part more than the one before it, so differences are what parts cost."""
