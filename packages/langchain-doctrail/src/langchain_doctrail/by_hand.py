@@ -49,6 +49,11 @@ class SearchesByHand:
         self._runs: dict[str, _Run] = {}
         self._lock = threading.Lock()
 
+    @property
+    def open_count(self) -> int:
+        """How many runs are open; 0 when nothing is running."""
+        return len(self._runs)
+
     def step_started(self, run_id: str, parent_id: str | None, name: str, inputs: object) -> None:
         """A chain or a step of one began."""
         query = question_in(inputs)
