@@ -1,0 +1,67 @@
+"""The home folder as a lineage writes it: ledger, trails, faults and key of one installation."""
+
+import secrets
+import time
+from pathlib import Path
+
+from doctrail_core.durable.errors import NothingRecordedError, SequencerBusyError, StoreError
+from doctrail_core.durable.faults import Faults
+from doctrail_core.durable.home import Home
+from doctrail_core.durable.keys import KEY_BYTES, load_or_create_key
+from doctrail_core.ledger.journal import LedgerJournal
+from doctrail_core.model import Trail
+from doctrail_core.trails import open_trails
+from doctrail_core.trails.journal import TrailJournal
+
+
+class Folder:
+    """Keeps an installation's records in a folder, which is made with the first of them."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder; a relative path means the working directory of now."""
+        self.home = Home(path.absolute())
+        self.faults = Faults(self.home)
+        self.ledger = LedgerJournal(self.home, self.faults)
+        self.trails = TrailJournal(self.home, self.faults)
+        self._key: bytes | None = None
+
+    def key(self) -> bytes:
+        """The installation's secret; where it cannot be kept, one for this process only."""
+        if self._key is None:
+            try:
+                self.home.ensure()
+                self._key = load_or_create_key(self.home.keys)
+            except (OSError, StoreError) as error:
+                self.faults.note("keeping the key of query hashes", error)
+                self._key = secrets.token_bytes(KEY_BYTES)
+        return self._key
+
+    def get(self, response_id: str) -> Trail | None:
+        """A trail that was kept, by whichever process.
+
+        Raises:
+            StoreError: The trail store cannot be read.
+        """
+        try:
+            with open_trails(self.home) as trails:
+                return trails.get(response_id)
+        except NothingRecordedError:
+            return None
+
+    def flush(self, timeout: float) -> bool:
+        """Have all that was appended moved into the databases."""
+        deadline = time.monotonic() + timeout
+        try:
+            self.ledger.flush(timeout)
+            self.trails.flush(max(0.0, deadline - time.monotonic()))
+        except SequencerBusyError:
+            return False
+        except (OSError, StoreError) as error:
+            self.faults.note("moving the spool into its database", error)
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give up files and threads. What was appended stays safe."""
+        self.ledger.close()
+        self.trails.close()
