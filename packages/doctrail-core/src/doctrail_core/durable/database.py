@@ -6,10 +6,9 @@ Only the holder of a stream's lease opens one for writing. Readers open it read-
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,8 +19,6 @@ __all__ = [
     "Schema",
     "Writer",
     "explained",
-    "microseconds",
-    "moment",
     "open_reader",
     "open_writer",
     "peek_cursors",
@@ -74,7 +71,10 @@ def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
         )
     with explained(path, schema):
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            f"file:{quote(str(path))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
         )
         return _prepared(connection, lambda: _check(connection, path, schema))
 
@@ -119,7 +119,7 @@ def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
 
 
 @contextmanager
-def explained(path: Path, schema: Schema) -> Iterator[None]:
+def explained(path: Path, schema: Schema) -> Generator[None]:
     """Turn what SQLite and the file system say into a `StoreError` that says what to do."""
     try:
         yield
@@ -172,7 +172,9 @@ class Writer:
             return read_cursors(self.connection)
 
     @contextmanager
-    def transaction(self, cursors: Mapping[str, int], forgotten: Collection[str]) -> Iterator[None]:
+    def transaction(
+        self, cursors: Mapping[str, int], forgotten: Collection[str]
+    ) -> Generator[None]:
         """Commit what is done inside together with the cursors, or nothing of it."""
         self._check_not_removed()
         with explained(self._path, self._schema):
@@ -209,16 +211,3 @@ def peek_cursors(path: Path, schema: Schema) -> dict[str, int]:
             return read_cursors(connection)
     except NothingRecordedError:
         return {}
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def microseconds(time: datetime) -> int:
-    """A time as stores keep it; one without a zone is taken as UTC."""
-    aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
-
-
-def moment(time_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=time_us)

@@ -52,7 +52,9 @@ def scan(data: bytes) -> Scan:
         end = _end(data, start)
         found.records.append((end, data[start + _HEADER.size : end]))
         found.consumed = end
-    found.torn = _is_torn(data[found.consumed : found.consumed + _HEADER.size], len(data) - found.consumed)
+    found.torn = _is_torn(
+        data[found.consumed : found.consumed + _HEADER.size], len(data) - found.consumed
+    )
     return found
 
 
@@ -83,6 +85,6 @@ def _checksum(payload: bytes | memoryview) -> int:
 
 def _is_torn(head: bytes, available: int) -> bool:
     if len(head) < _HEADER.size:
-        return 0 < len(head) and _MARK.startswith(head[:2])
+        return head != b"" and _MARK.startswith(head[:2])
     mark, size, _ = _HEADER.unpack(head)
     return mark == _MARK and available < _HEADER.size + size

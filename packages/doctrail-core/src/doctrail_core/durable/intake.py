@@ -6,7 +6,7 @@ between, the next one goes on from there. Only the holder of the lease may do th
 
 import fcntl
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,6 @@ from doctrail_core.durable.home import FILE_MODE
 from doctrail_core.durable.spool import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from doctrail_core.durable.faults import Faults
 
 __all__ = ["Database", "Intake", "Store", "sizes"]
@@ -83,7 +81,7 @@ class Intake:
         self._store = store
         self._faults = faults
         self._cursors = dict(store.cursors())
-        self._forgotten = self._cursors.keys() - sizes(directory).keys()
+        self._forgotten: set[str] = self._cursors.keys() - sizes(directory).keys()
 
     def once(self) -> int:
         """Move what is there now, up to a batch; returns how many records."""
@@ -133,7 +131,9 @@ class Intake:
             # The commit that follows syncs the same records by another way.
             self._faults.note("syncing the spool", error)
 
-    def _account_for(self, found: Scan, data: bytes, name: str, start: int, *, sealed: bool) -> None:
+    def _account_for(
+        self, found: Scan, data: bytes, name: str, start: int, *, sealed: bool
+    ) -> None:
         damaged = list(found.damaged)
         if sealed and found.consumed < len(data):
             if found.torn:
@@ -154,7 +154,7 @@ class Intake:
             self._commit_apart(batch, error)
         else:
             self._cursors.update(cursors)
-            self._forgotten = set()
+            self._forgotten.clear()
 
     def _commit_apart(self, batch: Sequence[_Record], error: Exception) -> None:
         if len(batch) > 1:
@@ -195,7 +195,7 @@ def sizes(directory: Path) -> dict[str, int]:
 
 
 @contextmanager
-def _opened(path: Path) -> "Iterator[int]":
+def _opened(path: Path) -> Generator[int]:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield fd

@@ -21,5 +21,7 @@ def drained(home: Home, stream: Stream, database: Database, timeout: float) -> s
     except SequencerBusyError as error:
         return str(error)
     except OSError as error:
-        return f"what lies in {home.spool(stream)} cannot be moved into the database: {error.strerror}"
+        return (
+            f"what lies in {home.spool(stream)} cannot be moved into the database: {error.strerror}"
+        )
     return None

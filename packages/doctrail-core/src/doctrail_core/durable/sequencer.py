@@ -151,7 +151,9 @@ class Sequencer:
         """How many bytes of `wanted` are not in the database; files that are gone are."""
         cursors = self._database.cursors()
         left = sizes(self._spool.directory).keys()
-        return sum(max(0, size - cursors.get(name, 0)) for name, size in wanted.items() if name in left)
+        return sum(
+            max(0, size - cursors.get(name, 0)) for name, size in wanted.items() if name in left
+        )
 
     def _busy(self, waiting: int) -> SequencerBusyError:
         pid = self._tenure.holder

@@ -25,4 +25,6 @@ def open_ledger(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "L
     from doctrail_core.ledger.sqlite import LedgerDatabase, LedgerReader
 
     database = LedgerDatabase(home.database("ledger"))
-    return LedgerReader(database.path, warning=drained(home, "ledger", database, timeout) if drain else None)
+    return LedgerReader(
+        database.path, warning=drained(home, "ledger", database, timeout) if drain else None
+    )

@@ -7,7 +7,7 @@ they are made once, stored as they are, and never made again from the parts.
 import dataclasses
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from doctrail_core.model import GRADES, EntryKind, Grade, Status, Trail
@@ -108,14 +108,10 @@ def decode(data: bytes) -> LedgerEntry:
     Raises:
         ValueError: They are no entry of this version.
     """
-    fields = json.loads(data)
-    if not isinstance(fields, dict) or fields.pop("v", None) != _VERSION:
-        raise ValueError(f"not a ledger entry of version {_VERSION}")
-    return _built(fields)
-
-
-def _built(fields: dict[str, Any]) -> LedgerEntry:
+    fields: Any = json.loads(data)
     try:
+        if fields.pop("v") != _VERSION:
+            raise ValueError(f"a ledger entry of a version other than {_VERSION}")
         fields["chunks"] = tuple(
             ChunkFact(c["chunk_id"], c["document_id"], c.get("content_hash"), c["grade"])
             for c in fields["chunks"]
@@ -123,7 +119,7 @@ def _built(fields: dict[str, Any]) -> LedgerEntry:
         fields["document_ids"] = tuple(fields["document_ids"])
         fields["models"] = tuple(fields["models"])
         return LedgerEntry(**fields)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("a ledger entry lacks a part or has one too many") from error
 
 

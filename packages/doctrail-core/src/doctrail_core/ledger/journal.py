@@ -51,5 +51,6 @@ class LedgerJournal:
         """
         self._sequencer.drain(timeout)
 
-    def close(self) -> None:
-        self._sequencer.close()
+    def close(self, timeout: float = 2.0) -> None:
+        """Move what can be moved in time; the rest is safe in the spool."""
+        self._sequencer.close(timeout)

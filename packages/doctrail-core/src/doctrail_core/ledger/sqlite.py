@@ -4,25 +4,23 @@
 it. A response has one `link` row per document, filed under the time of the response's first entry.
 """
 
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from doctrail_core.durable.columns import grade_of_rank, microseconds, moment, rank_of_grade
 from doctrail_core.durable.database import (
     Schema,
     Writer,
     explained,
-    microseconds,
-    moment,
     open_reader,
     peek_cursors,
 )
 from doctrail_core.ledger.entry import LedgerEntry, decode
 from doctrail_core.ledger.store import ImpactHit
-from doctrail_core.model import GRADES, Grade
+from doctrail_core.model import Grade
 from doctrail_core.text.identity import canonical_id
 
 __all__ = ["LedgerDatabase", "LedgerReader", "LedgerWriter"]
@@ -49,9 +47,6 @@ _SCHEMA = Schema(
         """,
     ),
 )
-
-_RANKS: dict[Grade, int] = {grade: rank for rank, grade in enumerate(reversed(GRADES))}
-_GRADES: tuple[Grade, ...] = tuple(reversed(GRADES))
 
 _REMEMBERED = 20_000
 _LAST_TIME = (1 << 63) - 1
@@ -113,7 +108,9 @@ class LedgerWriter:
         """Forget what may not be in the file, and see how far it goes."""
         self._documents: dict[str, int] = {}
         self._first: dict[str, tuple[int, int]] = {}
-        (self._next,) = self._connection.execute("SELECT coalesce(max(seq) + 1, 0) FROM entry").fetchone()
+        (self._next,) = self._connection.execute(
+            "SELECT coalesce(max(seq) + 1, 0) FROM entry"
+        ).fetchone()
 
     def _add(self, entries: Sequence[tuple[LedgerEntry, bytes]]) -> None:
         rows: list[tuple[object, ...]] = []
@@ -123,12 +120,14 @@ class LedgerWriter:
             time_us = microseconds(datetime.fromisoformat(entry.timestamp))
             first = self._first_entry(entry.response_id, time_us)
             (better if entry.kind == "answered" else links).extend(
-                (self._document(document_id), *first, _RANKS[grade])
+                (self._document(document_id), *first, rank_of_grade(grade))
                 for document_id, grade in entry.document_grades.items()
             )
             rows.append(
-                (self._next, time_us, entry.kind, entry.response_id, entry.status)
-                + (entry.session_id, entry.user_id, entry.trace_id, body)
+                (
+                    *(self._next, time_us, entry.kind, entry.response_id, entry.status),
+                    *(entry.session_id, entry.user_id, entry.trace_id, body),
+                )
             )
             self._next += 1
         run = self._connection.executemany
@@ -197,11 +196,17 @@ class LedgerReader:
         """The responses that had a document; one search of an index, read as it is asked for."""
         begin = 0 if since is None else microseconds(since)
         end = _LAST_TIME if until is None else microseconds(until)
-        rank = 0 if grade is None else _RANKS[grade]
+        rank = 0 if grade is None else rank_of_grade(grade)
         for row in self._rows(_IMPACT, (canonical_id(document_id), begin, end, rank)):
-            time_us, reached, response_id, status, complete, *whose = row
+            time_us, rank_reached, response_id, status, complete, *whose = row
             yield ImpactHit(
-                document_id, response_id, moment(time_us), _GRADES[reached], status, bool(complete), *whose
+                document_id,
+                response_id,
+                moment(time_us),
+                grade_of_rank(rank_reached),
+                status,
+                bool(complete),
+                *whose,
             )
 
     def entries_of(self, response_id: str) -> Sequence[LedgerEntry]:

@@ -1,0 +1,160 @@
+"""A trail as bytes: a line that says how to find it and holds its texts, then all the rest.
+
+Both are JSON. The rest lacks what the line has: question, answer and the chunks' texts, which a store
+keeps once for all trails and puts back with `joined`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+from doctrail_core.durable.columns import microseconds
+from doctrail_core.model import Grade, Trail
+from doctrail_core.text.identity import canonical_id, clean_text
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = ["Parts", "Use", "decode", "encode", "joined", "taken_apart"]
+
+_ELSEWHERE: dict[str, Any] = {
+    "question": True,
+    "answer": True,
+    "retrievals": {"__all__": {"hits": {"__all__": {"chunk": {"text"}}}}},
+}
+
+Use = tuple[str, str, str, int | None, str | None, Grade]
+"""That the trail has a chunk: document id, chunk id, content hash or "", index, source, grade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An encoded trail, taken apart for a store.
+
+    Attributes:
+        texts: The chunks' texts by content hash.
+        body: What `joined` makes a trail of, together with question, answer and texts.
+    """
+
+    response_id: str
+    started_us: int
+    ended_us: int
+    status: str
+    session_id: str | None
+    user_id: str | None
+    trace_id: str | None
+    question: str | None
+    answer: str | None
+    message_ids: list[str]
+    uses: list[Use]
+    texts: dict[str, str]
+    body: bytes
+
+
+def encode(trail: Trail) -> bytes:
+    """The bytes of a trail; never a byte that UTF-8 does not have."""
+    from pydantic_core import PydanticSerializationError
+
+    try:
+        return _encoded(trail)
+    except PydanticSerializationError:
+        # Lone surrogates, most likely: a text from a host that nobody cleaned on the way.
+        adapter = _adapter()
+        return _encoded(adapter.validate_python(_cleaned(adapter.dump_python(trail))))
+
+
+def decode(data: bytes) -> Trail:
+    """The trail of these bytes.
+
+    Raises:
+        ValueError: They are no trail.
+    """
+    parts = taken_apart(data)
+    return joined(parts.body, parts.question, parts.answer, parts.texts)
+
+
+def taken_apart(data: bytes) -> Parts:
+    """What a store needs of an encoded trail, without reading all of it.
+
+    Raises:
+        ValueError: They are no trail.
+    """
+    from pydantic_core import from_json
+
+    head, _, body = data.partition(b"\n")
+    try:
+        return Parts(**from_json(head), body=body)
+    except TypeError as error:
+        raise ValueError("not an encoded trail") from error
+
+
+def joined(
+    body: bytes, question: str | None, answer: str | None, texts: Mapping[str, str]
+) -> Trail:
+    """The trail again; chunks whose text is not among `texts` have none.
+
+    Raises:
+        ValueError: It is no trail.
+    """
+    from pydantic_core import from_json
+
+    fields = from_json(body)
+    fields |= {"question": question, "answer": answer}
+    for retrieval in fields["retrievals"]:
+        for hit in retrieval["hits"]:
+            hit["chunk"]["text"] = texts.get(hit["chunk"]["content_hash"])
+    return _adapter().validate_python(fields)
+
+
+@cache
+def _adapter() -> "TypeAdapter[Trail]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Trail)
+
+
+def _encoded(trail: Trail) -> bytes:
+    from pydantic_core import to_json
+
+    body = _adapter().dump_json(trail, exclude=_ELSEWHERE)
+    return to_json(_head(trail)) + b"\n" + body
+
+
+def _head(trail: Trail) -> dict[str, Any]:
+    grades = trail.chunk_grades
+    uses: dict[tuple[str, str, str], Use] = {}
+    texts: dict[str, str] = {}
+    for retrieval in trail.retrievals:
+        for hit in retrieval.hits:
+            chunk = hit.chunk
+            text_hash = chunk.content_hash or ""
+            key = (canonical_id(chunk.document_id), canonical_id(chunk.chunk_id), text_hash)
+            uses[key] = (*key, chunk.index, chunk.source, grades[chunk.chunk_id])
+            if chunk.text is not None:
+                texts[text_hash] = chunk.text
+    return {
+        "response_id": canonical_id(trail.response_id),
+        "started_us": microseconds(trail.started_at),
+        "ended_us": microseconds(trail.ended_at),
+        "status": trail.status,
+        "session_id": canonical_id(trail.session_id) if trail.session_id else None,
+        "user_id": canonical_id(trail.user_id) if trail.user_id else None,
+        "trace_id": trail.trace_id,
+        "question": trail.question,
+        "answer": trail.answer,
+        "message_ids": [g.message_id for g in trail.generations if g.message_id],
+        "uses": list(uses.values()),
+        "texts": texts,
+    }
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, Mapping):
+        mapping = cast("Mapping[Any, Any]", value)
+        return {_cleaned(key): _cleaned(item) for key, item in mapping.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item) for item in cast("Sequence[Any]", value)]
+    return value

@@ -1,0 +1,325 @@
+"""The trail store in an SQLite file. Each text is there once, whatever number of trails has it."""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from doctrail_core.durable.columns import grade_of_rank, microseconds, moment, rank_of_grade
+from doctrail_core.durable.database import Schema, Writer, explained, open_reader, peek_cursors
+from doctrail_core.durable.errors import StoreError
+from doctrail_core.model import Status, Trail
+from doctrail_core.text.identity import canonical_id, clean_text
+from doctrail_core.trails.codec import Parts, Use, joined, taken_apart
+from doctrail_core.trails.phrases import holds, search_terms
+from doctrail_core.trails.store import ChunkUse, TrailSummary
+
+__all__ = ["TrailDatabase", "TrailReader", "TrailWriter"]
+
+_SCHEMA = Schema(
+    "trail store",
+    0x64747431,
+    (
+        """
+        CREATE TABLE trail (
+            ref INTEGER PRIMARY KEY, response_id TEXT NOT NULL UNIQUE,
+            started_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, status TEXT NOT NULL,
+            session_id TEXT, user_id TEXT, trace_id TEXT,
+            question TEXT, answer TEXT, body BLOB NOT NULL
+        );
+        CREATE INDEX trail_time ON trail (started_us);
+        CREATE INDEX trail_session ON trail (session_id) WHERE session_id IS NOT NULL;
+        CREATE INDEX trail_user ON trail (user_id) WHERE user_id IS NOT NULL;
+        CREATE INDEX trail_trace ON trail (trace_id) WHERE trace_id IS NOT NULL;
+        CREATE INDEX trail_status ON trail (status) WHERE status <> 'ok';
+        CREATE TABLE message (
+            message_id TEXT NOT NULL, trail_ref INTEGER NOT NULL REFERENCES trail ON DELETE CASCADE,
+            PRIMARY KEY (message_id, trail_ref)
+        ) WITHOUT ROWID;
+        CREATE INDEX message_trail ON message (trail_ref);
+        CREATE TABLE content (content_hash TEXT PRIMARY KEY, text TEXT NOT NULL);
+        CREATE TABLE chunk (
+            ref INTEGER PRIMARY KEY, document_id TEXT NOT NULL, chunk_id TEXT NOT NULL,
+            content_hash TEXT NOT NULL, position INTEGER, source TEXT,
+            UNIQUE (document_id, chunk_id, content_hash)
+        );
+        CREATE TABLE usage (
+            chunk_ref INTEGER NOT NULL REFERENCES chunk,
+            trail_ref INTEGER NOT NULL REFERENCES trail ON DELETE CASCADE,
+            grade INTEGER NOT NULL, PRIMARY KEY (chunk_ref, trail_ref)
+        ) WITHOUT ROWID;
+        CREATE INDEX usage_trail ON usage (trail_ref);
+        CREATE VIRTUAL TABLE phrase USING fts5 (
+            question, answer, content = 'trail', content_rowid = 'ref',
+            tokenize = 'trigram', detail = 'none'
+        );
+        """,
+    ),
+)
+_REMEMBERED = 20_000
+_SHORTEST_PREFIX = 8
+_AFTER_ANY = "\U0010ffff"
+
+_SUMMARY = """
+    SELECT response_id, status, started_us, ended_us, question, answer, session_id, user_id, trace_id,
+        (SELECT json_group_array(document_id) FROM (
+            SELECT document_id FROM usage JOIN chunk ON chunk.ref = chunk_ref
+            WHERE trail_ref = trail.ref GROUP BY document_id ORDER BY max(grade) DESC, document_id
+        ))
+    FROM trail
+"""
+_WITH_DOCUMENT = (
+    "ref IN (SELECT trail_ref FROM usage JOIN chunk ON chunk.ref = chunk_ref WHERE document_id = ?)"
+)
+_WITH_MESSAGE = "SELECT trail_ref FROM message WHERE message_id = ?"
+_NEWEST_FIRST = " ORDER BY started_us DESC, ref DESC LIMIT ?"
+
+_CHUNKS = """
+    SELECT document_id, chunk_id, nullif(chunk.content_hash, ''), position, source, text,
+        response_id, started_us, grade
+    FROM chunk
+    JOIN usage ON chunk_ref = chunk.ref
+    JOIN trail ON trail.ref = trail_ref
+    LEFT JOIN content ON content.content_hash = chunk.content_hash
+    WHERE document_id = ?
+    ORDER BY position, chunk_id, chunk.ref, started_us DESC, trail_ref DESC
+"""
+
+_TEXTS = """
+    SELECT content.content_hash, text
+    FROM usage
+    JOIN chunk ON chunk.ref = chunk_ref
+    JOIN content ON content.content_hash = chunk.content_hash
+    WHERE trail_ref = ?
+"""
+
+Condition = tuple[str, tuple[object, ...]]
+"""A condition of a query, with its parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailDatabase:
+    """Where the trails' stream ends up."""
+
+    path: Path
+
+    def open(self) -> "TrailWriter":
+        return TrailWriter(self.path)
+
+    def cursors(self) -> Mapping[str, int]:
+        return peek_cursors(self.path, _SCHEMA)
+
+
+class TrailWriter:
+    """Puts trails in. One that is there already is replaced: what came later knows more."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = Writer(path, _SCHEMA)
+        self._connection = self._writer.connection
+        self._forget()
+
+    def cursors(self) -> Mapping[str, int]:
+        return self._writer.cursors()
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def commit(
+        self, payloads: Sequence[bytes], cursors: Mapping[str, int], forgotten: Collection[str]
+    ) -> None:
+        """Add trails, all or none; see `doctrail_core.durable.intake.Store`."""
+        try:
+            with self._writer.transaction(cursors, forgotten):
+                for payload in payloads:
+                    self._add(taken_apart(payload))
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Remember nothing that may not be in the file."""
+        self._chunks: dict[tuple[str, str, str], int] = {}
+        self._texts: set[str] = set()
+
+    def _add(self, trail: Parts) -> None:
+        self._remove(trail.response_id)
+        ref = self._connection.execute(
+            "INSERT INTO trail (response_id, started_us, ended_us, status, session_id, user_id,"
+            " trace_id, question, answer, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(trail.response_id, trail.started_us, trail.ended_us, trail.status),
+                *(trail.session_id, trail.user_id, trail.trace_id),
+                *(trail.question, trail.answer, trail.body),
+            ),
+        ).lastrowid
+        run = self._connection.executemany
+        run("INSERT OR IGNORE INTO message VALUES (?, ?)", [(m, ref) for m in trail.message_ids])
+        uses = [(self._chunk(use, trail.texts), ref, rank_of_grade(use[-1])) for use in trail.uses]
+        run("INSERT INTO usage VALUES (?, ?, ?)", uses)
+        self._connection.execute(
+            "INSERT INTO phrase (rowid, question, answer) VALUES (?, ?, ?)",
+            (ref, trail.question, trail.answer),
+        )
+
+    def _remove(self, response_id: str) -> None:
+        query = "SELECT ref, question, answer FROM trail WHERE response_id = ?"
+        row = self._connection.execute(query, (response_id,)).fetchone()
+        if row is not None:
+            # The index must be told what to forget while the trail is still there.
+            self._connection.execute(
+                "INSERT INTO phrase (phrase, rowid, question, answer) VALUES ('delete', ?, ?, ?)",
+                row,
+            )
+            self._connection.execute("DELETE FROM trail WHERE ref = ?", row[:1])
+
+    def _chunk(self, use: Use, texts: Mapping[str, str]) -> int:
+        document_id, chunk_id, content_hash, position, source, _ = use
+        self._keep_text(content_hash, texts)
+        key = (document_id, chunk_id, content_hash)
+        ref = self._chunks.get(key)
+        if ref is None:
+            ref = self._find_or_add_chunk((*key, position, source))
+            _bound(self._chunks)
+            self._chunks[key] = ref
+        return ref
+
+    def _find_or_add_chunk(self, row: tuple[object, ...]) -> int:
+        run = self._connection.execute
+        query = "SELECT ref FROM chunk WHERE document_id = ? AND chunk_id = ? AND content_hash = ?"
+        found = run(query, row[:3]).fetchone()
+        if found is None:
+            add = "INSERT INTO chunk VALUES (NULL, ?, ?, ?, ?, ?) RETURNING ref"
+            found = run(add, row).fetchone()
+        return found[0]
+
+    def _keep_text(self, content_hash: str, texts: Mapping[str, str]) -> None:
+        if content_hash in texts and content_hash not in self._texts:
+            add = "INSERT OR IGNORE INTO content VALUES (?, ?)"
+            self._connection.execute(add, (content_hash, texts[content_hash]))
+            _bound(self._texts)
+            self._texts.add(content_hash)
+
+
+class TrailReader:
+    """Answers from the file; see `doctrail_core.trails.store.TrailStore`.
+
+    Attributes:
+        warning: What a user should know of what is missing, if anything is.
+    """
+
+    def __init__(self, path: Path, *, warning: str | None = None) -> None:
+        self._path = path
+        self._connection = open_reader(path, _SCHEMA)
+        self._connection.create_function("holds", 2, holds, deterministic=True)
+        self.warning = warning
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def get(self, response_id: str) -> Trail | None:
+        key = canonical_id(response_id)
+        query = "SELECT ref, question, answer, body FROM trail WHERE response_id = ?"
+        for ref, question, answer, body in self._rows(query, (key,)):
+            try:
+                return joined(body, question, answer, dict(self._rows(_TEXTS, (ref,))))
+            except ValueError as error:
+                raise StoreError(
+                    f"the trail of {key} in {self._path} cannot be read: another version of doctrail"
+                    " wrote it. Use that version, or upgrade doctrail-core."
+                ) from error
+        return None
+
+    def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
+        """The responses somebody may mean; an id counts before a beginning of one, that before a phrase."""
+        for condition in _meanings(reference):
+            if found := list(self._summaries([condition], limit)):
+                return found
+        return []
+
+    def responses(
+        self,
+        *,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        document_id: str | None = None,
+        status: Status | None = None,
+        phrase: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> Iterator[TrailSummary]:
+        """The responses of which all that is given is true, newest first."""
+        where: list[Condition] = []
+        if session_id is not None:
+            where.append(("session_id = ?", (canonical_id(session_id),)))
+        if user_id is not None:
+            where.append(("user_id = ?", (canonical_id(user_id),)))
+        if document_id is not None:
+            where.append((_WITH_DOCUMENT, (canonical_id(document_id),)))
+        if status is not None:
+            where.append(("status = ?", (status,)))
+        if phrase is not None:
+            where.append(_with_phrase(phrase))
+        if since is not None:
+            where.append(("started_us >= ?", (microseconds(since),)))
+        if until is not None:
+            where.append(("started_us < ?", (microseconds(until),)))
+        return self._summaries(where, limit)
+
+    def chunks_of(self, document_id: str) -> Iterator[ChunkUse]:
+        """The document's chunks in order, and for each the responses that got it, newest first."""
+        for *what, started_us, grade in self._rows(_CHUNKS, (canonical_id(document_id),)):
+            yield ChunkUse(*what, time=moment(started_us), grade=grade_of_rank(grade))
+
+    def count(self) -> int:
+        return next(self._rows("SELECT count(*) FROM trail"))[0]
+
+    def _summaries(self, where: Sequence[Condition], limit: int | None) -> Iterator[TrailSummary]:
+        conditions = " AND ".join(f"({condition})" for condition, _ in where) or "TRUE"
+        parameters = [value for _, values in where for value in values]
+        query = f"{_SUMMARY} WHERE {conditions} {_NEWEST_FIRST}"
+        for row in self._rows(query, (*parameters, -1 if limit is None else limit)):
+            response_id, status, started_us, ended_us, *rest, documents = row
+            yield TrailSummary(
+                response_id,
+                status,
+                moment(started_us),
+                moment(ended_us),
+                *rest,
+                document_ids=tuple(json.loads(documents)),
+            )
+
+    def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        with explained(self._path, _SCHEMA):
+            yield from self._connection.execute(query, parameters)
+
+
+def _meanings(reference: str) -> Iterator[Condition]:
+    """What a reference may be, likeliest first."""
+    key = canonical_id(reference)
+    yield f"response_id = ? OR trace_id = ? OR ref IN ({_WITH_MESSAGE})", (key, key, reference)
+    if len(reference) >= _SHORTEST_PREFIX:
+        yield "response_id >= ? AND response_id < ?", (key, key + _AFTER_ANY)
+    yield _with_phrase(reference)
+
+
+def _with_phrase(phrase: str) -> Condition:
+    sought = clean_text(phrase).casefold()
+    really = "(holds(question, ?) OR holds(answer, ?))"
+    if terms := search_terms(phrase):
+        indexed = "ref IN (SELECT rowid FROM phrase WHERE phrase MATCH ?)"
+        return f"{indexed} AND {really}", (terms, sought, sought)
+    return really, (sought, sought)
+
+
+def _bound(memory: dict[Any, Any] | set[Any]) -> None:
+    if len(memory) >= _REMEMBERED:
+        memory.clear()

@@ -1,0 +1,89 @@
+"""What can be asked of a trail store, whatever keeps it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from doctrail_core.model import Grade, Status, Trail
+
+__all__ = ["ChunkUse", "TrailStore", "TrailSummary"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrailSummary:
+    """A trail as a line of a list. `document_ids` come strongest grade first."""
+
+    response_id: str
+    status: Status
+    started_at: datetime
+    ended_at: datetime
+    question: str | None
+    answer: str | None
+    session_id: str | None
+    user_id: str | None
+    trace_id: str | None
+    document_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkUse:
+    """That a response got a chunk of a document; `text` is None when it was not kept or was erased."""
+
+    document_id: str
+    chunk_id: str
+    content_hash: str | None
+    index: int | None
+    source: str | None
+    text: str | None
+    response_id: str
+    time: datetime
+    grade: Grade
+
+
+class TrailStore(Protocol):
+    """Answers from the trails."""
+
+    def get(self, response_id: str) -> Trail | None:
+        """The whole trail of a response."""
+        ...
+
+    def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
+        """The responses somebody may mean, newest first.
+
+        Args:
+            reference: A response, trace or message id; else the first 8 or more characters of a
+                response id; else a phrase of question or answer. The first that finds any counts.
+            limit: At most so many.
+        """
+        ...
+
+    def responses(
+        self,
+        *,
+        session_id: str | None = None,
+        user_id: str | None = None,
+        document_id: str | None = None,
+        status: Status | None = None,
+        phrase: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+    ) -> Iterator[TrailSummary]:
+        """The responses of which all that is given is true, newest first.
+
+        Args:
+            session_id: Of this conversation.
+            user_id: Asked by this user.
+            document_id: That retrieved this document.
+            status: That ended so.
+            phrase: With this in question or answer, in either case of letters.
+            since: Begun from this time on.
+            until: Begun before this time.
+            limit: At most so many.
+        """
+        ...
+
+    def chunks_of(self, document_id: str) -> Iterator[ChunkUse]:
+        """The document's chunks in order, and for each the responses that got it, newest first."""
+        ...
