@@ -1,1 +1,1 @@
-"""The application."""
+"""The doctrail application: a command line that answers "where did that answer come from?"."""

@@ -1,0 +1,96 @@
+"""`doctrail demo`: answers over real contracts, two of them wrong, and how to find out why."""
+
+import os
+import shlex
+import textwrap
+from argparse import ArgumentParser, Namespace
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from doctrail import exit_codes
+from doctrail.errors import UsageError
+from doctrail.forms import trail_form
+from doctrail.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from doctrail.demo.story import Scene, Stage
+    from doctrail_core import Settings, Trail
+
+NAME = "demo"
+SUMMARY = "answers over real contracts, two of them wrong, and where they came from"
+DESCRIPTION = """\
+Asks questions about real contracts through LangChain and LlamaIndex, offline, and shows for each
+answer where it came from. Two answers are wrong, for reasons that happen. Needs doctrail[demo].
+
+DOCTRAIL_DEMO_MODEL=openai:MODEL, anthropic:MODEL or ollama:MODEL answers with a real model, through
+the frameworks' own integrations. Otherwise a reader of ours picks sentences; it is no language model."""
+EXAMPLE = "doctrail demo --home /tmp/doctrail-demo"
+
+_RULE = "=" * 100
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Nothing: the demo has no arguments of its own."""
+    del parser
+
+
+def run(options: Namespace, terminal: Terminal) -> int:
+    import warnings
+
+    from doctrail_core.capture.settings import Settings
+
+    settings = Settings.load(home=options.home)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the frameworks' own; they would spoil the story
+        with closing(_stage(settings)) as stage:
+            if not options.json:
+                terminal.say(_OPENING.format(model=stage.model, home=settings.home))
+            trails = [_played(scene, options, terminal) for scene in stage.scenes()]
+    if not options.json:
+        terminal.say(_closing_words(trails, options))
+    return exit_codes.OK
+
+
+_OPENING = """\
+16 real contracts (ContractNLI, CC BY 4.0), split and indexed by LangChain and by LlamaIndex.
+Questions about them are answered by: {model}
+What doctrail records of it lies in: {home}"""
+
+
+def _stage(settings: "Settings") -> "Stage":
+    try:
+        from doctrail.demo.story import Stage
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the demo needs {error.name}: pip install 'doctrail[demo]'") from error
+    return Stage(settings, os.environ.get("DOCTRAIL_DEMO_MODEL"))
+
+
+def _played(scene: "Scene", options: Namespace, terminal: Terminal) -> "Trail":
+    from doctrail_core.model.why import explain
+
+    if options.json:
+        trail = scene.play()
+        terminal.data(trail_form(trail))
+        return trail
+    terminal.say(f"\n{_RULE}\n{scene.title}\n{textwrap.fill(scene.remark, 100)}\n{_RULE}")
+    trail = scene.play()
+    terminal.say(explain(trail))
+    return trail
+
+
+def _closing_words(trails: "Sequence[Trail]", options: Namespace) -> str:
+    home = f" --home {shlex.quote(str(options.home))}" if options.home else ""
+    wrong = trails[-1]
+    document = wrong.documents[0].document_id
+    return f"""\
+{_RULE}
+What to try next
+  The wrong answer again, with every text uncut:
+    doctrail why {wrong.response_id} --full{home}
+  Which answers had the contract that it contradicts:
+    doctrail affected --document {document}{home}
+  Find the other wrong answer by what was said in it:
+    doctrail responses --phrase 'five (5) days'{home}
+"""

@@ -1,0 +1,81 @@
+"""A LlamaIndex application as people write them, and the one place where lineage was added to it."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llama_index.core import Document
+from llama_index.core.base.llms.types import (
+    CompletionResponse,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.llms import LLM, CustomLLM
+from llama_index.core.node_parser import SentenceSplitter
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.retrievers.bm25 import (  # pyright: ignore[reportMissingTypeStubs] - it has none
+    BM25Retriever,
+)
+from typing_extensions import override
+
+from doctrail.demo.corpus import Contract
+from doctrail_core import Lineage, Trail
+from llama_index.observability.doctrail import LineageRetriever
+
+__all__ = ["LlamaIndexApp", "ReaderLLM"]
+
+
+class ReaderLLM(CustomLLM):
+    """A language model that is none: `read` makes the answer from the prompt's text."""
+
+    model: str
+    read: Callable[[str], str]
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name=self.model)
+
+    @override
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        return CompletionResponse(text=self.read(prompt))
+
+    @override
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseGen:
+        yield self.complete(prompt, formatted, **kwargs)
+
+
+class LlamaIndexApp:
+    """A `RetrieverQueryEngine` over BM25."""
+
+    def __init__(self, contracts: Sequence[Contract], lineage: Lineage) -> None:
+        # A sentence splitter of our own: LlamaIndex's default one reads nltk's data, which nltk
+        # refuses to open where the installer hard-linked it, and may want to download.
+        splitter = SentenceSplitter(
+            chunk_size=220, chunk_overlap=20, chunking_tokenizer_fn=_sentences, id_func=_node_id
+        )
+        documents = [
+            Document(text=c.text, id_=c.document_id, metadata={"source": c.source})
+            for c in contracts
+        ]
+        nodes = splitter.get_nodes_from_documents(documents)
+        self._lineage = lineage
+        self._retriever = LineageRetriever(
+            BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=4)
+        )
+
+    def ask(self, question: str, model: LLM) -> Trail | None:
+        """Ask, and return where the answer came from."""
+        engine = RetrieverQueryEngine.from_args(self._retriever, llm=model)
+        engine.query(question)
+        return self._lineage.last
+
+
+def _node_id(number: int, document: Any) -> str:
+    """An id that is the same in every run; by default a node gets a new one each time."""
+    return f"{document.node_id}/{number}"
+
+
+def _sentences(text: str) -> list[str]:
+    return [part for part in re.split(r"(?<=[.;]\s)(?=[A-Z(])", text) if part]

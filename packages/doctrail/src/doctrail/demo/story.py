@@ -1,0 +1,114 @@
+"""The scenes of the demo: five questions, three good answers, and two that went wrong."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from doctrail.demo.corpus import contracts
+from doctrail.demo.langchain_app import LangChainApp
+from doctrail.demo.llamaindex_app import LlamaIndexApp
+from doctrail.demo.models import models, scripted
+from doctrail.errors import UsageError
+from doctrail_core import Settings, Trail, configure
+
+__all__ = ["Scene", "Stage"]
+
+_BUDGET = 1500
+_CUT = f"""\
+Your assistant said five days. It was thirty. We missed it. This chain cuts its context at {_BUDGET:,} \
+characters, and the chunk with the thirty days came in at rank 4: below, it is absent from the prompt. \
+The search found it; the chain lost it."""
+_WRONG = """\
+Your assistant said thirty days. It was ten. We missed it. (The reader of this scene is a script that \
+is wrong on purpose, whatever model is configured.) Below, the chunk with the ten days is the first in \
+the prompt, whole. The search and the prompt were right; the model did not keep to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One question, what is special about how it is asked, and how to ask it."""
+
+    title: str
+    remark: str
+    question: str
+    ask: Callable[[str], Trail | None]
+
+    def play(self) -> Trail:
+        """Ask the question.
+
+        Raises:
+            UsageError: The model did not answer.
+        """
+        try:
+            trail = self.ask(self.question)
+        except Exception as error:
+            raise UsageError(
+                f"the model did not answer: {type(error).__name__}: {error}"
+            ) from error
+        if trail is None:
+            raise UsageError("nothing was recorded of it; `doctrail doctor` may say why")
+        return trail
+
+
+class Stage:
+    """What the scenes need: the lineage, the models, and both applications."""
+
+    def __init__(self, settings: Settings, wanted: str | None) -> None:
+        """Split and index the contracts.
+
+        Args:
+            settings: Where to record.
+            wanted: The value of `DOCTRAIL_DEMO_MODEL`.
+
+        Raises:
+            UsageError: It means nothing or cannot be used.
+        """
+        self._models = models(wanted)
+        self._lineage = configure(settings)
+        self._langchain = LangChainApp(contracts(), self._lineage)
+        self._llama_index = LlamaIndexApp(contracts(), self._lineage)
+
+    @property
+    def model(self) -> str:
+        return self._models.name
+
+    def close(self) -> None:
+        """Have all that was recorded where other commands can read it."""
+        self._lineage.flush()
+        self._lineage.close()
+
+    def scenes(self) -> Iterator[Scene]:
+        """The scenes, in order."""
+        chain = partial(self._langchain.ask, model=self._models.langchain)
+        engine = partial(self._llama_index.ask, model=self._models.llama_index)
+        liar = scripted("It must be returned within thirty (30) days.").llama_index
+        yield Scene(
+            "1 of 5. LangChain: retriever | format | prompt | model",
+            "A question about a term. Below: the answer, and where it came from.",
+            "When does the agreement with Euler Hermes expire?",
+            chain,
+        )
+        yield Scene(
+            "2 of 5. LangChain: a date",
+            "One document has the date. Below: how it was told from the others, by score.",
+            "On what date did Big Sky and Mesaba Holdings enter into their agreement?",
+            chain,
+        )
+        yield Scene(
+            "3 of 5. LangChain: the right chunk was found, and cut away",
+            _CUT,
+            "How much notice does the HNBA need when a Board Member leaves the agreement early?",
+            partial(chain, budget=_BUDGET),
+        )
+        yield Scene(
+            "4 of 5. LlamaIndex: RetrieverQueryEngine over BM25",
+            "The same contracts in the other framework. Below: the same kind of trail.",
+            "Under the laws of which State is the NostraData deed governed?",
+            engine,
+        )
+        yield Scene(
+            "5 of 5. LlamaIndex: the right chunk arrived, and the answer contradicts it",
+            _WRONG,
+            "Within how many days must information of NASDAQ OMX be returned after the Project ends?",
+            partial(engine, model=liar),
+        )

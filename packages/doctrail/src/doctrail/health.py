@@ -1,0 +1,213 @@
+"""The state of an installation: what is configured, what its stores are like, what went wrong in it.
+
+Looking changes nothing but that records waiting in the spools are moved into the databases, as every
+reader does. What is wrong with one part does not keep the others from being looked at.
+"""
+
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from doctrail_core.capture.settings import Settings, SettingsError
+from doctrail_core.durable.errors import NothingRecordedError, StoreError
+from doctrail_core.durable.faults import Fault, read_faults
+from doctrail_core.durable.home import Home
+from doctrail_core.durable.intake import sizes
+from doctrail_core.durable.lease import Lease
+from doctrail_core.ledger import open_ledger
+from doctrail_core.trails import open_trails
+
+__all__ = ["Choice", "Health", "StoreHealth", "choices", "examine"]
+
+_SOURCES = {
+    "home": ("DOCTRAIL_HOME",),
+    "content": ("DOCTRAIL_CONTENT",),
+    "span_content": ("DOCTRAIL_SPAN_CONTENT",),
+    "spans": ("DOCTRAIL_SPANS",),
+    "service": ("DOCTRAIL_SERVICE", "OTEL_SERVICE_NAME"),
+}
+_PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A setting, and where its value comes from: an option, an environment variable, or the default."""
+
+    name: str
+    value: str | bool | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """One store. What is not known, because there is no file or it cannot be read, is None.
+
+    Attributes:
+        records: How many entries or trails it holds.
+        integrity: `ok`, or what SQLite found.
+        waiting_bytes: What lies in the spool and is not in the database yet.
+        lease_holder: The process that moves records into it at the moment.
+        set_aside: Files with records that could not be moved.
+        trouble: What is wrong, if anything.
+    """
+
+    name: Literal["ledger", "trails"]
+    path: str
+    bytes: int | None
+    schema_version: int | None
+    records: int | None
+    integrity: str | None
+    waiting_bytes: int
+    lease_holder: int | None
+    set_aside: tuple[str, ...]
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All that `doctrail doctor` knows. It is healthy when there are no remarks."""
+
+    settings: tuple[Choice, ...]
+    home: str
+    recorded: bool
+    stores: tuple[StoreHealth, ...]
+    faults: tuple[Fault, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def healthy(self) -> bool:
+        return not self.remarks
+
+
+def examine(home: Path | None, environment: Mapping[str, str]) -> Health:
+    """Look at everything; `home` is what was typed, if anything was."""
+    remarks: list[str] = []
+    try:
+        settings = Settings.load(environment, home=home)
+    except SettingsError as error:
+        remarks.append(str(error))
+        settings = Settings.load({"DOCTRAIL_HOME": environment.get("DOCTRAIL_HOME", "")}, home=home)
+    place = Home(settings.home)
+    stores = (_ledger(place), _trails(place)) if place.path.is_dir() else ()
+    faults = tuple(read_faults(place))
+    remarks += [*_on_folder(place), *_on_stores(stores), *_on_faults(faults)]
+    return Health(
+        settings=tuple(choices(settings, home, environment)),
+        home=str(place.path.absolute()),
+        recorded=any(store.records for store in stores),
+        stores=stores,
+        faults=faults,
+        remarks=tuple(remarks),
+    )
+
+
+def choices(
+    settings: Settings, home: Path | None, environment: Mapping[str, str]
+) -> Iterator[Choice]:
+    """Every setting with its origin. What an application sets in code is not seen from here."""
+    for name, variables in _SOURCES.items():
+        value = getattr(settings, name)
+        origin = next((v for v in variables if environment.get(v)), "default")
+        if name == "home" and home is not None:
+            origin = "--home"
+        yield Choice(name, str(value) if isinstance(value, Path) else value, origin)
+
+
+def _ledger(home: Home) -> StoreHealth:
+    return _store("ledger", home, lambda: open_ledger(home, timeout=_PATIENCE), "entry")
+
+
+def _trails(home: Home) -> StoreHealth:
+    return _store("trails", home, lambda: open_trails(home, timeout=_PATIENCE), "trail")
+
+
+def _store(
+    name: Literal["ledger", "trails"], home: Home, open_reader: Callable[[], Any], table: str
+) -> StoreHealth:
+    path = home.database(name)
+    trouble = _trouble(open_reader)
+    facts = _facts(path, table)
+    spool = home.spool(name)
+    set_aside = sorted(str(p) for p in spool.glob("*.damaged")) if spool.is_dir() else []
+    return StoreHealth(
+        name=name,
+        path=str(path),
+        bytes=path.stat().st_size if path.is_file() else None,
+        schema_version=facts.get("user_version"),
+        records=facts.get("records"),
+        integrity=facts.get("integrity"),
+        waiting_bytes=max(0, sum(sizes(spool).values()) - facts.get("read", 0)),
+        lease_holder=Lease(spool / "sequencer.lock").holder(),
+        set_aside=tuple(set_aside),
+        trouble=trouble or facts.get("trouble"),
+    )
+
+
+def _trouble(open_reader: Callable[[], Any]) -> str | None:
+    try:
+        with closing(open_reader()) as reader:
+            return reader.warning
+    except NothingRecordedError:
+        return None
+    except StoreError as error:
+        return str(error)
+
+
+def _facts(path: Path, table: str) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+            return dict(_asked(connection, table))
+    except sqlite3.Error as error:
+        return {"trouble": f"{path}: {error}"}
+
+
+def _asked(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, Any]]:
+    questions = {
+        "user_version": "PRAGMA user_version",
+        "integrity": "PRAGMA quick_check(1)",
+        "records": f"SELECT count(*) FROM {table}",  # noqa: S608 - a name of ours
+        "read": "SELECT coalesce(sum(position), 0) FROM cursor",
+    }
+    for name, question in questions.items():
+        yield name, connection.execute(question).fetchone()[0]
+
+
+def _on_folder(home: Home) -> Iterator[str]:
+    if not home.path.exists():
+        return
+    if not home.path.is_dir():
+        yield f"{home.path} is no folder. Move it away, or set DOCTRAIL_HOME to a folder."
+        return
+    if not os.access(home.path, os.W_OK | os.X_OK):
+        yield f"{home.path} cannot be written to by this user: nothing can be recorded from here."
+    if stat.S_IMODE(home.path.stat().st_mode) & 0o077:
+        yield f"{home.path} can be opened by other users. It holds texts and a key: chmod 700 it."
+
+
+def _on_stores(stores: tuple[StoreHealth, ...]) -> Iterator[str]:
+    for store in stores:
+        if store.trouble:
+            yield store.trouble
+        if store.integrity not in (None, "ok"):
+            yield f"{store.path} is damaged: {store.integrity}. Put a backup in its place."
+        if store.set_aside:
+            yield (
+                f"{len(store.set_aside)} files hold records that could not be moved into {store.path};"
+                f" the first is {store.set_aside[0]}"
+            )
+
+
+def _on_faults(faults: tuple[Fault, ...]) -> Iterator[str]:
+    if faults:
+        yield (
+            f"{len(faults)} faults were kept from the application, the last in {faults[-1].where} at"
+            f" {faults[-1].time}. Delete faults.jsonl when they are dealt with."
+        )

@@ -1,0 +1,64 @@
+"""The installation that a command is about."""
+
+from argparse import Namespace
+from collections.abc import Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from doctrail.terminal import Terminal
+
+if TYPE_CHECKING:
+    from doctrail_core.ledger.sqlite import LedgerReader
+    from doctrail_core.trails.sqlite import TrailReader
+
+__all__ = ["home_of", "ledger_of", "trails_of"]
+
+
+class _Reader(Protocol):
+    @property
+    def warning(self) -> str | None: ...
+
+    def close(self) -> None: ...
+
+
+_R = TypeVar("_R", bound=_Reader)
+
+
+def home_of(options: Namespace) -> Path:
+    """The folder that holds the records: what was typed, else the environment, else the default.
+
+    Raises:
+        SettingsError: A setting of the environment means nothing.
+    """
+    from doctrail_core.capture.settings import Settings
+
+    return Settings.load(home=options.home).home
+
+
+@contextmanager
+def ledger_of(options: Namespace, terminal: Terminal) -> "Generator[LedgerReader]":
+    """The installation's ledger, with all that was recorded so far."""
+    from doctrail_core.durable.home import Home
+    from doctrail_core.ledger import open_ledger
+
+    with _reading(open_ledger(Home(home_of(options))), terminal) as ledger:
+        yield ledger
+
+
+@contextmanager
+def trails_of(options: Namespace, terminal: Terminal) -> "Generator[TrailReader]":
+    """The installation's trail store, with all that was recorded so far."""
+    from doctrail_core.durable.home import Home
+    from doctrail_core.trails import open_trails
+
+    with _reading(open_trails(Home(home_of(options))), terminal) as trails:
+        yield trails
+
+
+@contextmanager
+def _reading(reader: _R, terminal: Terminal) -> Generator[_R]:
+    with closing(reader):
+        if reader.warning:
+            terminal.complain(f"some of it may be missing: {reader.warning}")
+        yield reader
