@@ -1,0 +1,131 @@
+"""LLM calls: what an LLM's events say of the prompt, the model and the answer.
+
+Events are read field by field and never dumped: they hold whole prompts, clients and functions.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
+from llama_index.core.instrumentation.events.llm import (
+    LLMChatEndEvent,
+    LLMChatInProgressEvent,
+    LLMChatStartEvent,
+    LLMCompletionEndEvent,
+    LLMCompletionInProgressEvent,
+    LLMCompletionStartEvent,
+)
+
+from doctrail_core.capture.events import GenerationEnded
+from doctrail_core.model import Message, Usage
+
+__all__ = [
+    "LLMEnd",
+    "LLMProgress",
+    "LLMStart",
+    "answered",
+    "messages",
+    "model",
+    "parameters",
+    "provider",
+]
+
+LLMStart = LLMChatStartEvent | LLMCompletionStartEvent
+LLMProgress = LLMChatInProgressEvent | LLMCompletionInProgressEvent
+LLMEnd = LLMChatEndEvent | LLMCompletionEndEvent
+_Reply = ChatResponse | CompletionResponse | None
+
+_ROLES = {"developer": "system", "function": "tool", "chatbot": "assistant", "model": "assistant"}
+_PARAMETERS = ("temperature", "max_tokens", "top_p", "top_k", "seed", "stop")
+
+
+def messages(event: LLMStart) -> tuple[Message, ...]:
+    """What the model was told."""
+    if isinstance(event, LLMCompletionStartEvent):
+        return (Message("user", event.prompt),)
+    return tuple(_message(message) for message in event.messages)
+
+
+def _message(message: ChatMessage) -> Message:
+    role = message.role.value
+    call = message.additional_kwargs.get("tool_call_id")
+    return Message(_ROLES.get(role, role), message.content, call if isinstance(call, str) else None)
+
+
+def model(event: LLMStart) -> str | None:
+    """The model that was asked for."""
+    return _named(event.model_dict, "model", "model_name")
+
+
+def provider(event: LLMStart) -> str | None:
+    """Who serves it, as far as the class of the LLM says: `openai_llm` is `openai`."""
+    name = _named(event.model_dict, "class_name")
+    return name.lower().removesuffix("llm").strip("_-") or None if name else None
+
+
+def _named(model_dict: Mapping[str, Any], *keys: str) -> str | None:
+    """Look also into the LLM that a structured one wraps."""
+    wrapped = model_dict.get("llm")
+    places = (wrapped, model_dict) if isinstance(wrapped, Mapping) else (model_dict,)
+    found = (place.get(key) for place in places for key in keys)  # pyright: ignore
+    return next((value for value in found if isinstance(value, str) and value), None)
+
+
+def parameters(event: LLMStart) -> dict[str, Any]:
+    """The settings that shape the output."""
+    said = {**event.model_dict, **event.additional_kwargs}
+    return {key: said[key] for key in _PARAMETERS if said.get(key) is not None}
+
+
+def answered(run_id: str, reply: _Reply, deltas: Sequence[str]) -> GenerationEnded:
+    """The end of a call. `deltas` is what a stream brought: some end on their last piece alone."""
+    raw = getattr(reply, "raw", None)
+    text = _text(reply)
+    streamed = "".join(deltas)
+    return GenerationEnded(
+        run_id,
+        output=streamed if len(streamed) > len(text or "") else text,
+        model=_string(raw, "model"),
+        usage=_usage(raw),
+        finish_reasons=_finish_reasons(raw),
+        message_id=_string(raw, "id"),
+    )
+
+
+def _text(reply: _Reply) -> str | None:
+    return reply.message.content if isinstance(reply, ChatResponse) else reply and reply.text
+
+
+def _usage(raw: object) -> Usage | None:
+    """Token counts in the words of OpenAI or Anthropic."""
+    usage = _field(raw, "usage")
+    came = _count(usage, "input_tokens", "prompt_tokens")
+    went = _count(usage, "output_tokens", "completion_tokens")
+    total = _count(usage, "total_tokens")
+    if came is None and went is None and total is None:
+        return None
+    return Usage(came, went, came + went if total is None and came and went else total)
+
+
+def _finish_reasons(raw: object) -> tuple[str, ...]:
+    choices = _field(raw, "choices")
+    if isinstance(choices, Sequence) and not isinstance(choices, str):
+        reasons = [_string(choice, "finish_reason") for choice in choices]  # pyright: ignore
+    else:
+        reasons = [_string(raw, "stop_reason") or _string(raw, "finish_reason")]
+    return tuple(reason for reason in reasons if reason)
+
+
+def _field(thing: object, name: str) -> Any:
+    """A field of a provider's reply, which is a dict with some providers and an object with others."""
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)  # pyright: ignore
+
+
+def _string(thing: object, name: str) -> str | None:
+    value = _field(thing, name)
+    return value if isinstance(value, str) and value else None
+
+
+def _count(usage: object, *names: str) -> int | None:
+    counts = (_field(usage, name) for name in names)
+    return next((count for count in counts if type(count) is int), None)

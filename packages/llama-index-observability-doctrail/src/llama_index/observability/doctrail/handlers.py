@@ -1,0 +1,177 @@
+"""The one event handler and the one span handler that LlamaIndex's root dispatcher gets from us.
+
+The dispatcher swallows every exception of a handler without a word, so each hook catches its own
+and counts it. Registered and taken away by identity: handlers are pydantic models, so somebody
+else's may be equal, and twice in the list means everything twice.
+"""
+
+from collections.abc import Callable
+from inspect import BoundArguments
+from typing import TYPE_CHECKING, Any, Self
+
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.events.base import BaseEvent
+from llama_index.core.instrumentation.events.exception import ExceptionEvent
+from llama_index.core.instrumentation.events.llm import (
+    LLMChatEndEvent,
+    LLMChatInProgressEvent,
+    LLMChatStartEvent,
+    LLMCompletionEndEvent,
+    LLMCompletionInProgressEvent,
+    LLMCompletionStartEvent,
+)
+from llama_index.core.instrumentation.span import BaseSpan
+from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
+
+import doctrail_core
+from llama_index.observability.doctrail.runs import Runs
+
+if TYPE_CHECKING:
+    from doctrail_core import Lineage, Trail
+
+__all__ = ["RUNS", "LineageInstrumentor", "install"]
+
+_instrumentors: "list[LineageInstrumentor]" = []
+
+
+class LineageInstrumentor:
+    """Records every query of the process, from `install` until `uninstall`.
+
+    Args:
+        lineage: Where to record; default the process's own (`doctrail_core.configure`).
+    """
+
+    def __init__(self, lineage: "Lineage | None" = None) -> None:
+        """Record nothing yet."""
+        self._lineage = lineage
+
+    @property
+    def lineage(self) -> "Lineage":
+        """Where it records."""
+        return self._lineage or doctrail_core.default_lineage()
+
+    @property
+    def last(self) -> "Trail | None":
+        """The trail that closed last; under concurrency look it up by response id instead."""
+        return self.lineage.last
+
+    def install(self) -> Self:
+        """Record from now on. Of several that are installed, the last one records."""
+        if not any(other is self for other in _instrumentors):
+            _instrumentors.append(self)
+        install()
+        return self
+
+    def uninstall(self) -> None:
+        """Record no more than wrapped retrievers and open scopes ask for."""
+        _instrumentors[:] = [other for other in _instrumentors if other is not self]
+
+
+def _recorder() -> "Lineage | None":
+    return _instrumentors[-1].lineage if _instrumentors else None
+
+
+RUNS = Runs(_recorder)
+
+
+class LineageEvents(BaseEventHandler):
+    """Follows LLM calls."""
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Say what it is called in LlamaIndex."""
+        return "LineageEvents"
+
+    def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002  # the host's signature
+        """Take note of an event."""
+        hook = _HOOKS.get(type(event))
+        if hook is not None:
+            try:
+                hook(event)
+            except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+                RUNS.fault(type(event).__name__, error)
+
+
+_HOOKS: dict[type[BaseEvent], Callable[[Any], None]] = {
+    LLMChatStartEvent: RUNS.call_started,
+    LLMCompletionStartEvent: RUNS.call_started,
+    LLMChatInProgressEvent: RUNS.call_progressed,
+    LLMCompletionInProgressEvent: RUNS.call_progressed,
+    LLMChatEndEvent: RUNS.call_ended,
+    LLMCompletionEndEvent: RUNS.call_ended,
+    ExceptionEvent: lambda event: RUNS.call_failed(event.span_id, event.exception),
+}
+
+
+class LineageSpans(BaseSpanHandler[BaseSpan]):
+    """Follows spans, and keeps none itself: the base class would keep them all."""
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Say what it is called in LlamaIndex."""
+        return "LineageSpans"
+
+    def span_enter(
+        self,
+        id_: str,
+        bound_args: BoundArguments,
+        instance: Any | None = None,
+        parent_id: str | None = None,
+        tags: dict[str, Any] | None = None,  # noqa: ARG002  # the host's signature
+        **kwargs: Any,  # noqa: ARG002  # likewise
+    ) -> None:
+        """Take note that a span begins."""
+        try:
+            RUNS.enter(id_, bound_args.arguments, instance, parent_id)
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            RUNS.fault("span_enter", error)
+
+    def span_exit(
+        self,
+        id_: str,
+        bound_args: BoundArguments,  # noqa: ARG002  # the host's signature
+        instance: Any | None = None,  # noqa: ARG002  # likewise
+        result: Any | None = None,
+        **kwargs: Any,  # noqa: ARG002  # likewise
+    ) -> None:
+        """Take note that a span returned."""
+        try:
+            RUNS.exit(id_, result)
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            RUNS.fault("span_exit", error)
+
+    def span_drop(
+        self,
+        id_: str,
+        bound_args: BoundArguments,  # noqa: ARG002  # the host's signature
+        instance: Any | None = None,  # noqa: ARG002  # likewise
+        err: BaseException | None = None,
+        **kwargs: Any,  # noqa: ARG002  # likewise
+    ) -> None:
+        """Take note that a span ended by an exception."""
+        try:
+            RUNS.drop(id_, err or RuntimeError("dropped"))
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            RUNS.fault("span_drop", error)
+
+    def new_span(self, *args: Any, **kwargs: Any) -> None:
+        """Keep nothing."""
+
+    def prepare_to_exit_span(self, *args: Any, **kwargs: Any) -> None:
+        """Keep nothing."""
+
+    def prepare_to_drop_span(self, *args: Any, **kwargs: Any) -> None:
+        """Keep nothing."""
+
+
+_EVENTS, _SPANS = LineageEvents(), LineageSpans()
+
+
+def install() -> None:
+    """Have LlamaIndex tell us; doing it twice changes nothing."""
+    root = get_dispatcher()
+    if not any(handler is _EVENTS for handler in root.event_handlers):
+        root.add_event_handler(_EVENTS)
+    if not any(handler is _SPANS for handler in root.span_handlers):
+        root.add_span_handler(_SPANS)

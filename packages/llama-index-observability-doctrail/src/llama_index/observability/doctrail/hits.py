@@ -1,0 +1,53 @@
+"""Retrieved nodes as the core's chunks: a snapshot of ids, text, metadata and score.
+
+The node's id is the chunk's id and the id of its source document is the document's; a node without
+one is left for the core to name. Nodes are read, never written.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from llama_index.core.schema import BaseNode, Document, MetadataMode, NodeWithScore
+
+from doctrail_core.capture.events import RetrievedChunk
+from doctrail_core.model import ScoreKind
+from doctrail_core.text.identity import canonical_id
+from llama_index.observability.doctrail.note import LineageNote
+
+__all__ = ["chunk_ids", "chunks", "document_id"]
+
+
+def chunks(nodes: Iterable[NodeWithScore], kind: ScoreKind) -> tuple[RetrievedChunk, ...]:
+    """The nodes as a retriever returned them, best first."""
+    return tuple(_chunk(hit, kind) for hit in nodes)
+
+
+def chunk_ids(nodes: Iterable[NodeWithScore]) -> tuple[str, ...]:
+    """The ids under which the core knows these nodes."""
+    return tuple(canonical_id(hit.node.node_id) for hit in nodes)
+
+
+def document_id(node: BaseNode) -> str | None:
+    """The document that the node was cut from, or that it is."""
+    try:
+        source = node.ref_doc_id
+    except ValueError:  # several sources
+        source = None
+    return source or (node.node_id if isinstance(node, Document) else None)
+
+
+def _chunk(hit: NodeWithScore, kind: ScoreKind) -> RetrievedChunk:
+    node = hit.node
+    return RetrievedChunk(
+        text=node.get_content(metadata_mode=MetadataMode.NONE),
+        chunk_id=node.node_id,
+        document_id=document_id(node),
+        metadata=_metadata(node),
+        score=hit.score,
+        score_kind="unknown" if hit.score is None else kind,
+    )
+
+
+def _metadata(node: BaseNode) -> dict[str, Any]:
+    """An inner engine's response becomes a node with our note in it; that is not the document's."""
+    return {k: v for k, v in node.metadata.items() if not isinstance(v, LineageNote)}

@@ -1,0 +1,353 @@
+"""From spans and LLM events to what the recorder is told; nothing is kept of what has ended.
+
+A span ends once: by returning, by an exception or, where its answer streams, with the last token or
+with whoever drew them. The same goes for LLM calls. With the root of a tree goes all that is left
+below it.
+"""
+
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from llama_index.core.base.response.schema import (
+    RESPONSE_TYPE,
+    AsyncStreamingResponse,
+    PydanticResponse,
+    Response,
+    StreamingResponse,
+)
+from llama_index.core.schema import QueryBundle
+
+import doctrail_core
+from doctrail_core.capture.events import (
+    ContextSelected,
+    Event,
+    PromptSent,
+    RetrievalEnded,
+    RetrievalStarted,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+)
+from doctrail_core.capture.scope import current_scope, suppressed
+from llama_index.observability.doctrail import calls
+from llama_index.observability.doctrail.describe import describe, inner, is_wrapper, score_kind
+from llama_index.observability.doctrail.hits import chunk_ids, chunks
+from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.spans import UUID_LENGTH, Call, Kind, Span, Tree, kind_of
+from llama_index.observability.doctrail.streams import Stream, follow
+
+if TYPE_CHECKING:
+    from doctrail_core import Lineage
+
+__all__ = ["Runs"]
+
+FRAMEWORK = "llama_index"
+
+_Arguments = Mapping[str, Any]
+
+
+class Runs:
+    """The open spans of the process.
+
+    Args:
+        recorder: The lineage that records everything; None to record only what a scope or a
+            wrapped retriever is part of.
+    """
+
+    def __init__(self, recorder: "Callable[[], Lineage | None]") -> None:
+        """Know of nothing yet."""
+        self._recorder = recorder
+        self._open: dict[str, Span] = {}
+
+    @property
+    def open_count(self) -> int:
+        """How many spans are kept; 0 when nothing is running."""
+        return len(self._open)
+
+    def fault(self, hook: str, error: BaseException) -> None:
+        """Count an error of ours: the host swallows it, or must not see it."""
+        (self._lineage() or doctrail_core.default_lineage()).fault(f"{FRAMEWORK}.{hook}", error)
+
+    def note(self, span_id: str | None, response: RESPONSE_TYPE) -> None:
+        """Write onto the response where it is on record, if the span's answer is."""
+        span = self._open.get(span_id or "")
+        if span is not None and isinstance(response, _RESPONSES):
+            note = LineageNote(response_id=span.tree.response_id, complete=False)
+            span.tree.notes.append(note)
+            if response.metadata is None:
+                response.metadata = {}
+            response.metadata["lineage"] = note
+
+    # --- spans
+
+    def enter(
+        self, span_id: str, arguments: _Arguments, instance: object, parent_id: str | None
+    ) -> None:
+        """A span begins."""
+        parent = self._open.get(parent_id) if parent_id else None
+        kind = kind_of(span_id, instance)
+        if kind is None or (parent is not None and parent.stands_for(kind, instance)):
+            if parent is not None:
+                self._open[span_id] = parent
+            return
+        tree = None if suppressed() else parent.tree if parent else self._plant(span_id, kind)
+        if tree is not None:
+            span = self._open[span_id] = Span(span_id, kind, instance, parent, tree)
+            if kind in _ENTERED:
+                _ENTERED[kind](span, arguments)
+
+    def exit(self, span_id: str, result: Any) -> None:
+        """A span returned."""
+        span = self._take(span_id)
+        if span is None:
+            return
+        try:
+            self._returned(span, result)
+        except Exception:
+            self._finish(span, None, None)
+            raise
+
+    def drop(self, span_id: str, error: BaseException) -> None:
+        """A span ended by an exception."""
+        span = self._take(span_id)
+        if span is None:
+            return
+        if span.call is not None:
+            self._call_over(span, RunFailed(span.call.run_id, error))
+        self._finish(span, None, error)
+
+    def _lineage(self) -> "Lineage | None":
+        scope = current_scope()
+        return cast("Lineage", scope.lineage) if scope else self._recorder()
+
+    def _plant(self, root_id: str, kind: Kind) -> Tree | None:
+        """A tree for a root span, unless there is nobody whom it could ever concern."""
+        lineage, scope = self._lineage(), current_scope()
+        if lineage is None and kind not in ("query", "retrieval"):
+            return None
+        scope_id = scope.response_id if scope else None
+        return Tree(scope_id or root_id[-UUID_LENGTH:], lineage, scope_id)
+
+    def _take(self, span_id: str) -> Span | None:
+        """Take a span out; None for one that only stood for another."""
+        span = self._open.pop(span_id, None)
+        return span if span is not None and span.span_id == span_id else None
+
+    def _returned(self, span: Span, result: Any) -> None:
+        if span.kind == "retrieval":
+            span.mark_retrieved()
+            found = chunks(result or (), score_kind(span.instance))
+            self._end(span, RetrievalEnded(span.run_id or "", found))
+        elif span.kind == "postprocessing":
+            self._end(span, _dropped(span, chunk_ids(result or ())))
+        elif span.kind == "llm":
+            self._await_tokens(span, result)
+        else:
+            self._settle(span, result)
+
+    def _settle(self, span: Span, result: Any) -> None:
+        """An engine or a synthesizer returned; an answer that streams is not at its end yet."""
+        stream = follow(result, span.span_id, span.tree.streams)
+        if stream is None:
+            self._finish(span, _answer(result), None)
+        elif stream.ended:
+            self._finish(span, stream.text, None)
+        else:
+            self._await_stream(span, stream)
+
+    def _await_stream(self, span: Span, stream: Stream) -> None:
+        def over(text: str, error: BaseException | None) -> None:
+            try:
+                if self._take(span.span_id) is not None:
+                    self._finish(span, text, error)
+            except Exception as fault:  # noqa: BLE001  # it would surface where the tokens are drawn
+                self.fault("stream", fault)
+
+        self._open[span.span_id] = span
+        span.tree.awaiting.append(span)
+        if stream not in span.tree.streams:
+            span.tree.streams.append(stream)
+        stream.whenever_over.append(over)
+
+    def _finish(self, span: Span, output: str | None, error: BaseException | None) -> None:
+        if span.run_id is None:
+            self._end(span, None)
+        elif error is None:
+            self._end(span, RunEnded(span.run_id, output))
+        else:
+            self._end(span, RunFailed(span.run_id, error))
+
+    def _end(self, span: Span, event: Event | None) -> None:
+        tree = span.tree
+        if span.parent is None:
+            for calling in list(tree.calls.values()):
+                self._cut(calling, GeneratorExit())
+        if event is not None:
+            tree.record(event)
+        if span.parent is None:
+            for left in tree.awaiting:
+                self._open.pop(left.span_id, None)
+            for note in tree.notes:
+                note["complete"] = not isinstance(event, RunFailed)
+
+    # --- LLM calls
+
+    def call_started(self, event: calls.LLMStart) -> None:
+        """A model is called. Of a call that is told several times, the outermost counts."""
+        span = self._open.get(event.span_id or "")
+        if span is None or span.kind != "llm" or span.told:
+            return
+        span.told = True
+        messages = calls.messages(event)
+        if (span.parent is not None and span.parent.told) or _is_repeated(span, messages):
+            return
+        span.call = Call(event.id_, messages)
+        span.tree.calls[span.span_id] = span
+        span.tree.record(
+            PromptSent(
+                run_id=event.id_,
+                parent_id=span.enclosing_run(),
+                messages=messages,
+                framework=FRAMEWORK,
+                model=calls.model(event),
+                provider=calls.provider(event),
+                parameters=calls.parameters(event),
+                auxiliary=span.prepares(),
+            )
+        )
+
+    def call_progressed(self, event: calls.LLMProgress) -> None:
+        """A piece of a streamed answer came."""
+        span = self._calling(event.span_id)
+        if span is not None and span.call is not None:
+            span.call.deltas.append(event.response.delta or "")
+
+    def call_ended(self, event: calls.LLMEnd) -> None:
+        """The model has answered."""
+        span = self._calling(event.span_id)
+        if span is not None and span.call is not None:
+            said = calls.answered(span.call.run_id, event.response, span.call.deltas)
+            self._call_over(span, said)
+
+    def call_failed(self, span_id: str | None, error: BaseException) -> None:
+        """A streamed answer broke off."""
+        span = self._calling(span_id)
+        if span is not None:
+            self._cut(span, error)
+
+    def _calling(self, span_id: str | None) -> Span | None:
+        span = self._open.get(span_id or "")
+        return span if span is not None and span.span_id == span_id and span.call else None
+
+    def _await_tokens(self, span: Span, result: Any) -> None:
+        """An LLM's method returned; of a stream, the tokens are still to come."""
+        if span.call is None:
+            self._end(span, None)
+            return
+        span.call.returned = True
+        self._open[span.span_id] = span
+        if isinstance(result, Generator | AsyncGenerator):
+            # One that is never begun tells nobody that it is gone.
+            weakref.finalize(cast("Any", result), self._lose, span).atexit = False
+
+    def _lose(self, span: Span) -> None:
+        try:
+            self._cut(span, GeneratorExit())
+        except Exception as fault:  # noqa: BLE001  # there is nobody left to raise to
+            self.fault("llm stream", fault)
+
+    def _cut(self, span: Span, error: BaseException) -> None:
+        """End a call that will not end by itself; what came of the answer is kept."""
+        call = span.call
+        if call is None:
+            return
+        left_by_reader = not isinstance(error, Exception) and span.parent is not None
+        if left_by_reader and call.deltas:
+            self._call_over(span, calls.answered(call.run_id, None, call.deltas))
+        else:
+            self._call_over(span, RunFailed(call.run_id, error))
+
+    def _call_over(self, span: Span, event: Event) -> None:
+        call, span.call = span.call, None
+        span.tree.calls.pop(span.span_id, None)
+        span.tree.record(event)
+        if call is not None and call.returned:
+            self._open.pop(span.span_id, None)
+
+
+_RESPONSES = (Response, StreamingResponse, AsyncStreamingResponse, PydanticResponse)
+
+
+def _query_entered(span: Span, arguments: _Arguments) -> None:
+    if is_wrapper(span.instance):
+        span.tree.go_live(cast("Any", span.instance).lineage)
+    _run_started(span, arguments)
+
+
+def _retrieval_entered(span: Span, arguments: _Arguments) -> None:
+    if is_wrapper(span.instance):
+        span.tree.go_live(cast("Any", span.instance).lineage)
+    span.run_id = span.own_id
+    name = type(inner(span.instance)).__name__
+    query = _query(arguments) or ""
+    span.tree.record(RetrievalStarted(span.own_id, span.enclosing_run(), name, query, FRAMEWORK))
+    span.tree.record(describe(span.own_id, span.instance))
+
+
+def _postprocessing_entered(span: Span, arguments: _Arguments) -> None:
+    span.offered = chunk_ids(arguments.get("nodes") or ())
+
+
+def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
+    if span.parent is None:
+        _run_started(span, arguments)
+    run_id = span.run_id or span.enclosing_run()
+    if run_id is not None:
+        kept = chunk_ids(arguments.get("nodes") or ())
+        by = f"a step before {type(span.instance).__name__}"
+        span.tree.record(ContextSelected(run_id, kept, by))
+
+
+_ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {
+    "query": _query_entered,
+    "retrieval": _retrieval_entered,
+    "postprocessing": _postprocessing_entered,
+    "synthesis": _synthesis_entered,
+}
+
+
+def _run_started(span: Span, arguments: _Arguments) -> None:
+    span.run_id = span.own_id
+    name, question = type(span.instance).__name__, _query(arguments)
+    span.tree.record(RunStarted(span.own_id, span.enclosing_run(), name, FRAMEWORK, question))
+
+
+def _query(arguments: _Arguments) -> str | None:
+    """The first argument of every method that asks, whatever it is called."""
+    asked = next(iter(arguments.values()), None)
+    return asked.query_str if isinstance(asked, QueryBundle) else asked
+
+
+def _dropped(span: Span, kept: tuple[str, ...]) -> ContextSelected | None:
+    run_id = span.enclosing_run()
+    if run_id is None or set(span.offered) <= set(kept):
+        return None
+    return ContextSelected(run_id, kept, type(span.instance).__name__)
+
+
+def _answer(result: Any) -> str | None:
+    if isinstance(result, Response):
+        return result.response
+    return str(result) if isinstance(result, str | PydanticResponse) else None
+
+
+def _is_repeated(span: Span, messages: tuple[Any, ...]) -> bool:
+    """Whether this is a stream that the same LLM draws on to serve the one it has already returned."""
+    return any(
+        other.instance is span.instance
+        and other.call is not None
+        and other.call.returned
+        and other.call.messages == messages
+        for other in list(span.tree.calls.values())
+    )

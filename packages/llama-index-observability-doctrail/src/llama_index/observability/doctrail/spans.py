@@ -1,0 +1,161 @@
+"""The open spans of LlamaIndex that matter for lineage, and the tree that they stand in.
+
+LlamaIndex tells of its work in spans, each with the id of the one that encloses it. A span that
+stands alone is the root of a tree, and the tree reports to one lineage. Outside of `lineage()`, and
+without an instrumentor, a tree holds back what it would report until a wrapped retriever takes part,
+so that the way to that retriever is on record too; if none does, all of it is forgotten.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from llama_index.core.base.base_query_engine import BaseQueryEngine
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.response_synthesizers.base import BaseSynthesizer
+
+import doctrail_core
+from doctrail_core.capture.events import Event
+from doctrail_core.model import Message
+from llama_index.observability.doctrail.describe import inner
+from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.streams import Stream
+
+if TYPE_CHECKING:
+    from doctrail_core import Lineage
+
+__all__ = ["UUID_LENGTH", "Call", "Kind", "Span", "Tree", "kind_of"]
+
+Kind = Literal["query", "retrieval", "postprocessing", "synthesis", "llm"]
+
+UUID_LENGTH = 36
+"""A span's id is `Class.method-<uuid>`."""
+
+_LLM_METHODS = [
+    f"{a}{s}{m}" for a in ("", "a") for s in ("", "stream_") for m in ("chat", "complete")
+]
+_METHODS: Mapping[str, tuple[Kind, type]] = {
+    "query": ("query", BaseQueryEngine),
+    "aquery": ("query", BaseQueryEngine),
+    "retrieve": ("retrieval", BaseRetriever),
+    "aretrieve": ("retrieval", BaseRetriever),
+    "_postprocess_nodes": ("postprocessing", BaseNodePostprocessor),
+    "_apostprocess_nodes": ("postprocessing", BaseNodePostprocessor),
+    "synthesize": ("synthesis", BaseSynthesizer),
+    "asynthesize": ("synthesis", BaseSynthesizer),
+    **dict.fromkeys(_LLM_METHODS, ("llm", BaseLLM)),
+}
+
+
+def kind_of(span_id: str, instance: object) -> Kind | None:
+    """What kind of step a span is, if it is one that matters."""
+    method = span_id[span_id.rfind(".") + 1 : -UUID_LENGTH - 1]
+    kind, host = _METHODS.get(method, (None, object))
+    return kind if isinstance(instance, host) else None
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """An LLM call that has not ended. `returned`: its method has, and its tokens are still to come."""
+
+    run_id: str
+    messages: tuple[Message, ...]
+    deltas: list[str] = field(default_factory=list[str])
+    returned: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Tree:
+    """What happens below one root span, and who records it; None: nobody yet."""
+
+    response_id: str
+    lineage: "Lineage | None"
+    scope_id: str | None
+    held: list[Event] = field(default_factory=list[Event])
+    calls: "dict[str, Span]" = field(default_factory=dict[str, "Span"])
+    streams: list[Stream] = field(default_factory=list[Stream])
+    awaiting: "list[Span]" = field(default_factory=list["Span"])
+    notes: list[LineageNote] = field(default_factory=list[LineageNote])
+
+    def record(self, event: Event) -> None:
+        """Report it, or hold it until it is known whether to."""
+        if self.lineage is None:
+            self.held.append(event)
+        else:
+            self.lineage.record(event)
+
+    def go_live(self, lineage: "Lineage | None") -> None:
+        """From now on report to this lineage, if to none so far; first what was held."""
+        if self.lineage is None:
+            self.lineage = lineage or doctrail_core.default_lineage()
+            for event in self.held:
+                self.lineage.record(event)
+            self.held.clear()
+
+
+@dataclass(slots=True, eq=False)
+class Span:
+    """An open span of a kind that matters; other spans stand for the one that encloses them.
+
+    Attributes:
+        run_id: The name under which the recorder knows it, if it does.
+        offered: The chunks that a post-processor was given.
+        retrieved: Whether anything was retrieved inside of it.
+        call: The LLM call that it makes.
+        told: Whether its LLM call, or the one it is part of, is on record.
+    """
+
+    span_id: str
+    kind: Kind
+    instance: object
+    parent: "Span | None"
+    tree: Tree
+    run_id: str | None = None
+    offered: tuple[str, ...] = ()
+    retrieved: bool = False
+    call: Call | None = None
+    told: bool = False
+
+    @property
+    def own_id(self) -> str:
+        """The part of the span's id that is unique."""
+        return self.span_id[-UUID_LENGTH:]
+
+    def stands_for(self, kind: Kind, instance: object) -> bool:
+        """Whether such a span right inside of this one is only another step of the same."""
+        if self.kind != kind:
+            return False
+        return self.instance is instance or inner(self.instance) is instance
+
+    def enclosing_run(self) -> str | None:
+        """The recorder's name for the nearest enclosing span that it knows, or for the scope."""
+        span = self.parent
+        while span is not None and span.run_id is None:
+            span = span.parent
+        return span.run_id if span else self.tree.scope_id
+
+    def mark_retrieved(self) -> None:
+        """Let the enclosing spans know that something was retrieved inside of them."""
+        span = self.parent
+        while span is not None:
+            span.retrieved = True
+            span = span.parent
+
+    def prepares(self) -> bool:
+        """Whether an LLM call in this place prepares the answer instead of giving it."""
+        place = self.parent
+        while place is not None and place.kind == "llm":
+            place = place.parent
+        if place is None or place.kind == "synthesis":
+            return False
+        return place.kind != "query" or place.awaits_its_context()
+
+    def awaits_its_context(self) -> bool:
+        """Whether this engine leaves the answer to a synthesizer, or has yet to retrieve."""
+        parts = getattr(self.instance, "__dict__", {}).values()
+        if any(isinstance(part, BaseSynthesizer) for part in parts):
+            return True
+        retrieves = any(isinstance(part, BaseRetriever | BaseQueryEngine) for part in parts)
+        return retrieves and not self.retrieved

@@ -1,0 +1,115 @@
+"""A streamed answer: its tokens are drawn inside the span that produced it, wherever that happens.
+
+From llama-index-core 0.14.25 on the model is called on the first token, after the query returned, and
+such a call knows nothing of its query. So the generator on the response is replaced by one that
+enters the span around every single step: the response keeps its type and its laziness, and nothing
+leaks into whoever draws the tokens. Whether it is drawn to its end, broken off, dropped or never
+begun, the stream ends exactly once.
+"""
+
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
+from llama_index.core.instrumentation.span import active_span_id
+
+__all__ = ["Stream", "follow"]
+
+
+class Stream:
+    """The tokens of one answer, from the moment the response was made."""
+
+    def __init__(self, span_id: str) -> None:
+        """Begin inside this span."""
+        self.span_id = span_id
+        self.text = ""
+        self.ended = False
+        self.whenever_over: list[Callable[[str, BaseException | None], None]] = []
+        self._drawn: Callable[[], object] = lambda: None
+
+    def drives(self, source: object) -> bool:
+        """Whether this generator is the one that we put in place."""
+        return self._drawn() is source
+
+    def replace(self, response: StreamingResponse | AsyncStreamingResponse) -> None:
+        """Put our generator in the place of the host's."""
+        source: Any = response.response_gen
+        drawn = _async_steps(source, self) if isinstance(source, AsyncGenerator) else _steps(source, self)  # fmt: skip
+        response.response_gen = drawn  # pyright: ignore[reportAttributeAccessIssue]
+        self._drawn = weakref.ref(drawn)
+        # A generator that was never begun does not run its `finally`.
+        weakref.finalize(drawn, self.end, GeneratorExit()).atexit = False
+
+    @contextmanager
+    def inside(self) -> Generator[None]:
+        """Be in the span."""
+        token = active_span_id.set(self.span_id)
+        try:
+            yield
+        finally:
+            active_span_id.reset(token)
+
+    def took(self, token: object) -> None:
+        """A structured answer comes as ever more complete objects, all others as pieces of text."""
+        self.text = self.text + token if isinstance(token, str) else str(token)
+
+    def end(self, error: BaseException | None) -> None:
+        """Say once that no more will come."""
+        if not self.ended:
+            self.ended = True
+            for tell in self.whenever_over:
+                tell(self.text, error)
+
+
+def follow(result: object, span_id: str, known: Sequence[Stream]) -> Stream | None:
+    """The stream that this result draws from: a known one, or a new one put in place; else None."""
+    if not isinstance(result, StreamingResponse | AsyncStreamingResponse):
+        return None
+    source: Any = result.response_gen
+    ours = next((stream for stream in known if stream.drives(source)), None)
+    if ours is None and isinstance(source, Generator | AsyncGenerator):
+        ours = Stream(span_id)
+        ours.replace(result)
+    return ours
+
+
+def _steps(source: Generator[Any], stream: Stream) -> Generator[Any]:
+    try:
+        while True:
+            with stream.inside():
+                try:
+                    token = next(source)
+                except StopIteration:
+                    break
+            stream.took(token)
+            yield token
+    except BaseException as error:
+        try:
+            with stream.inside():
+                source.close()
+        finally:
+            stream.end(error)
+        raise
+    stream.end(None)
+
+
+async def _async_steps(source: AsyncGenerator[Any], stream: Stream) -> AsyncGenerator[Any]:
+    try:
+        while True:
+            with stream.inside():
+                try:
+                    token = await anext(source)
+                except StopAsyncIteration:
+                    break
+            stream.took(token)
+            yield token
+    except BaseException as error:
+        try:
+            with stream.inside():
+                await source.aclose()
+        finally:
+            stream.end(error)
+        raise
+    stream.end(None)
