@@ -51,9 +51,14 @@ class Spans:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-        self.exporter = CountingExporter()
+        self._exporter = CountingExporter()
         self.provider = TracerProvider()
-        self.provider.add_span_processor(BatchSpanProcessor(self.exporter))  # type: ignore[arg-type]
+        self.provider.add_span_processor(BatchSpanProcessor(self._exporter))  # type: ignore[arg-type]
+
+    def count(self) -> int:
+        """How many were exported so far."""
+        self.provider.force_flush()
+        return self._exporter.spans
 
 
 @dataclass
@@ -62,12 +67,10 @@ class Cell:
 
     Attributes:
         call: Ask the question once.
-        settle: Do all work that the calls left to threads.
         spans: How many spans were exported so far.
     """
 
     call: Call
-    settle: Callable[[], object] = lambda: None
     spans: Callable[[], int] = lambda: 0
 
 
@@ -98,7 +101,7 @@ def openinference(pipeline: str, _folder: Path) -> Cell:
         from openinference.instrumentation.langchain import LangChainInstrumentor as Instrumentor
     spans = Spans()
     Instrumentor().instrument(tracer_provider=spans.provider)
-    return Cell(_call(pipeline), spans.provider.force_flush, lambda: spans.exporter.spans)
+    return Cell(_call(pipeline), spans.count)
 
 
 def otel_genai(pipeline: str, _folder: Path) -> Cell:
@@ -114,7 +117,7 @@ def otel_genai(pipeline: str, _folder: Path) -> Cell:
     spans = Spans()
     # It looks for the distribution `langchain`, though it works on langchain-core alone.
     Instrumentor().instrument(tracer_provider=spans.provider, skip_dep_check=True)
-    return Cell(_call(pipeline), spans.provider.force_flush, lambda: spans.exporter.spans)
+    return Cell(_call(pipeline), spans.count)
 
 
 def otel_genai_texts(pipeline: str, folder: Path) -> Cell:
@@ -151,23 +154,21 @@ class _Only:
 def _instrumented(
     pipeline: str, lineage: "Lineage", spans: Spans, *, wrapped: bool = False
 ) -> Cell:
-    def settle() -> None:
-        lineage.flush()
-        spans.provider.force_flush()
-
+    """Hand the lineage to the adapter of the pipeline's framework."""
     if pipeline == "llamaindex":
         from llama_index.observability.doctrail import LineageInstrumentor, LineageRetriever
 
         if not wrapped:
             LineageInstrumentor(lineage).install()
+            return Cell(_call(pipeline), spans.count)
         call = _call(pipeline, wrap=lambda inner: LineageRetriever(inner, lineage=lineage))
-        return Cell(call if wrapped else _call(pipeline), settle, lambda: spans.exporter.spans)
+        return Cell(call, spans.count)
 
     from langchain_doctrail import LineageCallbackHandler, LineageRetriever
 
     wrap = LineageRetriever.wrap if wrapped else unchanged
     call = _call(pipeline, [LineageCallbackHandler(lineage)], wrap)
-    return Cell(call, settle, lambda: spans.exporter.spans)
+    return Cell(call, spans.count)
 
 
 def _ours(

@@ -1,13 +1,13 @@
 """What a call costs more when it is instrumented: doctrail, its parts, and its peers side by side.
 
 Every cell (an instrumentation on a pipeline) is a process. All cells of a pipeline are alive at the
-same time and take turns: some calls, then all work that they left to background threads, and the CPU
-time of the whole process for both. A busy machine hits every cell alike, so ratios hold where
-absolute numbers do not.
+same time and take turns of some calls. What counts is the CPU time of the whole process from its
+first turn in a run to its first turn in the next one, so that whatever a cell leaves to background
+threads is in. A busy machine hits every cell alike: ratios hold where absolute numbers do not.
 
     python benchmarks/overhead.py                                   # everything, about 10 minutes
     python benchmarks/overhead.py --pipelines llamaindex --runs 3
-    python benchmarks/overhead.py --turn 1                          # every answer settled on its own
+    python benchmarks/overhead.py --turn 1 --pause 2 --turns 10     # answers few and far between
 
 Needs uv, and network access the first time, when it installs the peers into `benchmarks/.venvs`.
 """
@@ -32,6 +32,7 @@ from instrumentations import CELLS, PARTS, PIPELINES
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / "benchmarks" / ".venvs" / "overhead"
+PYTHON = ENVIRONMENT / "bin" / "python"
 PEERS = (
     "openinference-instrumentation-langchain==0.1.80",
     "openinference-instrumentation-llama-index==4.6.1",
@@ -49,12 +50,12 @@ ALL_CELLS = {**CELLS, **{name: instrument for name, (_, instrument) in PARTS.ite
 # --- the environment
 
 
-def environment() -> Path:
-    """The interpreter that has ours and the peers, on the host versions of our lock."""
-    python, ready = ENVIRONMENT / "bin" / "python", ENVIRONMENT / "ready"
+def prepare_environment() -> None:
+    """Install ours and the peers, on the host versions of our lock."""
+    ready = ENVIRONMENT / "ready"
     wanted = "\n".join((*PEERS, (ROOT / "requirements.lock").read_text()))
     if ready.exists() and ready.read_text() == wanted:
-        return python
+        return
     uv = next(
         (found for place in (ROOT / ".uv" / "bin" / "uv", "uv") if (found := shutil.which(place))),
         None,
@@ -63,24 +64,22 @@ def environment() -> Path:
         raise SystemExit("uv is missing: run `make setup`, or install it")
     subprocess.run([uv, "venv", "--quiet", "--clear", str(ENVIRONMENT)], check=True)
     ours = [part for name in OURS for part in ("--editable", str(ROOT / "packages" / name))]
-    command = [uv, "pip", "install", "--quiet", "--python", str(python), *ours, *PEERS]
+    command = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *ours, *PEERS]
     subprocess.run([*command, "--constraint", str(ROOT / "requirements.lock")], check=True)
     ready.write_text(wanted)
-    return python
 
 
 # --- a cell's process
 
 
 def serve(pipeline: str, cell: str) -> None:
-    """For every number read, make so many calls, and answer with microseconds per call."""
+    """For every number read make so many calls, and say what the clocks showed."""
     answers, sys.stdout = sys.stdout, sys.stderr
     with tempfile.TemporaryDirectory(prefix="doctrail-overhead-") as folder:
         running = ALL_CELLS[cell](pipeline, Path(folder))
-        _turn(running, WARM_UP)
-        before = running.spans()
-        _turn(running, 1)
-        spans = running.spans() - before
+        for _ in range(WARM_UP):
+            running.call()
+        spans = _spans_of_one_call(running)
         if not spans and cell in CELLS and cell != BASELINE:
             raise SystemExit(f"{cell} emits no span on {pipeline}: it is not at work")
         print(json.dumps({"spans": spans}), file=answers, flush=True)
@@ -88,14 +87,17 @@ def serve(pipeline: str, cell: str) -> None:
             print(json.dumps(_turn(running, int(line))), file=answers, flush=True)
 
 
-def _turn(running: instrumentations.Cell, calls: int) -> dict[str, float]:
-    wall, cpu = time.perf_counter_ns(), time.process_time_ns()
+def _spans_of_one_call(running: instrumentations.Cell) -> int:
+    before = running.spans()
+    running.call()
+    return running.spans() - before
+
+
+def _turn(running: instrumentations.Cell, calls: int) -> dict[str, int]:
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     for _ in range(calls):
         running.call()
-    wall = time.perf_counter_ns() - wall  # what a caller waits for; the rest happens behind it
-    running.settle()
-    cpu = time.process_time_ns() - cpu
-    return {"wall": wall / calls / 1000, "cpu": cpu / calls / 1000}
+    return {"cpu_before": cpu, "wall": time.perf_counter_ns() - wall}
 
 
 class Worker:
@@ -104,16 +106,20 @@ class Worker:
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         """Wait until it is warm."""
         self._process = process
-        self.spans = int(self._answer()["spans"])
+        self.spans = self._answer()["spans"]
 
-    def turn(self, calls: int) -> dict[str, float]:
+    def cpu(self) -> int:
+        """Nanoseconds of CPU time that it has used so far."""
+        return self.turn(0)["cpu_before"]
+
+    def turn(self, calls: int) -> dict[str, int]:
         """Have it make so many calls."""
         assert self._process.stdin  # noqa: S101  # it is a pipe
         self._process.stdin.write(f"{calls}\n")
         self._process.stdin.flush()
         return self._answer()
 
-    def _answer(self) -> dict[str, float]:
+    def _answer(self) -> dict[str, int]:
         assert self._process.stdout  # noqa: S101  # it is a pipe
         line = self._process.stdout.readline()
         if not line:
@@ -122,12 +128,12 @@ class Worker:
 
 
 @contextmanager
-def worker(python: Path, pipeline: str, cell: str) -> Generator[Worker]:
+def worker(pipeline: str, cell: str) -> Generator[Worker]:
     """Start a cell's process, and end it."""
     ignored = ("OTEL_", "DOCTRAIL_", "LANGCHAIN_", "LANGSMITH_")
     clean = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
     process = subprocess.Popen(
-        [str(python), __file__, "--serve", pipeline, cell],
+        [str(PYTHON), __file__, "--serve", pipeline, cell],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -149,7 +155,7 @@ def worker(python: Path, pipeline: str, cell: str) -> Generator[Worker]:
 
 @dataclass(frozen=True)
 class Measured:
-    """A cell's microseconds per call: one median per run."""
+    """A cell's microseconds per call, run by run."""
 
     pipeline: str
     cell: str
@@ -159,21 +165,26 @@ class Measured:
 
 
 def measure(
-    python: Path, pipeline: str, cells: Sequence[str], runs: int, turns: int, calls: int
+    pipeline: str, cells: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Measured]:
-    """Let the cells take turns; each run goes round `turns` times, forth and back."""
+    """Let the cells take turns, in the same order every time."""
+    microseconds = 1000 * options.turns * options.turn
     with ExitStack() as stack:
-        workers = {c: stack.enter_context(worker(python, pipeline, c)) for c in cells}
+        workers = {c: stack.enter_context(worker(pipeline, c)) for c in cells}
         found = {c: Measured(pipeline, c, workers[c].spans, [], []) for c in cells}
-        for run in range(runs):
-            samples: dict[str, list[dict[str, float]]] = {c: [] for c in cells}
-            for turn in range(turns):
-                for cell in cells if turn % 2 else reversed(cells):
-                    samples[cell].append(workers[cell].turn(calls))
-            for cell, taken in samples.items():
-                found[cell].cpu.append(statistics.median(s["cpu"] for s in taken))
-                found[cell].wall.append(statistics.median(s["wall"] for s in taken))
-            print(f"{pipeline}: run {run + 1} of {runs}", file=sys.stderr)
+        before = {c: workers[c].cpu() for c in cells}
+        for run in range(options.runs):
+            wall = dict.fromkeys(cells, 0)
+            for _ in range(options.turns):
+                for cell in cells:
+                    wall[cell] += workers[cell].turn(options.turn)["wall"]
+                time.sleep(options.pause)
+            for cell in cells:
+                now = workers[cell].cpu()
+                found[cell].cpu.append((now - before[cell]) / microseconds)
+                found[cell].wall.append(wall[cell] / microseconds)
+                before[cell] = now
+            print(f"{pipeline}: run {run + 1} of {options.runs}", file=sys.stderr)
     return found
 
 
@@ -236,12 +247,12 @@ def table(rows: Iterator[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def conditions(python: Path, options: argparse.Namespace) -> dict[str, Any]:
+def conditions(options: argparse.Namespace) -> dict[str, Any]:
     """On what it was measured."""
     names = [*HOSTS, *(peer.partition("==")[0] for peer in PEERS)]
     ask = f"import importlib.metadata as m; print(*map(m.version, {names!r}))"
     versions = subprocess.run(
-        [str(python), "-c", ask], check=True, capture_output=True, text=True
+        [str(PYTHON), "-c", ask], check=True, capture_output=True, text=True
     ).stdout.split()
     return {
         "python": sys.version.split()[0],
@@ -250,6 +261,7 @@ def conditions(python: Path, options: argparse.Namespace) -> dict[str, Any]:
         "runs": options.runs,
         "turns": options.turns,
         "calls per turn": options.turn,
+        "seconds between rounds": options.pause,
         **dict(zip(names, versions, strict=True)),
     }
 
@@ -261,8 +273,9 @@ def main() -> None:
     )
     parser.add_argument("--pipelines", nargs="+", default=PIPELINES, choices=PIPELINES)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--turns", type=int, default=16, help="per cell and run")
-    parser.add_argument("--turn", type=int, default=25, help="calls per turn")
+    parser.add_argument("--turns", type=int, default=8, help="per cell and run")
+    parser.add_argument("--turn", type=int, default=50, help="calls per turn")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds after every round")
     parser.add_argument("--without-parts", action="store_true", help="only the instrumentations")
     parser.add_argument("--json", type=Path, help="also write all numbers here")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
@@ -270,13 +283,13 @@ def main() -> None:
     if options.serve:
         serve(*options.serve)
         return
-    python = environment()
-    told = conditions(python, options)
+    prepare_environment()
+    told = conditions(options)
     print("\n".join(f"- {name}: {value}" for name, value in told.items()))
     cells = list(CELLS) if options.without_parts else list(ALL_CELLS)
     everything: list[Measured] = []
     for pipeline in options.pipelines:
-        found = measure(python, pipeline, cells, options.runs, options.turns, options.turn)
+        found = measure(pipeline, cells, options)
         everything += found.values()
         print(f"\n## {pipeline}\n\n{table(side_by_side(found))}", flush=True)
         if not options.without_parts:
