@@ -124,8 +124,8 @@ Response 0197f3a0-0001
   Status    ok: answered
   When      2026-11-22 12:00:00 UTC, took 1.4 s
   Who       user anna, session s-1, service support-bot, recorded through langchain
-  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   Model     reader-1
+  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   In short  4 chunks of 3 documents retrieved: 1 reached the model in full, 1 in part, 2 did not
             reach it.
 
@@ -138,10 +138,10 @@ What was retrieved (1 search)
   1. VectorStoreRetriever on InMemoryVectorStore, similarity search, k = 4, filter {'type': 'nda'},
      4 chunks, took 12 ms
      rank  score                document      chunk  text
-     1     0.812 similarity     euler-hermes  7      10. This Agreement shall expire at th…
-     2     0.644 similarity     euler-hermes  6      8. This Agreement shall be exclusivel…
-     3     4.00e-05 similarity  halo          1      2. PERIOD OF CONFIDENTIALITY. RECIPIE…
-     4     no score             evelozcity    9      10. Term. The confidentiality obligat…
+     1     0.812 similarity     euler-hermes  7      10. This Agreement shall expire at the end of…
+     2     0.644 similarity     euler-hermes  6      8. This Agreement shall be exclusively governe…
+     3     4.00e-05 similarity  halo          1      2. PERIOD OF CONFIDENTIALITY. RECIPIENT agrees…
+     4     no score             evelozcity    9      10. Term. The confidentiality obligations cont…
 
 What the model read (1 call)
   1. reader-1 (acme), 2 messages, 512 tokens in, 12 tokens out, finished: stop, took 1.4 s
@@ -174,8 +174,8 @@ Response 0197f3a0-0001
   Status    ok: answered
   When      2026-11-22 12:00:00 UTC, took 1.4 s
   Who       user anna, session s-1, service support-bot, recorded through langchain
-  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   Model     reader-1
+  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   In short  4 chunks of 3 documents retrieved: 1 reached the model in full, 1 in part, 2 did not
             reach it.
 
@@ -246,8 +246,8 @@ Response 0197f3a0-0001
   Status    ok: answered
   When      2026-11-22 12:00:00 UTC, took 1.4 s
   Who       user anna, session s-1, service support-bot, recorded through langchain
-  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   Model     not known
+  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   In short  Nothing was retrieved for this answer.
 
 Documents behind the answer
@@ -279,8 +279,8 @@ Response 0197f3a0-0001
   Status    error: failed (TimeoutError)
   When      2026-11-22 12:00:00 UTC, took 1.4 s
   Who       user anna, session s-1, service support-bot, recorded through langchain
-  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   Model     reader-1
+  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   In short  4 chunks of 3 documents retrieved; it was not seen whether a model read them.
 
 Documents behind the answer
@@ -292,10 +292,10 @@ What was retrieved (1 search)
   1. VectorStoreRetriever on InMemoryVectorStore, similarity search, k = 4, filter {'type': 'nda'},
      4 chunks, took 12 ms
      rank  score                document      chunk  text
-     1     0.812 similarity     euler-hermes  7      10. This Agreement shall expire at th…
-     2     0.644 similarity     euler-hermes  6      8. This Agreement shall be exclusivel…
-     3     4.00e-05 similarity  halo          1      2. PERIOD OF CONFIDENTIALITY. RECIPIE…
-     4     no score             evelozcity    9      10. Term. The confidentiality obligat…
+     1     0.812 similarity     euler-hermes  7      10. This Agreement shall expire at the end of…
+     2     0.644 similarity     euler-hermes  6      8. This Agreement shall be exclusively governe…
+     3     4.00e-05 similarity  halo          1      2. PERIOD OF CONFIDENTIALITY. RECIPIENT agrees…
+     4     no score             evelozcity    9      10. Term. The confidentiality obligations cont…
 
 What the model read (1 call)
   1. reader-1 (acme), 2 messages, 512 tokens in, 12 tokens out, finished: stop
@@ -323,8 +323,8 @@ Response 0197f3a0-0001
   Status    ok: answered
   When      2026-11-22 12:00:00 UTC, took 1.4 s
   Who       user anna, session s-1, service support-bot, recorded through langchain
-  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   Model     reader-1
+  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   In short  4 chunks of 3 documents retrieved: 1 reached the model in full, 1 in part, 2 did not
             reach it.
 
@@ -395,8 +395,8 @@ Response 0197f3a0-0001
   Status    ok: answered
   When      2026-11-22 12:00:00 UTC, took 1.4 s
   Who       user anna, session s-1, service support-bot, recorded through langchain
-  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   Model     reader-1
+  Trace     4bf92f3577b34da6a3ce929d0e0e4736
   In short  4 chunks of 3 documents retrieved: 1 reached the model in full, 1 in part, 2 did not
             reach it.
 
@@ -409,14 +409,14 @@ What was retrieved (4 searches)
   1. VectorStoreRetriever on InMemoryVectorStore, similarity search, k = 4, filter {'type': 'nda'},
      4 chunks, took 12 ms
      rank  score                document      chunk  text
-     1     0.812 similarity     euler-hermes  7      10. This Agreement shall expire at th…
-     2     0.644 similarity     euler-hermes  6      8. This Agreement shall be exclusivel…
-     3     4.00e-05 similarity  halo          1      2. PERIOD OF CONFIDENTIALITY. RECIPIE…
-     4     no score             evelozcity    9      10. Term. The confidentiality obligat…
+     1     0.812 similarity     euler-hermes  7      10. This Agreement shall expire at the end of…
+     2     0.644 similarity     euler-hermes  6      8. This Agreement shall be exclusively governe…
+     3     4.00e-05 similarity  halo          1      2. PERIOD OF CONFIDENTIALITY. RECIPIENT agrees…
+     4     no score             evelozcity    9      10. Term. The confidentiality obligations cont…
   2. BM25Retriever, as part of search 1, for tool call call-1, 1 chunk, took 12 ms
      asked for: Euler Hermes term
      rank  score                  document      chunk  text
-     1     11.200 (kind unknown)  euler-hermes  7      10. This Agreement shall expire at th…
+     1     11.200 (kind unknown)  euler-hermes  7      10. This Agreement shall expire at the end o…
   3. BM25Retriever, for tool call call-1, 0 chunks, took 12 ms
      asked for: Euler Hermes term
      found nothing

@@ -4,7 +4,6 @@ import os
 import sys
 from argparse import Action, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doctrail import exit_codes
@@ -83,7 +82,6 @@ def _describe(command: "Command", parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON; the README names its keys")
     parser.add_argument(
         "--home",
-        type=Path,
         metavar="DIR",
         help="the folder that holds the records (default: $DOCTRAIL_HOME, else ./.doctrail)",
     )
@@ -105,7 +103,9 @@ def _explain(error: Exception, terminal: Terminal) -> int:
     code, text = explained(error)
     terminal.complain(text)
     if os.environ.get("DOCTRAIL_DEBUG"):
-        raise error
+        import traceback
+
+        traceback.print_exception(error)
     return code
 
 

@@ -85,7 +85,7 @@ class Health:
         return not self.remarks
 
 
-def examine(home: Path | None, environment: Mapping[str, str]) -> Health:
+def examine(home: str | None, environment: Mapping[str, str]) -> Health:
     """Look at everything; `home` is what was typed, if anything was."""
     remarks: list[str] = []
     try:
@@ -108,7 +108,7 @@ def examine(home: Path | None, environment: Mapping[str, str]) -> Health:
 
 
 def choices(
-    settings: Settings, home: Path | None, environment: Mapping[str, str]
+    settings: Settings, home: str | None, environment: Mapping[str, str]
 ) -> Iterator[Choice]:
     """Every setting with its origin. What an application sets in code is not seen from here."""
     for name, variables in _SOURCES.items():

@@ -3,12 +3,13 @@
 from argparse import Namespace
 from collections.abc import Generator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from doctrail.terminal import Terminal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from doctrail_core.ledger.sqlite import LedgerReader
     from doctrail_core.trails.sqlite import TrailReader
 
@@ -25,7 +26,7 @@ class _Reader(Protocol):
 _R = TypeVar("_R", bound=_Reader)
 
 
-def home_of(options: Namespace) -> Path:
+def home_of(options: Namespace) -> "Path":
     """The folder that holds the records: what was typed, else the environment, else the default.
 
     Raises:

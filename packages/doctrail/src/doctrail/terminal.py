@@ -1,12 +1,12 @@
 """Where a command speaks to. Nothing passes through here that a terminal would obey but our own bold."""
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 __all__ = ["Terminal"]
 
+_INFINITY = float("inf")
 _BOLD = "\x1b[1m{}\x1b[0m"
 
 
@@ -20,6 +20,7 @@ class Terminal:
         self._err = err
         plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
         self._coloured = out.isatty() and not plain
+        self._width = _width() if out.isatty() else None
         for stream in (out, err):
             _never_fail_to_encode(stream)
 
@@ -31,15 +32,21 @@ class Terminal:
             self._print(_BOLD.format(_safe(line)) if heading else _safe(line))
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Print rows in columns; the first row is the header."""
+        """Print rows in columns; the first row is the header. Columns that say nothing are left out."""
         from doctrail_core.model.printable import columns
 
-        for number, line in enumerate(columns([[_safe(cell) for cell in row] for row in rows])):
+        telling = [
+            column for column in zip(*rows, strict=True) if any(c != "-" for c in column[1:])
+        ]
+        cells = [[_safe(cell) for cell in row] for row in zip(*telling, strict=True)]
+        for number, line in enumerate(columns(cells, self._width)):
             self._print(_BOLD.format(line) if self._coloured and number == 0 else line)
 
     def data(self, value: object) -> None:
         """Print a value as one line of JSON."""
-        self._print(json.dumps(value, default=_json_form, allow_nan=False))
+        import json
+
+        self._print(json.dumps(_finite(value), default=_json_form, allow_nan=False))
 
     def complain(self, text: str) -> None:
         """Say on standard error, in one line, what is wrong and what to do."""
@@ -53,6 +60,25 @@ def _safe(text: str) -> str:
     from doctrail_core.model.printable import printable
 
     return printable(text)
+
+
+def _width() -> int:
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
+
+
+def _finite(value: Any) -> Any:
+    """The value with null for what JSON has no number for, such as a score that is NaN."""
+    match value:
+        case float() if not -_INFINITY < value < _INFINITY:
+            return None
+        case dict():
+            return {key: _finite(item) for key, item in cast("dict[Any, Any]", value).items()}
+        case list() | tuple():
+            return [_finite(item) for item in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def _json_form(value: Any) -> Any:

@@ -32,12 +32,18 @@ def paragraphs(text: str) -> Iterator[str]:
     return (printable(line.expandtabs(4).rstrip()) for line in text.splitlines())
 
 
-def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> Iterator[str]:
-    """The rows as aligned lines. Cells must be printable already; the last column is not padded."""
+def columns(rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[str]:
+    """The rows as aligned lines. Cells must be printable already.
+
+    Args:
+        rows: All of one length.
+        width: Cut the last column where lines would be wider.
+    """
     widths = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = [cell + " " * (w - _cells(cell)) for cell, w in zip(row, widths, strict=True)]
-        yield gap.join(padded).rstrip()
+    room = None if width is None else max(width - sum(w + 2 for w in widths[:-1]), 8)
+    for *row, last in rows:
+        padded = [cell + " " * (w - _cells(cell)) for cell, w in zip(row, widths, strict=False)]
+        yield "  ".join([*padded, one_line(last, room)]).rstrip()
 
 
 def _is_visible(character: str) -> bool:

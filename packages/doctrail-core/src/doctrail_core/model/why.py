@@ -36,6 +36,7 @@ __all__ = ["explain"]
 _WIDTH = 100
 _ROWS = 12
 _ID = 24
+_CHUNK = 12
 
 
 def explain(trail: Trail, *, full: bool = False) -> str:
@@ -79,8 +80,8 @@ class _Telling:
                 [f"{moment(trail.started_at)}, took {duration(trail.started_at, trail.ended_at)}"],
             ),
             ("Who", _wrapped(", ".join(self.who()) or "not known", _WIDTH - 12)),
-            ("Trace", [one_line(trail.trace_id or "not traced", 80)]),
             ("Model", [", ".join(map(one_line, trail.models)) or "not known"]),
+            ("Trace", [one_line(trail.trace_id, 80)] if trail.trace_id else []),
             ("In short", _wrapped(self.in_short(), _WIDTH - 12)),
         ]
         for name, lines in facts:
@@ -150,9 +151,11 @@ class _Telling:
             yield from self.table([self.document_row(d) for d in self.trail.documents])
 
     def document_row(self, document: SourceDocument) -> list[str]:
-        chunks = (
-            f"{noun(len(document.chunks), 'chunk')} {few(map(self.chunk_name, document.chunks))}"
-        )
+        grades = self.trail.chunk_grades
+        deep = [c for c in document.chunks if grades[c.chunk_id] == document.grade]
+        chunks = f"{noun(len(deep), 'chunk')} {few(map(self.chunk_name, deep))}"
+        if others := [c for c in document.chunks if c not in deep]:
+            chunks += f" (not {few(map(self.chunk_name, others))})"
         source = next((c.source for c in document.chunks if c.source), "")
         version = next((f" (version {c.version})" for c in document.chunks if c.version), "")
         return [
@@ -184,13 +187,14 @@ class _Telling:
             yield "     found nothing"
         else:
             header = ["rank", "score", "document", "chunk", "text"]
-            yield from self.table([self.hit_row(h) for h in retrieval.hits], header, "     ")
+            rows = [self.hit_row(hit) for hit in retrieval.hits]
+            yield from self.table(rows, header, "     ", width=_WIDTH - 5)
         if self.full:
             yield from self.chunk_texts(retrieval)
 
     def hit_row(self, hit: Hit) -> list[str]:
         chunk = hit.chunk
-        text = "(text not kept)" if chunk.text is None else one_line(chunk.text, 38)
+        text = "(text not kept)" if chunk.text is None else one_line(chunk.text, 80)
         document = self.identifier(chunk.document_id)
         return [str(hit.rank + 1), score(hit), document, self.chunk_name(chunk), text]
 
@@ -240,7 +244,7 @@ class _Telling:
             arrived(arrival),
             percent(arrival.share) if arrival.share else "",
             self.identifier(arrival.document_id),
-            self.chunk_name(chunk) if chunk else self.identifier(arrival.chunk_id),
+            self.chunk_name(chunk) if chunk else one_line(arrival.chunk_id, _CHUNK),
             where(arrival, generation),
         ]
 
@@ -283,10 +287,16 @@ class _Telling:
     # -- shared shapes -------------------------------------------------------------------------
 
     def table(
-        self, rows: Sequence[list[str]], header: list[str] | None = None, indent: str = "  "
+        self,
+        rows: Sequence[list[str]],
+        header: list[str] | None = None,
+        indent: str = "  ",
+        width: int | None = None,
     ) -> Iterator[str]:
         shown = rows if self.full else rows[:_ROWS]
-        yield from (indent + line for line in columns([*([header] if header else []), *shown]))
+        yield from (
+            indent + line for line in columns([*([header] if header else []), *shown], width)
+        )
         if len(shown) < len(rows):
             yield f"{indent}... and {len(rows) - len(shown)} more, see the full text (--full)"
 
@@ -294,10 +304,13 @@ class _Telling:
         return one_line(raw, None if self.full else _ID)
 
     def chunk_name(self, chunk: Chunk) -> str:
-        """The chunk's number in its document, else its id."""
-        if chunk.index is not None and not self.full:
-            return f"{chunk.index}"
-        return one_line(chunk.chunk_id, None if self.full else 12)
+        """The chunk's number in its document, else the end of its id, where ids differ."""
+        if self.full:
+            return one_line(chunk.chunk_id)
+        if chunk.index is not None:
+            return str(chunk.index)
+        name = one_line(chunk.chunk_id[-1000:])
+        return name if len(name) <= _CHUNK else f"…{name[1 - _CHUNK :]}"
 
 
 def _reading_order(arrival: Arrival) -> float:

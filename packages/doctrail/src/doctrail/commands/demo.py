@@ -1,15 +1,12 @@
 """`doctrail demo`: answers over real contracts, two of them wrong, and how to find out why."""
 
 import os
-import shlex
-import textwrap
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
 from doctrail.errors import UsageError
-from doctrail.forms import trail_form
 from doctrail.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -68,20 +65,25 @@ def _stage(settings: "Settings") -> "Stage":
 
 
 def _played(scene: "Scene", options: Namespace, terminal: Terminal) -> "Trail":
+    from textwrap import fill
+
+    from doctrail.forms import trail_form
     from doctrail_core.model.why import explain
 
     if options.json:
         trail = scene.play()
         terminal.data(trail_form(trail))
         return trail
-    terminal.say(f"\n{_RULE}\n{scene.title}\n{textwrap.fill(scene.remark, 100)}\n{_RULE}")
+    terminal.say(f"\n{_RULE}\n{scene.title}\n{fill(scene.remark, 100)}\n{_RULE}")
     trail = scene.play()
-    terminal.say(explain(trail))
+    terminal.say(explain(trail).rstrip("\n"))
     return trail
 
 
 def _closing_words(trails: "Sequence[Trail]", options: Namespace) -> str:
-    home = f" --home {shlex.quote(str(options.home))}" if options.home else ""
+    import shlex
+
+    home = f" --home {shlex.quote(options.home)}" if options.home else ""
     wrong = trails[-1]
     document = wrong.documents[0].document_id
     return f"""\

@@ -4,7 +4,6 @@ import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
@@ -38,6 +37,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
+    from dataclasses import asdict
+
     from doctrail.health import examine
 
     health = examine(options.home, os.environ)

@@ -5,7 +5,7 @@ from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.documents import Document
-from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models import BaseChatModel, LangSmithParams
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatResult
@@ -43,6 +43,12 @@ class ReaderChatModel(BaseChatModel):
     @property
     def _identifying_params(self) -> dict[str, Any]:
         return {"model": self.model}
+
+    @override
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        return LangSmithParams(
+            ls_provider="doctrail", ls_model_name=self.model, ls_model_type="chat"
+        )
 
     @override
     def _generate(
@@ -93,7 +99,12 @@ def _split(contracts: Sequence[Contract]) -> list[Document]:
     splitter = RecursiveCharacterTextSplitter(chunk_size=900, chunk_overlap=100)
     chunks: list[Document] = []
     for contract in contracts:
-        metadata = {"document_id": contract.document_id, "source": contract.source}
-        pieces = splitter.split_text(contract.text)
-        chunks += [Document(p, metadata={**metadata, "chunk": n}) for n, p in enumerate(pieces)]
+        for number, piece in enumerate(splitter.split_text(contract.text)):
+            metadata = {
+                "document_id": contract.document_id,
+                "chunk": number,
+                "source": contract.source,
+            }
+            chunk_id = f"{contract.document_id}/{number}"
+            chunks.append(Document(piece, id=chunk_id, metadata=metadata))
     return chunks

@@ -13,6 +13,7 @@ from llama_index.core.base.llms.types import (
 from llama_index.core.llms import LLM, CustomLLM
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.schema import BaseNode
 from llama_index.retrievers.bm25 import (  # pyright: ignore[reportMissingTypeStubs] - it has none
     BM25Retriever,
 )
@@ -50,26 +51,28 @@ class LlamaIndexApp:
     """A `RetrieverQueryEngine` over BM25."""
 
     def __init__(self, contracts: Sequence[Contract], lineage: Lineage) -> None:
-        # A sentence splitter of our own: LlamaIndex's default one reads nltk's data, which nltk
-        # refuses to open where the installer hard-linked it, and may want to download.
-        splitter = SentenceSplitter(
-            chunk_size=220, chunk_overlap=20, chunking_tokenizer_fn=_sentences, id_func=_node_id
+        bm25 = BM25Retriever.from_defaults(  # pyright: ignore[reportUnknownMemberType] - the host's
+            nodes=_split(contracts), similarity_top_k=4
         )
-        documents = [
-            Document(text=c.text, id_=c.document_id, metadata={"source": c.source})
-            for c in contracts
-        ]
-        nodes = splitter.get_nodes_from_documents(documents)
         self._lineage = lineage
-        self._retriever = LineageRetriever(
-            BM25Retriever.from_defaults(nodes=nodes, similarity_top_k=4)
-        )
+        self._retriever = LineageRetriever(bm25)
 
     def ask(self, question: str, model: LLM) -> Trail | None:
         """Ask, and return where the answer came from."""
         engine = RetrieverQueryEngine.from_args(self._retriever, llm=model)
         engine.query(question)
         return self._lineage.last
+
+
+def _split(contracts: Sequence[Contract]) -> list[BaseNode]:
+    # Sentences by a rule of our own: LlamaIndex's default reads nltk's data, which nltk refuses to
+    # open where an installer has hard-linked it.
+    splitter = SentenceSplitter(
+        chunk_size=220, chunk_overlap=20, chunking_tokenizer_fn=_sentences, id_func=_node_id
+    )
+    return splitter.get_nodes_from_documents(
+        [Document(text=c.text, id_=c.document_id, metadata={"source": c.source}) for c in contracts]
+    )
 
 
 def _node_id(number: int, document: Any) -> str:
