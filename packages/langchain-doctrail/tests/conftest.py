@@ -39,7 +39,9 @@ def handler(captured):
 @pytest.fixture
 def documents():
     return [
-        Document(text, id=f"chunk-{name}", metadata={"document_id": f"doc_{name}", "chunk_index": 3})
+        Document(
+            text, id=f"chunk-{name}", metadata={"document_id": f"doc_{name}", "chunk_index": 3}
+        )
         for name, text in TEXTS.items()
     ]
 

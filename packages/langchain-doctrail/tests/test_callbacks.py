@@ -105,14 +105,14 @@ def test_chunks_that_the_formatter_drops_are_absent(rag, retriever, handler):
 
 
 def test_batches_do_not_mix(rag, retriever, handler, captured):
-    chain = rag(retriever | RunnableLambda(lambda found: found), EchoModel())
+    chain = rag(retriever | RunnableLambda(lambda found: found), EchoModel(responses=[]))
     questions = [f"question {number}?" for number in range(100)]
     answers = chain.batch(questions, {"callbacks": [handler], "max_concurrency": 16})
     assert_each_question_has_its_own_trail(questions, answers, captured)
 
 
 async def test_async_batches_do_not_mix(rag, retriever, handler, captured):
-    chain = rag(retriever, EchoModel())
+    chain = rag(retriever, EchoModel(responses=[]))
     questions = [f"question {number}?" for number in range(100)]
     answers = await chain.abatch(questions, {"callbacks": [handler]})
     assert_each_question_has_its_own_trail(questions, answers, captured)
@@ -128,14 +128,12 @@ def assert_each_question_has_its_own_trail(questions, answers, captured):
 
 
 class EchoModel(FakeListChatModel):
-    responses: list[str] = []
-
     def _call(self, messages, *args, **kwargs):
         return messages[-1].content
 
 
 def test_threads_share_one_handler(rag, retriever, handler, captured):
-    chain = rag(retriever, EchoModel())
+    chain = rag(retriever, EchoModel(responses=[]))
     questions = [f"question {number}?" for number in range(40)]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda q: chain.invoke(q, {"callbacks": [handler]}), questions))
@@ -168,7 +166,7 @@ async def test_a_cancelled_call_is_aborted(rag, retriever, handler):
     call = asyncio.create_task(
         rag(retriever, SlowModel(responses=[])).ainvoke(QUESTION, {"callbacks": [handler]})
     )
-    while not handler.lineage.entries:  # the model is being called
+    while not handler.lineage.entries:  # noqa: ASYNC110  # nobody tells when the model is called
         await asyncio.sleep(0)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -313,7 +311,8 @@ def test_a_copied_handler_is_the_handler(handler):
 
 
 def test_only_the_default_handler_can_be_pickled(handler):
-    assert isinstance(pickle.loads(pickle.dumps(LineageCallbackHandler())), LineageCallbackHandler)
+    travelled = pickle.loads(pickle.dumps(LineageCallbackHandler()))  # noqa: S301  # our own bytes
+    assert isinstance(travelled, LineageCallbackHandler)
     with pytest.raises(TypeError, match="cannot be pickled"):
         pickle.dumps(handler)
 

@@ -254,9 +254,7 @@ def test_the_stores_own_documents_are_never_touched(handler):
     document = Document("one", id="1", metadata={"page": 3})
     found, _ = ask(wrap(ScoringStore([(document, 0.5)])), handler)
     assert document == Document("one", id="1", metadata={"page": 3})
-    assert found == [
-        Document("one", id="1", metadata={"page": 3, "doctrail_chunk_id": "1"})
-    ]
+    assert found == [Document("one", id="1", metadata={"page": 3, "doctrail_chunk_id": "1"})]
 
 
 def test_without_any_handler_it_is_the_inner_retriever_with_stamps(store, retriever):

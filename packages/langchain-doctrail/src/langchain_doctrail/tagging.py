@@ -5,17 +5,14 @@ here; look-alikes in its text are neutralised for the model's sake.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from langchain_core.documents import Document
-from langchain_core.prompts import StringPromptTemplate
-from typing_extensions import override
 
 from doctrail_core.text.identity import CHUNK_ID_STAMP
 from doctrail_core.text.tags import TaggedBlock, split_tagged, tag
 from langchain_doctrail.documents import StampedId, stamp_of, stamped
 
-__all__ = ["DOC_ID_PROMPT", "format_tagged", "tag_documents"]
+__all__ = ["block", "format_tagged", "tag_documents"]
 
 
 def tag_documents(
@@ -45,24 +42,9 @@ def format_tagged(
     return "\n\n".join(document.page_content for document in tagged)
 
 
-class _DocIdPrompt(StringPromptTemplate):
-    """Formats one document of a `LineageRetriever` as a DOC-ID block, whatever metadata it has."""
-
-    @property
-    @override
-    def _prompt_type(self) -> str:
-        return "doc-id"
-
-    @override
-    def format(self, **kwargs: Any) -> str:
-        return _block(kwargs["page_content"], kwargs[CHUNK_ID_STAMP])
-
-
-DOC_ID_PROMPT = _DocIdPrompt(input_variables=["page_content", CHUNK_ID_STAMP])
-"""The `document_prompt` of `create_stuff_documents_chain`, for documents of a `LineageRetriever`.
-
-Put `tag_documents` behind any other retriever instead.
-"""
+def block(text: str, stamp: str) -> str:
+    """The text between tags, once."""
+    return text if _is_block(text, stamp) else _wrapped(text, stamp)
 
 
 def _tagged(document: Document, score: float | None) -> Document:
@@ -70,19 +52,14 @@ def _tagged(document: Document, score: float | None) -> Document:
     if stamp is None or (score is not None and not _is_block(document.page_content, stamp)):
         document = stamped(document, score)
         stamp = document.metadata[CHUNK_ID_STAMP]
-    return document.model_copy(update={"page_content": _block(document.page_content, stamp)})
-
-
-def _block(text: str, stamp: str) -> str:
-    """The text between tags, once."""
-    return text if _is_block(text, stamp) else _wrapped(text, stamp)
+    return document.model_copy(update={"page_content": block(document.page_content, stamp)})
 
 
 def _is_block(text: str, stamp: str) -> bool:
     """Whether the text is what tagging this very hit gives: no other tag is taken for ours."""
     match split_tagged(text):
-        case [TaggedBlock() as block]:
-            return _wrapped(block.text, stamp) == text
+        case [TaggedBlock() as found]:
+            return _wrapped(found.text, stamp) == text
         case _:
             return False
 
