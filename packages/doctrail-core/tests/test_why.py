@@ -148,7 +148,7 @@ What the model read (1 call)
      place  arrived       of prompt  document      chunk  where
      1      full          30 %       euler-hermes  7      message 2, characters 0-61
      2      partial 43 %  12 %       euler-hermes  6      message 2, characters 61-92
-     -      absent                   halo          1      truncated by ContextBudget
+     -      absent                   halo          1      truncated: ContextBudget
      -      absent                   evelozcity    9      not found in the prompt
      23 % of the prompt's 1,240 characters come from no retrieval.
 
@@ -214,7 +214,7 @@ What the model read (1 call)
      place  arrived       of prompt  document      chunk           where
      1      full          30 %       euler-hermes  euler-hermes/7  message 2, characters 0-61
      2      partial 43 %  12 %       euler-hermes  euler-hermes/6  message 2, characters 61-92
-     -      absent                   halo          halo/1          truncated by ContextBudget
+     -      absent                   halo          halo/1          truncated: ContextBudget
      -      absent                   evelozcity    evelozcity/9    not found in the prompt
      23 % of the prompt's 1,240 characters come from no retrieval.
 
@@ -347,7 +347,7 @@ What the model read (1 call)
      place  arrived       of prompt  document      chunk  where
      1      full          30 %       euler-hermes  7      message 2, characters 0-61
      2      partial 43 %  12 %       euler-hermes  6      message 2, characters 61-92
-     -      absent                   halo          1      truncated by ContextBudget
+     -      absent                   halo          1      truncated: ContextBudget
      -      absent                   evelozcity    9      not found in the prompt
      23 % of the prompt's 1,240 characters come from no retrieval.
 
@@ -430,7 +430,7 @@ What the model read (2 calls)
      place  arrived       of prompt  document      chunk  where
      1      full          30 %       euler-hermes  7      message 2, characters 0-61
      2      partial 43 %  12 %       euler-hermes  6      message 2, characters 61-92
-     -      absent                   halo          1      truncated by ContextBudget
+     -      absent                   halo          1      truncated: ContextBudget
      -      absent                   evelozcity    9      not found in the prompt
      23 % of the prompt's 1,240 characters come from no retrieval.
 

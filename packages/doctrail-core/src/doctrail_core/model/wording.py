@@ -101,7 +101,7 @@ def _reason(arrival: Arrival) -> str:
         return ""
     reason = arrival.reason or "not observed"
     words = "not found in the prompt" if reason == "not observed" else reason
-    return f"{words} by {one_line(arrival.reason_detail, 60)}" if arrival.reason_detail else words
+    return f"{words}: {one_line(arrival.reason_detail, 60)}" if arrival.reason_detail else words
 
 
 def score(hit: Hit) -> str:

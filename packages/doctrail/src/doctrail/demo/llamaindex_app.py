@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from llama_index.core import Document
 from llama_index.core.base.llms.types import (
@@ -11,6 +11,7 @@ from llama_index.core.base.llms.types import (
     LLMMetadata,
 )
 from llama_index.core.llms import LLM, CustomLLM
+from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import BaseNode
@@ -26,6 +27,15 @@ from llama_index.observability.doctrail import LineageRetriever
 __all__ = ["LlamaIndexApp", "ReaderLLM"]
 
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _reported(method: _F) -> _F:
+    """Have LlamaIndex tell its event handlers of the call, as its own models do."""
+    decorate: Callable[[_F], _F] = llm_completion_callback()  # pyright: ignore[reportUnknownVariableType] - untyped host
+    return decorate(method)
+
+
 class ReaderLLM(CustomLLM):
     """A language model that is none: `read` makes the answer from the prompt's text."""
 
@@ -36,10 +46,12 @@ class ReaderLLM(CustomLLM):
     def metadata(self) -> LLMMetadata:
         return LLMMetadata(model_name=self.model)
 
+    @_reported
     @override
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         return CompletionResponse(text=self.read(prompt))
 
+    @_reported
     @override
     def stream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
