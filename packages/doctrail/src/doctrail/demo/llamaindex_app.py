@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from llama_index.core import Document
 from llama_index.core.base.llms.types import (
@@ -10,15 +10,13 @@ from llama_index.core.base.llms.types import (
     CompletionResponseGen,
     LLMMetadata,
 )
-from llama_index.core.llms import LLM, CustomLLM
-from llama_index.core.llms.callbacks import llm_completion_callback
+from llama_index.core.llms import LLM, CustomLLM, callbacks
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import BaseNode
 from llama_index.retrievers.bm25 import (  # pyright: ignore[reportMissingTypeStubs] - it has none
     BM25Retriever,
 )
-from typing_extensions import override
 
 from doctrail.demo.corpus import Contract
 from doctrail_core import Lineage, Trail
@@ -32,8 +30,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def _reported(method: _F) -> _F:
     """Have LlamaIndex tell its event handlers of the call, as its own models do."""
-    decorate: Callable[[_F], _F] = llm_completion_callback()  # pyright: ignore[reportUnknownVariableType] - untyped host
-    return decorate(method)
+    reporting = callbacks.llm_completion_callback()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return cast("_F", reporting(method))
 
 
 class ReaderLLM(CustomLLM):
@@ -47,16 +45,12 @@ class ReaderLLM(CustomLLM):
         return LLMMetadata(model_name=self.model)
 
     @_reported
-    @override
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+    def complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponse:
         return CompletionResponse(text=self.read(prompt))
 
     @_reported
-    @override
-    def stream_complete(
-        self, prompt: str, formatted: bool = False, **kwargs: Any
-    ) -> CompletionResponseGen:
-        yield self.complete(prompt, formatted, **kwargs)
+    def stream_complete(self, prompt: str, *_: Any, **__: Any) -> CompletionResponseGen:
+        yield self.complete(prompt)
 
 
 class LlamaIndexApp:
