@@ -32,9 +32,8 @@ class BrokenRetriever(BaseRetriever):
 
 
 class SlowModel(FakeListChatModel):
-    async def _acall(self, *args, **kwargs):
+    async def _agenerate(self, *args, **kwargs):
         await asyncio.sleep(60)
-        return ""
 
 
 class BrokenModel(FakeListChatModel):

@@ -1,3 +1,4 @@
+import asyncio
 import math
 
 import pytest
@@ -243,6 +244,23 @@ def test_errors_of_the_store_reach_the_caller_unchanged(handler):
     with pytest.raises(ConnectionError, match="away"):
         wrap(Broken([])).invoke(QUERY, {"callbacks": [handler]})
     assert handler.last.retrievals[0].error == "ConnectionError: away"
+
+
+async def test_a_cancelled_search_is_over(handler):
+    asked = asyncio.Event()
+
+    class Slow(ScoringStore):
+        async def asimilarity_search_with_score(self, query, k=4):
+            asked.set()
+            await asyncio.sleep(60)
+
+    retriever = wrap(Slow([]))
+    search = asyncio.create_task(retriever.ainvoke(QUERY, {"callbacks": [handler]}))
+    await asked.wait()
+    search.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await search
+    assert handler.last.status == "aborted"
 
 
 def test_an_empty_retrieval_is_a_retrieval(handler):

@@ -4,6 +4,8 @@ Invariants: one call is one search; the inner retriever's documents come back in
 that bear their chunk's id; a store's own objects are never touched.
 """
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -21,6 +23,8 @@ from langchain_doctrail.documents import stamp_of, stamped
 from langchain_doctrail.search import Found, VectorSearch, description
 
 __all__ = ["LineageRetriever"]
+
+_Run = CallbackManagerForRetrieverRun | AsyncCallbackManagerForRetrieverRun
 
 
 class LineageRetriever(BaseRetriever):
@@ -52,11 +56,12 @@ class LineageRetriever(BaseRetriever):
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         search = VectorSearch.of(self.inner, kwargs)
-        if search is None:
-            config = RunnableConfig(callbacks=run_manager.get_child())
-            found = Found.unscored(self.inner.invoke(query, config, **kwargs))
-        else:
-            found = search.run(query)
+        with _interrupts_told(run_manager):
+            if search is None:
+                config = RunnableConfig(callbacks=run_manager.get_child())
+                found = Found.unscored(self.inner.invoke(query, config, **kwargs))
+            else:
+                found = search.run(query)
         return self._told(found, search, kwargs, run_manager)
 
     @override
@@ -64,11 +69,12 @@ class LineageRetriever(BaseRetriever):
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         search = VectorSearch.of(self.inner, kwargs)
-        if search is None:
-            config = RunnableConfig(callbacks=run_manager.get_child())
-            found = Found.unscored(await self.inner.ainvoke(query, config, **kwargs))
-        else:
-            found = await search.arun(query)
+        with _interrupts_told(run_manager):
+            if search is None:
+                config = RunnableConfig(callbacks=run_manager.get_child())
+                found = Found.unscored(await self.inner.ainvoke(query, config, **kwargs))
+            else:
+                found = await search.arun(query)
         return self._told(found, search, kwargs, run_manager)
 
     @override
@@ -80,13 +86,13 @@ class LineageRetriever(BaseRetriever):
         found: Found,
         search: VectorSearch | None,
         arguments: dict[str, Any],
-        run: CallbackManagerForRetrieverRun | AsyncCallbackManagerForRetrieverRun,
+        run: _Run,
     ) -> list[Document]:
         """Stamp what was found and describe the search to the lineage handlers of this run.
 
         Other handlers are not told: they may show filters and scores to whoever follows their events.
         """
-        listening = [h for h in run.handlers if isinstance(h, LineageCallbackHandler)]
+        listening = _lineage_handlers(run)
         try:
             documents = _stamped(found, keep=search is None)
             if listening:
@@ -98,6 +104,23 @@ class LineageRetriever(BaseRetriever):
             for handler in listening:
                 handler.lineage.fault("langchain.retriever", error)
             return [document for document, _ in found.hits]
+
+
+def _lineage_handlers(run: _Run) -> list[LineageCallbackHandler]:
+    return [handler for handler in run.handlers if isinstance(handler, LineageCallbackHandler)]
+
+
+@contextmanager
+def _interrupts_told(run: _Run) -> Generator[None]:
+    """LangChain reports exceptions only, so that a cancelled search would seem to run forever."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        for handler in _lineage_handlers(run):
+            handler.on_retriever_error(error, run_id=run.run_id)
+        raise
 
 
 def _stamped(found: Found, *, keep: bool) -> list[Document]:
