@@ -63,6 +63,7 @@ def ask_llama_index(lineage: CapturedLineage) -> str:
     from llama_index.core import Document, VectorStoreIndex
     from llama_index.core.embeddings import BaseEmbedding
     from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
+    from llama_index.core.llms.callbacks import llm_completion_callback
     from llama_index.core.query_engine import RetrieverQueryEngine
 
     from llama_index.observability.doctrail import LineageRetriever
@@ -82,9 +83,11 @@ def ask_llama_index(lineage: CapturedLineage) -> str:
         def metadata(self) -> LLMMetadata:
             return LLMMetadata(model_name="fake")
 
+        @llm_completion_callback()
         def complete(self, prompt: str, formatted: bool = False, **_: object) -> CompletionResponse:  # noqa: FBT001, FBT002
             return CompletionResponse(text=ANSWER)
 
+        @llm_completion_callback()
         def stream_complete(self, prompt: str, formatted: bool = False, **_: object):  # noqa: FBT001, FBT002
             raise AssertionError("not asked for")
 
