@@ -27,7 +27,13 @@ __all__ = [
 _CURSORS = """
 CREATE TABLE cursor (file TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
 """
-_PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON")
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = ON",
+    "cache_size = -16000",
+    "wal_autocheckpoint = 4000",
+)
 
 
 @dataclass(frozen=True, slots=True)

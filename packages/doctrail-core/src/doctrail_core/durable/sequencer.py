@@ -26,6 +26,9 @@ __all__ = ["Sequencer"]
 
 _LINGER = 0.05
 """Seconds in which records gather before they are committed together."""
+_LONG_LINGER = 0.2
+"""The same, when many come: a commit costs by the page, and many records share pages."""
+_MANY = 8
 _KEEP = 1.0
 """Seconds without a record after which the lease is given back."""
 _PATIENCE = 30.0
@@ -100,10 +103,11 @@ class Sequencer:
             if self._thread is not None or self._stop.is_set():
                 return
             name = f"doctrail-{self._spool.stream}"
-            self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+            thread = threading.Thread(target=self._run, name=name, daemon=True)
             # An interpreter that is going down starts no threads; its exit drains the spool.
             with suppress(RuntimeError):
-                self._thread.start()
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         while self._work.wait() and not self._stop.is_set():
@@ -125,7 +129,7 @@ class Sequencer:
             if moved is None:
                 pause = min(2 * pause, _KEEP)
                 continue
-            pause = _LINGER
+            pause = _LINGER if moved < _MANY else _LONG_LINGER
             if moved:
                 last = time.monotonic()
             elif time.monotonic() - last > _KEEP:

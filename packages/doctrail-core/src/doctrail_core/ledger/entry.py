@@ -108,7 +108,9 @@ def decode(data: bytes) -> LedgerEntry:
     Raises:
         ValueError: They are no entry of this version.
     """
-    fields: Any = json.loads(data)
+    from pydantic_core import from_json
+
+    fields = from_json(data)
     try:
         if fields.pop("v") != _VERSION:
             raise ValueError(f"a ledger entry of a version other than {_VERSION}")

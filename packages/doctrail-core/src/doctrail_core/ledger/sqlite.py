@@ -1,7 +1,8 @@
 """The ledger in an SQLite file.
 
-`entry` holds the exact bytes in a gap-free order; all else is an index that could be made anew from
-it. A response has one `link` row per document, filed under the time of the response's first entry.
+`entry` holds the exact bytes in a gap-free order, and nothing in it ever changes. All else is an index
+that could be made anew from it: what is known of a response now, under the time of its first entry,
+and one `link` for each document that it had.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,18 +32,21 @@ _SCHEMA = Schema(
     (
         """
         CREATE TABLE entry (
-            seq INTEGER PRIMARY KEY, time_us INTEGER NOT NULL, kind TEXT NOT NULL,
-            response_id TEXT NOT NULL, status TEXT NOT NULL,
-            session_id TEXT, user_id TEXT, trace_id TEXT, body BLOB NOT NULL
+            seq INTEGER PRIMARY KEY, response_ref INTEGER NOT NULL, body BLOB NOT NULL
         );
-        CREATE INDEX entry_response ON entry (response_id);
-        CREATE INDEX entry_session ON entry (session_id) WHERE session_id IS NOT NULL;
-        CREATE INDEX entry_user ON entry (user_id) WHERE user_id IS NOT NULL;
-        CREATE INDEX entry_trace ON entry (trace_id) WHERE trace_id IS NOT NULL;
+        CREATE INDEX entry_response ON entry (response_ref);
+        CREATE TABLE response (
+            ref INTEGER PRIMARY KEY, response_id TEXT NOT NULL UNIQUE, time_us INTEGER NOT NULL,
+            complete INTEGER NOT NULL, status TEXT NOT NULL,
+            session_id TEXT, user_id TEXT, trace_id TEXT
+        );
+        CREATE INDEX response_session ON response (session_id) WHERE session_id IS NOT NULL;
+        CREATE INDEX response_user ON response (user_id) WHERE user_id IS NOT NULL;
+        CREATE INDEX response_trace ON response (trace_id) WHERE trace_id IS NOT NULL;
         CREATE TABLE document (ref INTEGER PRIMARY KEY, document_id TEXT NOT NULL UNIQUE);
         CREATE TABLE link (
-            doc_ref INTEGER NOT NULL, time_us INTEGER NOT NULL, seq INTEGER NOT NULL,
-            grade INTEGER NOT NULL, PRIMARY KEY (doc_ref, time_us, seq)
+            document_ref INTEGER NOT NULL, time_us INTEGER NOT NULL, response_ref INTEGER NOT NULL,
+            grade INTEGER NOT NULL, PRIMARY KEY (document_ref, time_us, response_ref)
         ) WITHOUT ROWID;
         """,
     ),
@@ -52,17 +56,25 @@ _REMEMBERED = 20_000
 _LAST_TIME = (1 << 63) - 1
 
 _IMPACT = """
-    SELECT link.time_us, link.grade, entry.response_id, entry.status, entry.kind = 'answered',
-        entry.session_id, entry.user_id, entry.trace_id
-    FROM link
-    JOIN entry AS first ON first.seq = link.seq
-    JOIN entry ON entry.seq = (
-        SELECT seq FROM entry WHERE response_id = first.response_id
-        ORDER BY kind = 'answered' DESC, seq DESC LIMIT 1
-    )
-    WHERE link.doc_ref = (SELECT ref FROM document WHERE document_id = ?)
-        AND link.time_us >= ? AND link.time_us < ? AND link.grade >= ?
-    ORDER BY link.time_us, link.seq
+    SELECT response_id, link.time_us, grade, status, complete, session_id, user_id, trace_id
+    FROM link JOIN response ON response.ref = link.response_ref
+    WHERE document_ref = (SELECT ref FROM document WHERE document_id = ?)
+        AND link.time_us >= ? AND link.time_us < ? AND grade >= ?
+    ORDER BY link.time_us, link.response_ref
+"""
+_ENTRIES = """
+    SELECT body FROM entry JOIN response ON response.ref = response_ref
+    WHERE response_id = ? ORDER BY seq
+"""
+_FOUND_LATER = "INSERT INTO link VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_FOUND_FINALLY = """
+    INSERT INTO link VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET grade = excluded.grade WHERE grade <> excluded.grade
+"""
+_COMPLETED = """
+    UPDATE response SET complete = 1, status = ?, session_id = coalesce(?, session_id),
+        user_id = coalesce(?, user_id), trace_id = coalesce(?, trace_id)
+    WHERE ref = ?
 """
 
 
@@ -99,7 +111,8 @@ class LedgerWriter:
         """Add entries, all or none; see `doctrail_core.durable.intake.Store`."""
         try:
             with self._writer.transaction(cursors, forgotten):
-                self._add([(decode(payload), payload) for payload in payloads])
+                for payload in payloads:
+                    self._add(decode(payload), payload)
         except BaseException:
             self._recall()
             raise
@@ -107,47 +120,43 @@ class LedgerWriter:
     def _recall(self) -> None:
         """Forget what may not be in the file, and see how far it goes."""
         self._documents: dict[str, int] = {}
-        self._first: dict[str, tuple[int, int]] = {}
-        (self._next,) = self._connection.execute(
-            "SELECT coalesce(max(seq) + 1, 0) FROM entry"
-        ).fetchone()
+        self._responses: dict[str, tuple[int, int]] = {}
+        run = self._connection.execute
+        (self._next,) = run("SELECT coalesce(max(seq) + 1, 0) FROM entry").fetchone()
 
-    def _add(self, entries: Sequence[tuple[LedgerEntry, bytes]]) -> None:
-        rows: list[tuple[object, ...]] = []
-        links: list[tuple[int, int, int, int]] = []
-        better: list[tuple[int, int, int, int]] = []
-        for entry, body in entries:
-            time_us = microseconds(datetime.fromisoformat(entry.timestamp))
-            first = self._first_entry(entry.response_id, time_us)
-            (better if entry.kind == "answered" else links).extend(
-                (self._document(document_id), *first, rank_of_grade(grade))
-                for document_id, grade in entry.document_grades.items()
-            )
-            rows.append(
-                (
-                    *(self._next, time_us, entry.kind, entry.response_id, entry.status),
-                    *(entry.session_id, entry.user_id, entry.trace_id, body),
-                )
-            )
-            self._next += 1
-        run = self._connection.executemany
-        run("INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-        run("INSERT INTO link VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", links)
-        run(
-            "INSERT INTO link VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET grade = excluded.grade",
-            better,
-        )
+    def _add(self, entry: LedgerEntry, body: bytes) -> None:
+        run = self._connection.execute
+        time_us, response = self._response(entry)
+        run("INSERT INTO entry VALUES (?, ?, ?)", (self._next, response, body))
+        self._next += 1
+        complete = entry.kind == "answered"
+        if complete:
+            known = (entry.status, entry.session_id, entry.user_id, entry.trace_id, response)
+            run(_COMPLETED, known)
+        links = [
+            (self._document(document_id), time_us, response, rank_of_grade(grade))
+            for document_id, grade in entry.document_grades.items()
+        ]
+        self._connection.executemany(_FOUND_FINALLY if complete else _FOUND_LATER, links)
 
-    def _first_entry(self, response_id: str, time_us: int) -> tuple[int, int]:
-        """Time and number of the response's first entry, under which all its links are filed."""
-        known = self._first.get(response_id)
+    def _response(self, entry: LedgerEntry) -> tuple[int, int]:
+        """Under which time and number the response is filed: those of its first entry."""
+        known = self._responses.get(entry.response_id)
         if known is None:
-            known = self._connection.execute(
-                "SELECT time_us, seq FROM entry WHERE response_id = ? ORDER BY seq LIMIT 1",
-                (response_id,),
-            ).fetchone() or (time_us, self._next)
-            _remember(self._first, response_id, known)
+            known = self._find_response(entry.response_id) or self._add_response(entry)
+            _remember(self._responses, entry.response_id, known)
         return known
+
+    def _find_response(self, response_id: str) -> tuple[int, int] | None:
+        query = "SELECT time_us, ref FROM response WHERE response_id = ?"
+        return self._connection.execute(query, (response_id,)).fetchone()
+
+    def _add_response(self, entry: LedgerEntry) -> tuple[int, int]:
+        time_us = microseconds(datetime.fromisoformat(entry.timestamp))
+        who = (entry.session_id, entry.user_id, entry.trace_id)
+        row = (self._next, entry.response_id, time_us, 0, entry.status, *who)
+        self._connection.execute("INSERT INTO response VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+        return time_us, self._next
 
     def _document(self, document_id: str) -> int:
         ref = self._documents.get(document_id)
@@ -158,11 +167,10 @@ class LedgerWriter:
 
     def _find_or_add_document(self, document_id: str) -> int:
         run = self._connection.execute
-        row = run("SELECT ref FROM document WHERE document_id = ?", (document_id,)).fetchone()
-        if row is None:
-            add = "INSERT INTO document (document_id) VALUES (?) RETURNING ref"
-            row = run(add, (document_id,)).fetchone()
-        return row[0]
+        found = run("SELECT ref FROM document WHERE document_id = ?", (document_id,)).fetchone()
+        if found is not None:
+            return found[0]
+        return run("INSERT INTO document VALUES (NULL, ?)", (document_id,)).lastrowid or 0
 
 
 class LedgerReader:
@@ -198,20 +206,12 @@ class LedgerReader:
         end = _LAST_TIME if until is None else microseconds(until)
         rank = 0 if grade is None else rank_of_grade(grade)
         for row in self._rows(_IMPACT, (canonical_id(document_id), begin, end, rank)):
-            time_us, rank_reached, response_id, status, complete, *whose = row
-            yield ImpactHit(
-                document_id,
-                response_id,
-                moment(time_us),
-                grade_of_rank(rank_reached),
-                status,
-                bool(complete),
-                *whose,
-            )
+            response_id, time_us, reached, status, complete, *whose = row
+            known = (moment(time_us), grade_of_rank(reached), status, bool(complete))
+            yield ImpactHit(document_id, response_id, *known, *whose)
 
     def entries_of(self, response_id: str) -> Sequence[LedgerEntry]:
-        query = "SELECT body FROM entry WHERE response_id = ? ORDER BY seq"
-        return [decode(body) for (body,) in self._rows(query, (canonical_id(response_id),))]
+        return [decode(body) for (body,) in self._rows(_ENTRIES, (canonical_id(response_id),))]
 
     def count(self) -> int:
         return next(self._rows("SELECT count(*) FROM entry"))[0]

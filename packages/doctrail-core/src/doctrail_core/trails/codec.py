@@ -1,7 +1,7 @@
-"""A trail as bytes: a line that says how to find it and holds its texts, then all the rest.
+"""A trail as bytes: a line that says how to find it and holds its texts; then the body.
 
-Both are JSON. The rest lacks what the line has: question, answer and the chunks' texts, which a store
-keeps once for all trails and puts back with `joined`.
+All is JSON. The body lacks question, answer and the chunks' texts, also within prompts; a store keeps
+each text once for all trails and puts it back with `joined`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from doctrail_core.durable.columns import microseconds
 from doctrail_core.model import Grade, Trail
 from doctrail_core.text.identity import canonical_id, clean_text
+from doctrail_core.trails.prompts import fold, unfold
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -22,6 +23,7 @@ _ELSEWHERE: dict[str, Any] = {
     "question": True,
     "answer": True,
     "retrievals": {"__all__": {"hits": {"__all__": {"chunk": {"text"}}}}},
+    "generations": {"__all__": {"messages": {"__all__": {"text"}}}},
 }
 
 Use = tuple[str, str, str, int | None, str | None, Grade]
@@ -99,11 +101,15 @@ def joined(
     """
     from pydantic_core import from_json
 
-    fields = from_json(body)
+    prompts, _, rest = body.partition(b"\n")
+    fields = from_json(rest)
     fields |= {"question": question, "answer": answer}
     for retrieval in fields["retrievals"]:
         for hit in retrieval["hits"]:
             hit["chunk"]["text"] = texts.get(hit["chunk"]["content_hash"])
+    for generation, prompt in zip(fields["generations"], from_json(prompts), strict=True):
+        for message, pieces in zip(generation["messages"], prompt, strict=True):
+            message["text"] = unfold(pieces, texts)
     return _adapter().validate_python(fields)
 
 
@@ -117,8 +123,10 @@ def _adapter() -> "TypeAdapter[Trail]":
 def _encoded(trail: Trail) -> bytes:
     from pydantic_core import to_json
 
+    head = _head(trail)
+    prompts = fold(trail, head["texts"])
     body = _adapter().dump_json(trail, exclude=_ELSEWHERE)
-    return to_json(_head(trail)) + b"\n" + body
+    return b"\n".join((to_json(head), to_json(prompts), body))
 
 
 def _head(trail: Trail) -> dict[str, Any]:
