@@ -38,7 +38,7 @@ DOCUMENTS = {
     "control characters in the id": Document("x", id="a\x1b[31m\nb\x00"),
     "an id of ten megabytes": Document("x", id="i" * 10_000_000),
     "a text of one megabyte": Document("word " * 200_000, id="big"),
-    "lone surrogates": Document("a \ud800 b", id="\udfff", metadata={"\ud800": "\ud800"}),
+    "lone surrogates": Document("a \ud800 b", metadata={"doc_id": "\udfff", "\ud800": "\ud800"}),
     "metadata that holds itself": Document("x", metadata=CYCLE),
     "metadata that cannot be shown": Document("x", metadata={"a": Unprintable(), "b": math.nan}),
     "ids that are no strings": Document("x", metadata={"document_id": 7, "chunk_index": "three"}),
