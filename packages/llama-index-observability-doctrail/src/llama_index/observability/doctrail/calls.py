@@ -36,6 +36,7 @@ LLMEnd = LLMChatEndEvent | LLMCompletionEndEvent
 _Reply = ChatResponse | CompletionResponse | None
 
 _ROLES = {"developer": "system", "function": "tool", "chatbot": "assistant", "model": "assistant"}
+_NOBODY = ("", "base", "custom", "mock", "structured")
 _PARAMETERS = ("temperature", "max_tokens", "top_p", "top_k", "seed", "stop")
 
 
@@ -54,26 +55,27 @@ def _message(message: ChatMessage) -> Message:
 
 def model(event: LLMStart) -> str | None:
     """The model that was asked for."""
-    return _named(event.model_dict, "model", "model_name")
+    return _named(event, "model", "model_name")
 
 
 def provider(event: LLMStart) -> str | None:
     """Who serves it, as far as the class of the LLM says: `openai_llm` is `openai`."""
-    name = _named(event.model_dict, "class_name")
-    return name.lower().removesuffix("llm").strip("_-") or None if name else None
+    name = (_named(event, "class_name") or "").lower().removesuffix("llm").strip("_-")
+    return None if name in _NOBODY else name
 
 
-def _named(model_dict: Mapping[str, Any], *keys: str) -> str | None:
-    """Look also into the LLM that a structured one wraps."""
-    wrapped = model_dict.get("llm")
-    places = (wrapped, model_dict) if isinstance(wrapped, Mapping) else (model_dict,)
-    found = (place.get(key) for place in places for key in keys)  # pyright: ignore
-    return next((value for value in found if isinstance(value, str) and value), None)
+def _named(event: LLMStart, *keys: str) -> str | None:
+    """Look first into the LLM that a structured one wraps."""
+    told: Any = event
+    places = (told.model_dict.get("llm"), told.model_dict)
+    found = (_string(place, key) for place in places for key in keys)
+    return next((value for value in found if value), None)
 
 
 def parameters(event: LLMStart) -> dict[str, Any]:
     """The settings that shape the output."""
-    said = {**event.model_dict, **event.additional_kwargs}
+    told: Any = event
+    said = {**told.model_dict, **told.additional_kwargs}
     return {key: said[key] for key in _PARAMETERS if said.get(key) is not None}
 
 
@@ -108,17 +110,15 @@ def _usage(raw: object) -> Usage | None:
 
 
 def _finish_reasons(raw: object) -> tuple[str, ...]:
-    choices = _field(raw, "choices")
-    if isinstance(choices, Sequence) and not isinstance(choices, str):
-        reasons = [_string(choice, "finish_reason") for choice in choices]  # pyright: ignore
-    else:
-        reasons = [_string(raw, "stop_reason") or _string(raw, "finish_reason")]
+    places = _field(raw, "choices") or [raw]
+    reasons = (_string(place, "finish_reason") or _string(place, "stop_reason") for place in places)
     return tuple(reason for reason in reasons if reason)
 
 
 def _field(thing: object, name: str) -> Any:
     """A field of a provider's reply, which is a dict with some providers and an object with others."""
-    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)  # pyright: ignore
+    found: Any = thing
+    return found.get(name) if isinstance(thing, Mapping) else getattr(found, name, None)
 
 
 def _string(thing: object, name: str) -> str | None:

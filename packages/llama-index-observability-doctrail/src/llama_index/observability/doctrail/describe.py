@@ -24,7 +24,6 @@ _SCORE_KINDS: Mapping[str, ScoreKind] = {
     "RouterRetriever": "unknown",  # of several retrievers side by side
 }
 _SEARCH_KINDS: Mapping[str, ScoreKind] = {
-    "default": "similarity",
     "hybrid": "fused",
     "semantic_hybrid": "fused",
     "sparse": "unknown",
@@ -48,12 +47,13 @@ def inner(retriever: object) -> object:
 
 def describe(run_id: str, retriever: object) -> RetrievalDescribed:
     """Say what this retriever is set to."""
-    held = _held(inner(retriever))
+    base = inner(retriever)
+    held = _held(base)
     return RetrievalDescribed(
         run_id,
         k=_number(held, "_similarity_top_k", "similarity_top_k", "_top_k", "top_k"),
         filters=_filters(held),
-        search_type=_search_type(inner(retriever), held),
+        search_type=_search_type(base),
         store=_store(held.get("_vector_store")),
     )
 
@@ -61,11 +61,11 @@ def describe(run_id: str, retriever: object) -> RetrievalDescribed:
 def score_kind(retriever: object) -> ScoreKind:
     """What the scores of this retriever mean."""
     base = inner(retriever)
-    names = (cls.__name__ for cls in type(base).__mro__)
-    kind = next((_SCORE_KINDS[name] for name in names if name in _SCORE_KINDS), "unknown")
-    if kind == "unknown":
-        return kind
-    return _SEARCH_KINDS.get(_mode(_held(base)) or "default", kind)
+    for cls in type(base).__mro__:
+        if cls.__name__ in _SCORE_KINDS:
+            kind = _SCORE_KINDS[cls.__name__]
+            return kind if kind == "unknown" else _SEARCH_KINDS.get(_mode(base) or "", kind)
+    return "unknown"
 
 
 def _held(thing: object) -> dict[str, Any]:
@@ -76,16 +76,17 @@ def _number(held: dict[str, Any], *names: str) -> int | None:
     return next((held[name] for name in names if isinstance(held.get(name), int)), None)
 
 
-def _mode(held: dict[str, Any]) -> str | None:
+def _mode(retriever: object) -> str | None:
+    held = _held(retriever)
     mode = held.get("_vector_store_query_mode", held.get("mode"))
     value = getattr(mode, "value", mode)
     return value if isinstance(value, str) else None
 
 
-def _search_type(retriever: object, held: dict[str, Any]) -> str | None:
-    if "bm25" in held:
+def _search_type(retriever: object) -> str | None:
+    if "bm25" in _held(retriever):
         return "bm25"
-    mode = _mode(held)
+    mode = _mode(retriever)
     return _SEARCH_TYPES.get(mode, mode) if mode else None
 
 

@@ -6,12 +6,11 @@ else's may be equal, and twice in the list means everything twice.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from inspect import BoundArguments
 from typing import TYPE_CHECKING, Any, Self
 
-from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
-from llama_index.core.instrumentation.events.base import BaseEvent
 from llama_index.core.instrumentation.events.exception import ExceptionEvent
 from llama_index.core.instrumentation.events.llm import (
     LLMChatEndEvent,
@@ -23,6 +22,8 @@ from llama_index.core.instrumentation.events.llm import (
 )
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
+from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.base import BaseEvent
 
 import doctrail_core
 from llama_index.observability.doctrail.runs import Runs
@@ -30,9 +31,18 @@ from llama_index.observability.doctrail.runs import Runs
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
 
-__all__ = ["RUNS", "LineageInstrumentor", "install"]
+__all__ = ["RUNS", "LineageInstrumentor", "install_for_wrapper"]
 
-_instrumentors: "list[LineageInstrumentor]" = []
+
+@dataclass
+class _Demand:
+    """Who wants to be told."""
+
+    instrumentors: "list[LineageInstrumentor]" = field(default_factory=list["LineageInstrumentor"])
+    wrapped: bool = False
+
+
+_demand = _Demand()
 
 
 class LineageInstrumentor:
@@ -58,18 +68,19 @@ class LineageInstrumentor:
 
     def install(self) -> Self:
         """Record from now on. Of several that are installed, the last one records."""
-        if not any(other is self for other in _instrumentors):
-            _instrumentors.append(self)
-        install()
+        if not any(other is self for other in _demand.instrumentors):
+            _demand.instrumentors.append(self)
+        _install()
         return self
 
     def uninstall(self) -> None:
-        """Record no more than wrapped retrievers and open scopes ask for."""
-        _instrumentors[:] = [other for other in _instrumentors if other is not self]
+        """Record no more than wrapped retrievers, and scopes around them, ask for."""
+        _demand.instrumentors[:] = [other for other in _demand.instrumentors if other is not self]
+        _withdraw_if_unused()
 
 
 def _recorder() -> "Lineage | None":
-    return _instrumentors[-1].lineage if _instrumentors else None
+    return _demand.instrumentors[-1].lineage if _demand.instrumentors else None
 
 
 RUNS = Runs(_recorder)
@@ -168,10 +179,23 @@ class LineageSpans(BaseSpanHandler[BaseSpan]):
 _EVENTS, _SPANS = LineageEvents(), LineageSpans()
 
 
-def install() -> None:
+def install_for_wrapper() -> None:
+    """Have LlamaIndex tell us for as long as the process lives: wrappers may be anywhere."""
+    _demand.wrapped = True
+    _install()
+
+
+def _install() -> None:
     """Have LlamaIndex tell us; doing it twice changes nothing."""
-    root = get_dispatcher()
+    root: Any = get_dispatcher()
     if not any(handler is _EVENTS for handler in root.event_handlers):
         root.add_event_handler(_EVENTS)
     if not any(handler is _SPANS for handler in root.span_handlers):
         root.add_span_handler(_SPANS)
+
+
+def _withdraw_if_unused() -> None:
+    if not _demand.instrumentors and not _demand.wrapped:
+        root: Any = get_dispatcher()
+        root.event_handlers[:] = [h for h in root.event_handlers if h is not _EVENTS]
+        root.span_handlers[:] = [h for h in root.span_handlers if h is not _SPANS]

@@ -87,7 +87,7 @@ class TagAwarePromptHelper(PromptHelper):
             separator=self.separator,
             chunk_size=room,
             chunk_overlap=int(self.chunk_overlap_ratio * room),
-            tokenizer=self._token_counter.tokenizer,
+            tokenizer=self._token_counter.tokenizer,  # pyright: ignore[reportUnknownMemberType]
         )
         return splitter.split_text(text)
 

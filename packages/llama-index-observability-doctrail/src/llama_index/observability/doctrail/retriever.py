@@ -6,7 +6,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from llama_index.observability.doctrail.handlers import install
+from llama_index.observability.doctrail.handlers import install_for_wrapper
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
@@ -35,8 +35,8 @@ class LineageRetriever(BaseRetriever):
         self.lineage = lineage
         held = base.__dict__
         # The object map stays empty: `base` follows its links itself.
-        super().__init__(held.get("callback_manager"), verbose=held.get("_verbose", False))
-        install()
+        super().__init__(held.get("callback_manager"), verbose=held.get("_verbose", False))  # pyright: ignore[reportUnknownMemberType]  # a bare dict among its parameters
+        install_for_wrapper()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self.base.retrieve(query_bundle)
@@ -73,5 +73,5 @@ class LineageRetriever(BaseRetriever):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Record in this process too."""
-        self.__dict__.update(state)
-        install()
+        vars(self).update(state)
+        install_for_wrapper()

@@ -5,12 +5,12 @@ with whoever drew them. The same goes for LLM calls. With the root of a tree goe
 below it.
 """
 
+import logging
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from llama_index.core.base.response.schema import (
-    RESPONSE_TYPE,
     AsyncStreamingResponse,
     PydanticResponse,
     Response,
@@ -44,6 +44,8 @@ __all__ = ["Runs"]
 
 FRAMEWORK = "llama_index"
 
+log = logging.getLogger("doctrail")
+
 _Arguments = Mapping[str, Any]
 
 
@@ -67,9 +69,14 @@ class Runs:
 
     def fault(self, hook: str, error: BaseException) -> None:
         """Count an error of ours: the host swallows it, or must not see it."""
-        (self._lineage() or doctrail_core.default_lineage()).fault(f"{FRAMEWORK}.{hook}", error)
+        try:
+            lineage = self._lineage() or doctrail_core.default_lineage()
+        except Exception:  # its settings are wrong, and that is the error to show
+            log.exception("doctrail cannot record")
+        else:
+            lineage.fault(f"{FRAMEWORK}.{hook}", error)
 
-    def note(self, span_id: str | None, response: RESPONSE_TYPE) -> None:
+    def note(self, span_id: str | None, response: object) -> None:
         """Write onto the response where it is on record, if the span's answer is."""
         span = self._open.get(span_id or "")
         if span is not None and isinstance(response, _RESPONSES):

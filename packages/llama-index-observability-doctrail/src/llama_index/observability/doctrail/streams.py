@@ -36,8 +36,8 @@ class Stream:
     def replace(self, response: StreamingResponse | AsyncStreamingResponse) -> None:
         """Put our generator in the place of the host's."""
         source: Any = response.response_gen
-        drawn = _async_steps(source, self) if isinstance(source, AsyncGenerator) else _steps(source, self)  # fmt: skip
-        response.response_gen = drawn  # pyright: ignore[reportAttributeAccessIssue]
+        steps: Any = _async_steps if isinstance(source, AsyncGenerator) else _steps
+        drawn = response.response_gen = steps(source, self)
         self._drawn = weakref.ref(drawn)
         # A generator that was never begun does not run its `finally`.
         weakref.finalize(drawn, self.end, GeneratorExit()).atexit = False

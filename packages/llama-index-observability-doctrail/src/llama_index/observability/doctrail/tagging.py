@@ -55,8 +55,9 @@ class _ShowsTag:
 
     def get_content(self, metadata_mode: MetadataMode = MetadataMode.NONE) -> str:
         text: str = cast("Any", super()).get_content(metadata_mode=metadata_mode)
-        shows = metadata_mode == MetadataMode.LLM and self.lineage_tag and text
-        return _around(text, self.lineage_tag) if shows else text
+        if metadata_mode != MetadataMode.LLM or self.lineage_tag is None or not text:
+            return text
+        return _around(text, self.lineage_tag)
 
     def get_content_blocks(
         self, metadata_mode: MetadataMode = MetadataMode.NONE
@@ -79,10 +80,10 @@ class _ShowsTag:
 @cache
 def _tagged_class(own: type[BaseNode]) -> type[BaseNode]:
     hidden = Field(default=None, exclude=True, repr=False)
-    made: Any = create_model(
-        own.__name__, __base__=(_ShowsTag, own), __module__=own.__module__, lineage_tag=(_Tag | None, hidden)
-    )  # fmt: skip
-    return made
+    bases: tuple[type[BaseNode], ...] = (cast("Any", _ShowsTag), own)
+    return create_model(
+        own.__name__, __base__=bases, __module__=own.__module__, lineage_tag=(_Tag | None, hidden)
+    )
 
 
 def _own_class(node: BaseNode) -> type[BaseNode]:
