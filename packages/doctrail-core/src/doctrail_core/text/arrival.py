@@ -26,10 +26,17 @@ from doctrail_core.text.tags import neutralise
 __all__ = ["Match", "match", "unexplained"]
 
 _FULL = 0.97
-_MIN_SHARE = 0.1
-_MIN_WORDS = 24
-_TELLING_LETTERS = 12
 _MAX_COPIES = 64
+"""Copies of one chunk that are told apart."""
+_TELLING_LETTERS = 12
+"""Fewer say so little that they stand anywhere by chance: a name, a date, a yes."""
+
+# Pieces of absent chunks stand in most prompts: what the question quotes, phrases of the trade.
+# Measured with eight words of each chunk in the question: these values take no such chunk of 200
+# characters for arrived, 3 % of 400, none of 1,500; they miss 5 % of those cut to 100 characters.
+_TELLING_WORDS = 12
+_TELLING_SHARE = 0.2
+_ENOUGH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +114,16 @@ class _Page:
 
 
 def _copies(prompt: str, text: str) -> tuple[Span, ...]:
-    places = _places(prompt, text, len(text))
-    return tuple((place, place + len(text)) for place in islice(places, _MAX_COPIES))
+    places = islice(_places(prompt, text, len(text)), _MAX_COPIES)
+    return tuple((place, place + len(text)) for place in places)
 
 
 def _read_copies(page: Reading, text: Reading) -> tuple[Span, ...]:
-    # Copies in a row share the line feed between them.
-    places = _places(page.line, text.line, len(text.line) - 1) if text.words else iter(())
-    firsts = (bisect_left(page.at, place) for place in islice(places, _MAX_COPIES))
+    # A needle is found much faster by a rare character at its end than by a line feed.
+    if not text.words or text.line[:-1] not in page.line:
+        return ()
+    places = islice(_places(page.line, text.line, len(text.line) - 1), _MAX_COPIES)
+    firsts = (bisect_left(page.at, place) for place in places)
     return tuple(page.span(first, first + len(text.words)) for first in firsts)
 
 
@@ -127,10 +136,7 @@ def _places(within: str, text: str, step: int) -> Iterator[int]:
 
 def _match_whole(page: _Page, wanted: Mapping[str, _Wanted]) -> dict[str, Match]:
     """Match the chunks that stand in the prompt as a whole; the longest owns its place first."""
-    claims: dict[tuple[Span, ...], list[str]] = {}
-    for chunk_id, want in wanted.items():
-        if copies := page.copies(want):
-            claims.setdefault(copies, []).append(chunk_id)
+    claims = _claims({chunk_id: page.copies(want) for chunk_id, want in wanted.items()})
     found: dict[str, Match] = {}
     for copies, ids in sorted(claims.items(), key=lambda claim: -_length(claim[0][:1])):
         if any(wanted[chunk_id].says_little(len(copies)) for chunk_id in ids):
@@ -145,31 +151,51 @@ def _match_whole(page: _Page, wanted: Mapping[str, _Wanted]) -> dict[str, Match]
 
 
 def _match_pieces(page: _Page, wanted: Mapping[str, _Wanted]) -> dict[str, Match]:
-    """Match pieces of the other chunks with what is left; whoever has the larger share goes first."""
+    """Match pieces of the other chunks with what is left; the largest share of a chunk first."""
     texts = {chunk_id: want.reading for chunk_id, want in wanted.items() if not want.short}
     if not texts:
         return {}
     shingles = Shingles(page.words, page.free_words())
-    claims: dict[tuple[Span, ...], list[str]] = {}
-    for chunk_id, text in texts.items():
-        claims.setdefault(shingles.find(text), []).append(chunk_id)
+    claims = _claims({chunk_id: shingles.find(text) for chunk_id, text in texts.items()})
+    shares = {
+        pieces: max(_length(pieces) / len(texts[chunk_id].words) for chunk_id in ids)
+        for pieces, ids in claims.items()
+    }
     owned = Ownership(len(page.words.words))
     found: dict[str, Match] = {}
-
-    def share(claim: tuple[tuple[Span, ...], list[str]]) -> float:
-        return _length(claim[0]) / min(len(texts[i].words) for i in claim[1])
-
-    for runs, ids in sorted(claims.items(), key=share, reverse=True):
-        free = merged(owned.free(runs))
-        spans = tuple(page.words.span(*words) for words in free)
-        for chunk_id in ids:
-            coverage = _length(free) / len(texts[chunk_id].words)
-            if coverage < _MIN_SHARE and _length(free) < _MIN_WORDS:
-                continue
-            state = "ambiguous" if len(ids) > 1 else "full" if coverage >= _FULL else "partial"
-            found[chunk_id] = Match(state, coverage, spans)
-            owned.take(free)
+    for pieces in sorted(claims, key=shares.__getitem__, reverse=True):
+        free = merged(owned.free(pieces))
+        matches = _match_same(page.words, free, {i: texts[i] for i in claims[pieces]})
+        owned.take(free if matches else ())
+        found |= matches
     return found
+
+
+def _match_same(page: Reading, pieces: list[Span], texts: dict[str, Reading]) -> dict[str, Match]:
+    """Match the chunks of which the very same pieces were found."""
+    spans = tuple(page.span(*piece) for piece in pieces)
+    found: dict[str, Match] = {}
+    for chunk_id, text in texts.items():
+        coverage = _length(pieces) / len(text.words)
+        if pieces and _tell(page, pieces, coverage):
+            alone: ArrivalState = "full" if coverage >= _FULL else "partial"
+            found[chunk_id] = Match(alone if len(texts) == 1 else "ambiguous", coverage, spans)
+    return found
+
+
+def _tell(page: Reading, pieces: list[Span], coverage: float) -> bool:
+    sizes = [page.weight(*piece) for piece in pieces]
+    told = max(sizes) >= _TELLING_WORDS or coverage >= _TELLING_SHARE
+    return coverage >= _ENOUGH or (told and sum(sizes) >= _TELLING_WORDS)
+
+
+def _claims(places: Mapping[str, tuple[Span, ...]]) -> dict[tuple[Span, ...], list[str]]:
+    """Bring together the chunks that were found in the very same places."""
+    claims: dict[tuple[Span, ...], list[str]] = {}
+    for chunk_id, spans in places.items():
+        if spans:
+            claims.setdefault(spans, []).append(chunk_id)
+    return claims
 
 
 def _length(spans: Iterable[Span]) -> int:

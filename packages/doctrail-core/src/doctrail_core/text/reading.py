@@ -66,19 +66,27 @@ class Reading:
         return list(accumulate((len(word) + 1 for word in self.words), initial=0))
 
     @cached_property
-    def _offsets(self) -> tuple[list[int], list[int]]:
-        spans = [found.span() for found in self._pattern.finditer(self._plain)]
-        return [start for start, _ in spans], [end for _, end in spans]
+    def _starts(self) -> list[int]:
+        return [found.start() for found in self._pattern.finditer(self._plain)]
+
+    def _end(self, word: int) -> int:
+        found = self._pattern.match(self._plain, self._starts[word])
+        return found.end() if found else self._starts[word]
+
+    def weight(self, first: int, end: int) -> float:
+        """How many words they are worth: a character that is a word by itself counts half."""
+        return min(end - first, (self.at[end] - self.at[first]) / 4)
 
     def span(self, first: int, end: int) -> tuple[int, int]:
         """Where the words from `first` up to `end` stand in the original text."""
-        starts, ends = self._offsets
-        return self._original(starts[first]), self._original(ends[end - 1])
+        return self._original(self._starts[first]), self._original(self._end(end - 1))
 
     def words_within(self, start: int, end: int) -> tuple[int, int]:
         """Which words stand, if only in part, between two offsets of the original text."""
-        starts, ends = self._offsets
-        return bisect_right(ends, self._read(start)), bisect_left(starts, self._read(end))
+        first = bisect_left(self._starts, self._read(start))
+        if first > 0 and self._end(first - 1) > self._read(start):
+            first -= 1
+        return first, bisect_left(self._starts, self._read(end))
 
     def _original(self, offset: int) -> int:
         return _across(offset, *self._escapes) if self._escapes else offset

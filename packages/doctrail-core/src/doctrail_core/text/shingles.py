@@ -10,6 +10,7 @@ __all__ = ["SHINGLE", "Shingles"]
 
 SHINGLE = 5
 """So many words in a row make a find."""
+_INDEXED = 50_000
 
 
 class _Run(NamedTuple):
@@ -21,16 +22,23 @@ class _Run(NamedTuple):
 
 
 class Shingles:
-    """An index of the places, within the free stretches of a page, where a row of words begins."""
+    """An index of the places, within the free stretches of a page, where rows of words begin.
+
+    On a page of many words only every second, third, ... place is in it, so that its size is
+    bounded; what is found is as long as before, but rows of less than twice `SHINGLE` or so may be
+    missed.
+    """
 
     def __init__(self, page: Reading, free: Iterable[Span]) -> None:
         line, at = page.line, page.at
+        stride = 1 + len(page.words) // _INDEXED
         self._words = [""] * (len(page.words) + 1)  # "" is no word: a run ends where it meets one
         self._first: dict[str, int] = {}
         for start, end in reversed(list(free)):
             self._words[start:end] = page.words[start:end]
+            last = end - SHINGLE - (end - SHINGLE - start) % stride
             self._first |= {
-                line[at[i] : at[i + SHINGLE]]: i for i in range(end - SHINGLE, start - 1, -1)
+                line[at[i] : at[i + SHINGLE]]: i for i in range(last, start - 1, -stride)
             }
 
     def find(self, text: Reading) -> tuple[Span, ...]:
@@ -51,17 +59,20 @@ class Shingles:
         stand in the page, and this is the place where the text goes on.
         """
         before = runs[-1] if runs else _Run(0, 0, 0)
-        end = start + SHINGLE
-        while end < len(words) and words[end] == self._words[place + end - start]:
-            end += 1
-        back = 0
-        while back < min(start - before.start, place) and (
-            words[start - back - 1] == self._words[place - back - 1]
-        ):
-            back += 1
+        end = start + _alike(words, start, 1, self._words, place, len(words) - start)
+        reach = min(start - before.start, place)
+        back = _alike(words, start - 1, -1, self._words, place - 1, reach)
         if runs and start - back == before.start:
             runs.pop()
         else:
             back = min(back, start - before.end)
         runs.append(_Run(start - back, end, place - back))
         return end
+
+
+def _alike(words: list[str], at: int, step: int, page: list[str], place: int, most: int) -> int:
+    """Count the words that are the same in both, going one way, up to `most`."""
+    count = 0
+    while count < most and words[at] == page[place]:
+        count, at, place = count + 1, at + step, place + step
+    return count
