@@ -22,7 +22,7 @@ from llama_index_instrumentation import get_dispatcher
 from doctrail_core.testing import CapturedLineage, capture_trails
 from llama_index.observability.doctrail import LineageRetriever, handlers
 
-QUESTION = "What is the renewal deadline for enterprise accounts?"
+QUESTION = "Enterprise accounts: what is the deadline for renewal?"
 
 TEXTS = {
     "renewal": "The contract renewal deadline for enterprise accounts is February 28th.",
