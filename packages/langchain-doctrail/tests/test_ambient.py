@@ -42,6 +42,7 @@ def test_a_passed_handler_is_not_doubled(rag, retriever, captured):
         rag(retriever).invoke(QUESTION, {"callbacks": [LineageCallbackHandler(captured)]})
     (trail,) = captured.trails
     assert (len(trail.retrievals), len(trail.generations)) == (1, 1)
+    assert captured.dropped == {}
 
 
 def test_streams_and_tools_are_seen(rag, retriever, captured):

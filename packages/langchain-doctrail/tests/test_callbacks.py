@@ -174,6 +174,26 @@ async def test_a_cancelled_call_is_aborted(rag, retriever, handler):
     assert handler.last.generations[0].ended_at is None
 
 
+async def test_a_call_cancelled_while_it_searches_leaves_nothing_open(rag, captured):
+    asked = asyncio.Event()
+
+    class Slow(BaseRetriever):
+        def _get_relevant_documents(self, query, *, run_manager):
+            raise AssertionError
+
+        async def _aget_relevant_documents(self, query, *, run_manager):
+            asked.set()
+            await asyncio.sleep(60)
+
+    handler = LineageCallbackHandler(captured)
+    call = asyncio.create_task(rag(Slow()).ainvoke(QUESTION, {"callbacks": [handler]}))
+    await asked.wait()
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert (captured.open_count, handler._by_hand.open_count) == (0, 0)
+
+
 async def test_a_timed_out_stream_is_aborted(rag, retriever, handler):
     async def consume():
         chain = rag(retriever, SlowModel(responses=[ANSWER], sleep=60))
@@ -230,7 +250,7 @@ def test_two_chains_in_parallel_are_one_response_with_two_generations(rag, retri
 
 def test_the_question_of_a_stream_is_learned_at_its_end(retriever, handler):
     chain = (
-        RunnablePassthrough.assign(context=(lambda asked: asked["question"]) | retriever)
+        RunnablePassthrough.assign(context=(lambda asked: asked["question"].upper()) | retriever)
         | ChatPromptTemplate.from_template("{context} {question}")
         | FakeListChatModel(responses=[ANSWER])
     )
