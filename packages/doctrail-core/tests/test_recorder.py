@@ -243,6 +243,15 @@ def test_a_cancelled_run_closes_at_once_although_its_model_never_ends(lineage):
     assert lineage.open_count == 0
 
 
+def test_the_late_end_of_a_run_that_a_failed_root_left_open_is_expected(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("llm", "r", [Message("user", QUESTION)], "test"))
+    lineage.record(RunFailed("r", GeneratorExit()))
+    lineage.record(RunFailed("llm", GeneratorExit()))
+    assert [t.status for t in lineage.trails] == ["aborted"]
+    assert lineage.dropped == {}
+
+
 def test_an_exception_is_an_error_and_keeps_what_was_retrieved(lineage):
     lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
     lineage.record(RetrievalStarted("ret", "r", "R", QUESTION, "test"))

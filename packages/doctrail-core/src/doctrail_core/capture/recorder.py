@@ -8,6 +8,7 @@ The lock guards memory only. Spans, ledger and trail store are written outside o
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -47,6 +48,10 @@ MAX_OPEN_RESPONSES = 10_000
 """Beyond this many, the oldest response is closed as interrupted: its host lost it."""
 
 
+_REMEMBERED = 256
+"""Runs that a failed root left open and whose own end is still to come, as aborted streams do it."""
+
+
 class FaultSink(Protocol):
     """Counts what went wrong without the user noticing."""
 
@@ -73,6 +78,7 @@ class Recorder:
     closed: Callable[[Trail], None]
     _runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
     _responses: dict[str, OpenResponse] = field(default_factory=dict[str, OpenResponse])
+    _left_behind: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _handlers: dict[type, Callable[[Any], None]] = field(init=False)
 
@@ -211,7 +217,7 @@ class Recorder:
         with self._lock:
             run = self._runs.pop(run_id, None)
             if run is None:
-                if not suppressed():
+                if run_id not in self._left_behind and not suppressed():
                     self.faults.count("events after their run had ended")
                 return None
             run.response.runs.pop(run_id, None)
@@ -317,6 +323,7 @@ class Recorder:
         self._responses.pop(response.response_id, None)
         for run_id in response.runs:
             self._runs.pop(run_id, None)
+            self._left_behind.append(run_id)
 
     def _finish(self, response: OpenResponse, status: Status) -> None:
         """Match arrivals, complete the ledger, keep the trail, end the spans; in that order of worth."""
