@@ -109,7 +109,7 @@ def test_a_second_model_call_adds_an_entry_only_when_there_are_new_sources(linea
 def test_a_context_cut_by_a_budget_says_where_it_was_cut(lineage):
     ask(
         lineage,
-        context=f"{RENEWAL}\n\n{NOTICE}"[:120],
+        context=f"{RENEWAL}\n\n{NOTICE}"[:160],
         chunks=[
             chunk(RENEWAL, 0),
             chunk(NOTICE, 1),
