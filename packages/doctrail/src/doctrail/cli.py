@@ -94,7 +94,8 @@ class _Version(Action):
     def __call__(self, parser: ArgumentParser, *_: Any) -> None:
         from importlib.metadata import version
 
-        parser.exit(message=f"doctrail {version('doctrail')}\n")
+        print(f"doctrail {version('doctrail')}")  # noqa: T201 - parser.exit would say it on stderr
+        parser.exit()
 
 
 def _explain(error: Exception, terminal: Terminal) -> int:

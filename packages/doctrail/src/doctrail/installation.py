@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from doctrail_core.ledger.sqlite import LedgerReader
     from doctrail_core.trails.sqlite import TrailReader
 
-__all__ = ["home_of", "ledger_of", "trails_of"]
+__all__ = ["PATIENCE", "home_of", "ledger_of", "trails_of"]
+
+PATIENCE = 5.0
+"""Seconds to wait for another process that is to move records into the stores."""
 
 
 class _Reader(Protocol):
@@ -43,7 +46,7 @@ def ledger_of(options: Namespace, terminal: Terminal) -> "Generator[LedgerReader
     from doctrail_core.durable.home import Home
     from doctrail_core.ledger import open_ledger
 
-    with _reading(open_ledger(Home(home_of(options))), terminal) as ledger:
+    with _reading(open_ledger(Home(home_of(options)), timeout=PATIENCE), terminal) as ledger:
         yield ledger
 
 
@@ -53,7 +56,7 @@ def trails_of(options: Namespace, terminal: Terminal) -> "Generator[TrailReader]
     from doctrail_core.durable.home import Home
     from doctrail_core.trails import open_trails
 
-    with _reading(open_trails(Home(home_of(options))), terminal) as trails:
+    with _reading(open_trails(Home(home_of(options)), timeout=PATIENCE), terminal) as trails:
         yield trails
 
 

@@ -1,7 +1,7 @@
 """Lists as every command prints them: aligned columns for people, JSON Lines for programs."""
 
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
@@ -18,19 +18,13 @@ _T = TypeVar("_T", bound="DataclassInstance")
 def show_list(
     terminal: Terminal,
     options: Namespace,
-    items: Iterable[_T],
+    items: Sequence[_T],
     header: Sequence[str],
     row: Callable[[_T], Sequence[str]],
-) -> int:
-    """Print the items as `options.json` says; returns how many there were."""
+) -> None:
+    """Print the items as `options.json` says."""
     if options.json:
-        return sum(_told(terminal, item) for item in items)
-    rows = [row(item) for item in items]
-    if rows:
-        terminal.table([header, *rows])
-    return len(rows)
-
-
-def _told(terminal: Terminal, item: "DataclassInstance") -> int:
-    terminal.data(asdict(item))
-    return 1
+        for item in items:
+            terminal.data(asdict(item))
+    elif items:
+        terminal.table([header, *map(row, items)])

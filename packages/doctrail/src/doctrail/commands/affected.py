@@ -38,9 +38,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
 
     times.check_range(options)
     with ledger_of(options, terminal) as ledger:
-        hits = ledger.responses_with(options.document, options.since, options.until, options.grade)
-        found = show_list(terminal, options, hits, _HEADER, _row)
-    if found:
+        hits = list(
+            ledger.responses_with(options.document, options.since, options.until, options.grade)
+        )
+    show_list(terminal, options, hits, _HEADER, _row)
+    if hits:
         return exit_codes.OK
     terminal.complain(
         f"no answer {times.in_words(options)} had document {options.document!r}"

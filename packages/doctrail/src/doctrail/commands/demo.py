@@ -57,11 +57,14 @@ What doctrail records of it lies in: {home}"""
 
 
 def _stage(settings: "Settings") -> "Stage":
+    from doctrail.demo.wanted import wanted_model
+
+    wanted = wanted_model(os.environ.get("DOCTRAIL_DEMO_MODEL"))
     try:
         from doctrail.demo.story import Stage
     except ModuleNotFoundError as error:
         raise UsageError(f"the demo needs {error.name}: pip install 'doctrail[demo]'") from error
-    return Stage(settings, os.environ.get("DOCTRAIL_DEMO_MODEL"))
+    return Stage(settings, wanted)
 
 
 def _played(scene: "Scene", options: Namespace, terminal: Terminal) -> "Trail":

@@ -8,7 +8,7 @@ from doctrail.installation import trails_of
 from doctrail.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from doctrail_core.trails.store import TrailSummary
 
@@ -20,6 +20,7 @@ or the answer. All conditions given must hold."""
 EXAMPLE = "doctrail responses --session 4711 --from 2026-11-22 --status error"
 
 STATUSES = ("ok", "error", "aborted", "interrupted")
+_ALL = 10**9
 _HEADER = ("time", "status", "response", "session", "user", "question", "answer")
 
 
@@ -38,32 +39,34 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> int:
     times.check_range(options)
     with trails_of(options, terminal) as trails:
-        found = trails.responses(
-            session_id=options.session,
-            user_id=options.user,
-            document_id=options.document,
-            status=options.status,
-            phrase=options.phrase,
-            since=options.since,
-            until=options.until,
-            limit=options.limit,
+        found = list(
+            trails.responses(
+                session_id=options.session,
+                user_id=options.user,
+                document_id=options.document,
+                status=options.status,
+                phrase=options.phrase,
+                since=options.since,
+                until=options.until,
+                limit=options.limit + 1,
+            )
         )
-        number = show_responses(found, options, terminal)
-    if number == 0:
+    show_responses(found[: options.limit], options, terminal)
+    if not found:
         terminal.complain(
             "no answer on record is like this; `doctrail responses` lists all there are"
         )
         return exit_codes.NOTHING
-    if number == options.limit:
-        terminal.complain(f"these are the newest {number}; --limit shows more")
+    if len(found) > options.limit:
+        terminal.complain(f"there are more than these {options.limit}; --limit shows them")
     return exit_codes.OK
 
 
-def show_responses(found: "Iterable[TrailSummary]", options: Namespace, terminal: Terminal) -> int:
-    """Print answers as a list; returns how many."""
+def show_responses(found: "Sequence[TrailSummary]", options: Namespace, terminal: Terminal) -> None:
+    """Print answers as a list."""
     from doctrail.listing import show_list
 
-    return show_list(terminal, options, found, _HEADER, _row)
+    show_list(terminal, options, found, _HEADER, _row)
 
 
 def _row(summary: "TrailSummary") -> list[str]:
@@ -84,4 +87,4 @@ def _row(summary: "TrailSummary") -> list[str]:
 def _limit(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise ArgumentTypeError(f"{text!r} is not a number from 1")
-    return int(text)
+    return min(int(text), _ALL)

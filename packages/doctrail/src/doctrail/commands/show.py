@@ -28,15 +28,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
-    found = False
     with trails_of(options, terminal) as trails:
-        for chunk, uses in _by_chunk(trails.chunks_of(options.document)):
-            found = True
-            if options.json:
-                terminal.data(_form(chunk, uses))
-            else:
-                terminal.say("\n".join(_lines(chunk, uses, full=options.full)))
-    if found:
+        chunks = list(_by_chunk(trails.chunks_of(options.document)))
+    for chunk, uses in chunks:
+        if options.json:
+            terminal.data(_form(chunk, uses))
+        else:
+            terminal.say("\n".join(_lines(chunk, uses, full=options.full)))
+    if chunks:
         return exit_codes.OK
     terminal.complain(
         f"no chunk of document {options.document!r} is on record. Ids must be exact: doc_4 is not doc_42."
@@ -46,9 +45,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
 
 
 def _by_chunk(uses: "Iterator[ChunkUse]") -> "Iterator[tuple[ChunkUse, list[ChunkUse]]]":
+    from dataclasses import replace
+
     for _, group in groupby(uses, lambda use: (use.chunk_id, use.content_hash)):
-        same = list(group)
-        yield same[0], same
+        first, *others = group
+        yield first, [first, *(replace(use, text=None) for use in others)]  # one text is enough
 
 
 def _form(chunk: "ChunkUse", uses: "list[ChunkUse]") -> dict[str, object]:

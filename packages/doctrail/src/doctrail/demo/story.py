@@ -7,7 +7,8 @@ from functools import partial
 from doctrail.demo.corpus import contracts
 from doctrail.demo.langchain_app import LangChainApp
 from doctrail.demo.llamaindex_app import LlamaIndexApp
-from doctrail.demo.models import models, scripted
+from doctrail.demo.models import configured, extractive, scripted
+from doctrail.demo.wanted import Wanted
 from doctrail.errors import UsageError
 from doctrail_core import Settings, Trail, configure
 
@@ -53,17 +54,17 @@ class Scene:
 class Stage:
     """What the scenes need: the lineage, the models, and both applications."""
 
-    def __init__(self, settings: Settings, wanted: str | None) -> None:
+    def __init__(self, settings: Settings, wanted: Wanted | None) -> None:
         """Split and index the contracts.
 
         Args:
             settings: Where to record.
-            wanted: The value of `DOCTRAIL_DEMO_MODEL`.
+            wanted: Who answers; None for the extractive reader.
 
         Raises:
-            UsageError: It means nothing or cannot be used.
+            UsageError: That model cannot be used.
         """
-        self._models = models(wanted)
+        self._models = configured(wanted) if wanted else extractive()
         self._lineage = configure(settings)
         self._langchain = LangChainApp(contracts(), self._lineage)
         self._llama_index = LlamaIndexApp(contracts(), self._lineage)

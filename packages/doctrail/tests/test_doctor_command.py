@@ -1,0 +1,111 @@
+"""`doctrail doctor`."""
+
+from dataclasses import fields
+
+from doctrail_core import Settings
+from doctrail_core.durable.faults import Faults
+from doctrail_core.durable.home import Home
+
+
+def test_a_healthy_installation_is_told_as_such(app, doctrail):
+    app.answer()
+    said = doctrail("doctor")
+    assert (said.code, said.err) == (0, "")
+    assert said.lines[-1] == "All is well."
+    assert "trails: " in said.out
+    assert "1 records, integrity ok, 0 bytes waiting in the spool" in said.out
+
+
+def test_where_nothing_is_recorded_yet_nothing_is_wrong(home, doctrail):
+    said = doctrail("doctor")
+    assert said.code == 0
+    assert "nothing is recorded yet" in said.out
+    assert not home.exists()
+
+
+def test_every_setting_is_shown_with_where_it_comes_from(app, doctrail, monkeypatch):
+    monkeypatch.setenv("DOCTRAIL_CONTENT", "hash")
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "support-bot")
+    chosen = {
+        c["name"]: (c["value"], c["origin"]) for c in doctrail("doctor", "--json").json["settings"]
+    }
+    assert chosen == {
+        "home": (str(app.home), "DOCTRAIL_HOME"),
+        "content": ("hash", "DOCTRAIL_CONTENT"),
+        "span_content": (False, "default"),
+        "spans": (True, "default"),
+        "service": ("support-bot", "OTEL_SERVICE_NAME"),
+    }
+    assert set(chosen) == {field.name for field in fields(Settings)}
+
+
+def test_what_is_typed_goes_before_the_environment(app, doctrail, tmp_path):
+    chosen = doctrail("doctor", "--json", "--home", str(tmp_path / "elsewhere")).json["settings"][0]
+    assert chosen == {"name": "home", "value": str(tmp_path / "elsewhere"), "origin": "--home"}
+
+
+def test_a_setting_that_means_nothing_is_something_to_look_at(app, doctrail, monkeypatch):
+    app.answer()
+    monkeypatch.setenv("DOCTRAIL_CONTENT", "some")
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "content is 'some'; it must be one of full, hash, off" in said.out
+
+
+def test_swallowed_errors_and_dropped_records_are_shown(app, doctrail, caplog):
+    app.answer()
+    faults = Faults(Home(app.home))
+    faults.note("langchain.on_retriever_end", ValueError("the secret text"))
+    faults.count("records dropped")
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "langchain.on_retriever_end ValueError, 1 times" in said.out
+    assert "records dropped, 1 times" in said.out
+    assert "2 faults were kept from the application" in said.out
+    assert "the secret text" not in said.out
+
+
+def test_a_damaged_store_does_not_keep_the_other_from_being_looked_at(app, doctrail):
+    app.answer()
+    (app.home / "trails.db").write_bytes(b"this is no database" * 1000)
+    said = doctrail("doctor", "--json")
+    ledger, trails = said.json["stores"]
+    assert said.code == 1
+    assert (ledger["integrity"], ledger["trouble"]) == ("ok", None)
+    assert str(app.home / "trails.db") in trails["trouble"]
+
+
+def test_records_set_aside_are_pointed_out(app, doctrail):
+    app.answer()
+    damaged = app.home / "spool" / "ledger" / "x.spool.0.damaged"
+    damaged.write_bytes(b"?")
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert str(damaged) in said.out
+
+
+def test_a_folder_that_others_can_open_is_pointed_out(app, doctrail):
+    app.answer()
+    app.home.chmod(0o755)
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "chmod 700 it" in said.out
+
+
+def test_a_file_in_the_place_of_the_folder_is_pointed_out(home, doctrail):
+    home.write_text("")
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert f"{home} is no folder" in said.out
+
+
+def test_a_database_whose_pages_are_damaged_is_found(app, doctrail):
+    for number in range(30):
+        app.answer(f"response-{number}", texts=(f"{number} " * 500,), flush=number == 29)
+    path = app.home / "trails.db"
+    data = bytearray(path.read_bytes())
+    data[8192:20000] = bytes(20000 - 8192)
+    path.write_bytes(bytes(data))
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert str(path) in said.out.partition("To look at")[2]

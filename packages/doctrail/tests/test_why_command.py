@@ -1,0 +1,93 @@
+"""`doctrail why`."""
+
+from doctrail_core.capture.settings import Settings
+from doctrail_core.composition import Lineage
+
+
+def test_an_answer_is_explained_by_its_id(app, doctrail):
+    app.answer()
+    said = doctrail("why", "response-0001")
+    assert said.code == 0
+    assert said.err == ""
+    trail = Lineage(Settings(home=app.home, spans=False)).get("response-0001")
+    assert said.out == trail.why()
+    assert "in the prompt  doc_42" in said.out
+
+
+def test_an_answer_is_found_by_whatever_the_asker_has_in_hand(app, doctrail):
+    app.answer("response-0001-aaaa")
+    app.answer("other-000002", question="Who signs?", answer="The legal department.")
+    for reference in (
+        "response-0001-aaaa",
+        "response",
+        "message-response-0001-aaaa",
+        "renewal dead",
+        "FEBRUARY",
+    ):
+        said = doctrail("why", reference)
+        assert (said.code, said.lines[0]) == (0, "Response response-0001-aaaa"), reference
+
+
+def test_several_matches_are_listed_with_what_to_type(app, doctrail):
+    app.answer("response-0001", at="2026-11-22T12:00:00")
+    app.answer("response-0002", at="2026-11-22T13:00:00")
+    said = doctrail("why", "renewal")
+    assert said.code == 1
+    assert "response-0001" in said.out
+    assert "response-0002" in said.out
+    assert said.err == (
+        "doctrail: 2 answers match 'renewal'. Name one by its id: doctrail why response-0002\n"
+    )
+
+
+def test_several_matches_are_json_lines_for_programs(app, doctrail):
+    app.answer("response-0001")
+    app.answer("response-0002")
+    said = doctrail("why", "renewal", "--json")
+    assert said.code == 1
+    assert {line["response_id"] for line in said.json_lines} == {"response-0001", "response-0002"}
+
+
+def test_an_unknown_answer_is_one_clear_line_and_exit_code_1(app, doctrail):
+    app.answer()
+    said = doctrail("why", "nowhere-to-be-found")
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        "doctrail: no answer on record matches 'nowhere-to-be-found', as an id or as words of a question"
+        " or answer. `doctrail responses` lists what there is.\n"
+    )
+
+
+def test_full_shows_what_the_excerpt_leaves_out(app, doctrail):
+    long = "The renewal deadline " + "really " * 60 + "is February 28th."
+    app.answer(texts=(long,))
+    short, full = (
+        doctrail("why", "response-0001").out,
+        doctrail("why", "response-0001", "--full").out,
+    )
+    assert "…" in short
+    assert "is February 28th." not in " ".join(short.split())
+    assert "sha256:" in full
+    assert "is February 28th." in " ".join(full.split())
+
+
+def test_json_is_the_whole_trail(app, doctrail):
+    app.answer(session="s-1", user="anna")
+    trail = doctrail("why", "response-0001", "--json").json
+    assert trail["question"] == "When is the renewal deadline?"
+    assert trail["started_at"] == "2026-11-22T12:00:00+00:00"
+    assert (trail["session_id"], trail["user_id"], trail["models"]) == ("s-1", "anna", ["m-1"])
+    assert trail["documents"] == [
+        {"document_id": "doc_42", "grade": "in_prompt", "chunk_ids": ["doc_42/0"]}
+    ]
+    assert trail["contexts"][0]["arrivals"][0]["state"] == "full"
+
+
+def test_a_chunk_that_did_not_arrive_is_told_from_one_that_did(app, doctrail):
+    app.answer(
+        texts=("The notice period is thirty days.", "The fee is due in March."),
+        prompt="The fee is due in March.",
+    )
+    said = doctrail("why", "response-0001").out
+    assert "1 reached the model in full, 1 did not reach it" in said
+    assert "chunk 1 (not 0)" in said
