@@ -76,13 +76,23 @@ def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
             " folder in which it records."
         )
     with explained(path, schema):
-        connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode=ro",
-            uri=True,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        return _prepared(connection, lambda: _check(connection, path, schema))
+        try:
+            return _opened_for_reading(path, schema, "mode=ro")
+        except sqlite3.OperationalError as error:
+            if (
+                _code(error) != sqlite3.SQLITE_CANTOPEN
+                or path.with_name(f"{path.name}-wal").exists()
+            ):
+                raise
+            # A folder that cannot be written to has no room for the log, and needs none.
+            return _opened_for_reading(path, schema, "immutable=1")
+
+
+def _opened_for_reading(path: Path, schema: Schema, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
+    return _prepared(connection, lambda: _check(connection, path, schema))
 
 
 def _prepared(connection: sqlite3.Connection, prepare: Callable[[], object]) -> sqlite3.Connection:
@@ -124,6 +134,11 @@ def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
     return version
 
 
+def _code(error: sqlite3.DatabaseError) -> int:
+    """The primary result code; 0 where the error is not SQLite's own."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 @contextmanager
 def explained(path: Path, schema: Schema) -> Generator[None]:
     """Turn what SQLite and the file system say into a `StoreError` that says what to do."""
@@ -141,8 +156,7 @@ def explained(path: Path, schema: Schema) -> Generator[None]:
 
 
 def _advice(error: sqlite3.DatabaseError, schema: Schema) -> str:
-    code = error.sqlite_errorcode & 0xFF
-    match code:
+    match _code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return (
                 "it is locked by another program that writes to it. Close that program; doctrail's own"
@@ -172,6 +186,7 @@ class Writer:
         self._path = path
         self._schema = schema
         self._file = path.stat()
+        self._version = self._data_version()
 
     def cursors(self) -> dict[str, int]:
         with explained(self._path, self._schema):
@@ -186,6 +201,7 @@ class Writer:
         with explained(self._path, self._schema):
             self.connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check_nobody_else_wrote()
                 yield
                 moved, gone = cursors.items(), [(name,) for name in forgotten]
                 self.connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", moved)
@@ -199,6 +215,15 @@ class Writer:
     def close(self) -> None:
         with explained(self._path, self._schema):
             self.connection.close()
+
+    def _data_version(self) -> int:
+        """A number that changes when another connection writes."""
+        return self.connection.execute("PRAGMA data_version").fetchone()[0]
+
+    def _check_nobody_else_wrote(self) -> None:
+        # Not with the lease; but if its file is removed by hand, two may believe they have it.
+        if self._data_version() != self._version:
+            raise StoreError(f"another process wrote to {self._path} meanwhile; it is read anew")
 
     def _check_not_removed(self) -> None:
         # SQLite would go on writing to a file that nobody can open any more.

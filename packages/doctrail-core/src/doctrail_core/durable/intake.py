@@ -108,7 +108,7 @@ class Intake:
             with _opened(self._directory / name) as fd:
                 sealed = _is_sealed(fd)
                 start = self._cursors.get(name, 0)
-                data = os.pread(fd, os.fstat(fd).st_size - start, start)
+                data = os.pread(fd, max(0, os.fstat(fd).st_size - start), start)
                 if data:
                     self._make_durable(fd, new=start == 0)
         except FileNotFoundError:

@@ -96,7 +96,7 @@ class Sequencer:
         except SequencerBusyError:
             pass
         except (StoreError, OSError) as error:
-            self._faults.note(f"moving the {self._spool.stream} spool into its database", error)
+            self._note(error)
 
     def _start(self) -> None:
         with self._starting:
@@ -112,7 +112,10 @@ class Sequencer:
     def _run(self) -> None:
         while self._work.wait() and not self._stop.is_set():
             self._attend()
-            self._tenure.let_go()
+            try:
+                self._tenure.let_go()
+            except StoreError as error:
+                self._note(error)
 
     def _attend(self) -> None:
         """Move records until none has come for a while."""
@@ -122,8 +125,8 @@ class Sequencer:
             self._work.clear()
             try:
                 moved = self._tenure.move()
-            except (StoreError, OSError) as error:
-                self._faults.note(f"moving the {self._spool.stream} spool into its database", error)
+            except Exception as error:  # noqa: BLE001  # this thread has nobody above it
+                self._note(error)
                 pause = min(2 * pause, _PATIENCE)
                 continue
             if moved is None:
@@ -158,6 +161,9 @@ class Sequencer:
         return sum(
             max(0, size - cursors.get(name, 0)) for name, size in wanted.items() if name in left
         )
+
+    def _note(self, error: Exception) -> None:
+        self._faults.note(f"moving the {self._spool.stream} spool into its database", error)
 
     def _busy(self, waiting: int) -> SequencerBusyError:
         pid = self._tenure.holder

@@ -16,7 +16,7 @@ __all__ = ["Tenure"]
 _TURN_SECONDS = 1.0
 _FORK_SECONDS = 10.0
 
-_carried_over: list[Intake | None] = []
+_carried_over: list[Intake] = []
 """Stores that a child got from its parent. SQLite forbids even to close them there."""
 
 
@@ -53,7 +53,7 @@ class Tenure:
         if not self._turn.acquire(timeout=_TURN_SECONDS):
             return None
         try:
-            return self._hold().once() if self._lease_is_held() else None
+            return self._moved()
         except BaseException:
             self._end()
             raise
@@ -77,19 +77,21 @@ class Tenure:
     def after_fork_in_child(self) -> None:
         self._lease.drop()
         self._turn = threading.Lock()
-        _carried_over.append(self._intake)
-        self._intake = None
+        if self._intake is not None:
+            _carried_over.append(self._intake)
+            self._intake = None
 
-    def _lease_is_held(self) -> bool:
-        held = self._lease.is_held()
-        if not held:
+    def _moved(self) -> int | None:
+        if not self._directory.is_dir():
+            self._end()  # Somebody removed the home folder, and what was in it.
+            return 0
+        if not self._lease.is_held():
             self._end()
-        return held or self._lease.take()
-
-    def _hold(self) -> Intake:
+            if not self._lease.take():
+                return None
         if self._intake is None:
             self._intake = Intake(self._directory, self._database.open(), self._faults)
-        return self._intake
+        return self._intake.once()
 
     def _end(self) -> None:
         intake, self._intake = self._intake, None
