@@ -151,24 +151,33 @@ def _match_whole(page: _Page, wanted: Mapping[str, _Wanted]) -> dict[str, Match]
 
 
 def _match_pieces(page: _Page, wanted: Mapping[str, _Wanted]) -> dict[str, Match]:
-    """Match pieces of the other chunks with what is left; the largest share of a chunk first."""
+    """Match pieces of the other chunks with what is left."""
     texts = {chunk_id: want.reading for chunk_id, want in wanted.items() if not want.short}
     if not texts:
         return {}
     shingles = Shingles(page.words, page.free_words())
     claims = _claims({chunk_id: shingles.find(text) for chunk_id, text in texts.items()})
-    shares = {
-        pieces: max(_length(pieces) / len(texts[chunk_id].words) for chunk_id in ids)
+    shares = [
+        max(_length(pieces) / len(texts[chunk_id].words) for chunk_id in ids)
         for pieces, ids in claims.items()
-    }
-    owned = Ownership(len(page.words.words))
+    ]
     found: dict[str, Match] = {}
-    for pieces in sorted(claims, key=shares.__getitem__, reverse=True):
-        free = merged(owned.free(pieces))
-        matches = _match_same(page.words, free, {i: texts[i] for i in claims[pieces]})
-        owned.take(free if matches else ())
-        found |= matches
+    for pieces, ids in zip(_divide(claims, shares), claims.values(), strict=True):
+        found |= _match_same(page.words, pieces, {chunk_id: texts[chunk_id] for chunk_id in ids})
     return found
+
+
+def _divide(claims: Iterable[Iterable[Span]], shares: list[float]) -> list[list[Span]]:
+    """Give every place to the longest piece that wants it, of equal ones to the largest share."""
+    pieces = [(piece, number) for number, claim in enumerate(claims) for piece in claim]
+    pieces.sort(key=lambda each: (each[0][0] - each[0][1], -shares[each[1]]))
+    owned = Ownership(max((end for (_, end), _ in pieces), default=0))
+    given: list[list[Span]] = [[] for _ in shares]
+    for piece, number in pieces:
+        free = owned.free([piece])
+        owned.take(free)
+        given[number] += free
+    return [merged(each) for each in given]
 
 
 def _match_same(page: Reading, pieces: list[Span], texts: dict[str, Reading]) -> dict[str, Match]:
