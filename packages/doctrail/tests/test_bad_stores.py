@@ -63,8 +63,8 @@ def test_a_store_of_a_newer_doctrail_is_left_alone(store, words, app, doctrail):
 def test_a_file_in_the_place_of_the_home_is_no_reason_for_a_traceback(store, words, home, doctrail):
     home.write_text("a file")
     said = doctrail(*words)
-    assert said.code in (exit_codes.NOTHING, exit_codes.UNREADABLE)
-    is_one_clear_line(said, str(home))
+    assert said.code == exit_codes.USAGE
+    is_one_clear_line(said, f"{home} is no folder", "--home")
 
 
 @every_reader
@@ -81,13 +81,18 @@ def test_somebody_elses_database_is_not_taken_for_ours(store, words, app, doctra
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
 @every_reader
-def test_a_home_that_is_read_only_can_still_be_read(store, words, app, doctrail):
+def test_a_home_that_is_read_only_is_read_or_refused_in_one_clear_line(store, words, app, doctrail):
     app.answer()
-    app.home.chmod(0o500)
+    for path in (app.home, *app.home.rglob("*")):
+        path.chmod(0o500 if path.is_dir() else 0o400)
     try:
-        assert doctrail(*words).code == exit_codes.OK
+        said = doctrail(*words)
     finally:
-        app.home.chmod(0o700)
+        for path in (app.home, app.home / "spool", *app.home.rglob("spool/*")):
+            path.chmod(0o700)
+    if said.code != exit_codes.OK:
+        assert said.code == exit_codes.UNREADABLE
+        is_one_clear_line(said, str(app.home / f"{store}.db"), "readable and writable")
 
 
 @every_reader

@@ -144,6 +144,14 @@ def test_the_home_that_is_named_is_used_and_named_again(tmp_path):
     assert said.stdout.count("--home 'else where'") == 3
 
 
+def test_where_nothing_can_be_recorded_it_does_not_begin(tmp_path):
+    (tmp_path / "taken").write_text("")
+    said = demo("demo", "--home", "taken/below", cwd=tmp_path)
+    assert (said.returncode, said.stdout) == (3, "")
+    assert said.stderr.startswith("doctrail: File exists: taken")
+    assert said.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("name", ["gpt-4", "openai", "openai:", "mystery:model"])
 def test_a_model_name_that_means_nothing_says_what_does(tmp_path, name):
     said = demo("demo", cwd=tmp_path, DOCTRAIL_DEMO_MODEL=name)

@@ -5,6 +5,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from doctrail.errors import UsageError
 from doctrail.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -34,10 +35,14 @@ def home_of(options: Namespace) -> "Path":
 
     Raises:
         SettingsError: A setting of the environment means nothing.
+        UsageError: What is named is no folder.
     """
     from doctrail_core.capture.settings import Settings
 
-    return Settings.load(home=options.home).home
+    home = Settings.load(home=options.home).home
+    if home.exists() and not home.is_dir():
+        raise UsageError(f"{home} is no folder; name another with --home or DOCTRAIL_HOME")
+    return home
 
 
 @contextmanager

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
 from doctrail.errors import UsageError
+from doctrail.installation import home_of
 from doctrail.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from doctrail.demo.story import Scene, Stage
-    from doctrail_core import Settings, Trail
+    from doctrail_core import Trail
 
 NAME = "demo"
 SUMMARY = "answers over real contracts, two of them wrong, and where they came from"
@@ -36,14 +37,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> int:
     import warnings
 
-    from doctrail_core.capture.settings import Settings
-
-    settings = Settings.load(home=options.home)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the frameworks' own; they would spoil the story
-        with closing(_stage(settings)) as stage:
+        with closing(_stage(options)) as stage:
             if not options.json:
-                terminal.say(_OPENING.format(model=stage.model, home=settings.home))
+                terminal.say(_OPENING.format(model=stage.model, home=home_of(options)))
             trails = [_played(scene, options, terminal) for scene in stage.scenes()]
     if not options.json:
         terminal.say(_closing_words(trails, options))
@@ -56,15 +54,18 @@ Questions about them are answered by: {model}
 What doctrail records of it lies in: {home}"""
 
 
-def _stage(settings: "Settings") -> "Stage":
+def _stage(options: Namespace) -> "Stage":
     from doctrail.demo.wanted import wanted_model
+    from doctrail_core.capture.settings import Settings
+    from doctrail_core.durable.home import Home
 
     wanted = wanted_model(os.environ.get("DOCTRAIL_DEMO_MODEL"))
+    Home(home_of(options)).ensure()  # a demo that records nothing would point at commands in vain
     try:
         from doctrail.demo.story import Stage
     except ModuleNotFoundError as error:
         raise UsageError(f"the demo needs {error.name}: pip install 'doctrail[demo]'") from error
-    return Stage(settings, wanted)
+    return Stage(Settings.load(home=options.home), wanted)
 
 
 def _played(scene: "Scene", options: Namespace, terminal: Terminal) -> "Trail":
