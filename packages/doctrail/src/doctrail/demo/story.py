@@ -15,10 +15,10 @@ from doctrail_core import Settings, Trail, configure
 __all__ = ["Scene", "Stage"]
 
 _BUDGET = 1500
+_MISSED = "Your assistant said five days. It was thirty. We missed it. "
 _CUT = f"""\
-Your assistant said five days. It was thirty. We missed it. This chain cuts its context at {_BUDGET:,} \
-characters, and the chunk with the thirty days came in at rank 4: below, it is absent from the prompt. \
-The search found it; the chain lost it."""
+This chain cuts its context at {_BUDGET:,} characters, and the chunk that says thirty days came in at \
+rank 4: below, it is absent from the prompt. The search found it; the chain lost it."""
 _WRONG = """\
 Your assistant said thirty days. It was ten. We missed it. (The reader of this scene is a script that \
 is wrong on purpose, whatever model is configured.) Below, the chunk with the ten days is the first in \
@@ -64,6 +64,7 @@ class Stage:
         Raises:
             UsageError: That model cannot be used.
         """
+        self._is_real = wanted is not None
         self._models = configured(wanted) if wanted else extractive()
         self._lineage = configure(settings)
         self._langchain = LangChainApp(contracts(), self._lineage)
@@ -97,7 +98,7 @@ class Stage:
         )
         yield Scene(
             "3 of 5. LangChain: the right chunk was found, and cut away",
-            _CUT,
+            _CUT if self._is_real else _MISSED + _CUT,  # what a real model says is not known
             "How much notice does the HNBA need when a Board Member leaves the agreement early?",
             partial(chain, budget=_BUDGET),
         )
