@@ -7,13 +7,13 @@ import multiprocessing
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.faults import read_faults
 
-SECRET = "the patient's name is Ada"
+PRIVATE = "the patient's name is Ada"
 
 
 def test_the_first_of_each_kind_is_logged_and_all_are_counted(faults, caplog):
     for _ in range(3):
-        faults.note("arrival", ValueError(SECRET))
-    faults.note("arrival", KeyError(SECRET))
+        faults.note("arrival", ValueError(PRIVATE))
+    faults.note("arrival", KeyError(PRIVATE))
     assert [record.message for record in caplog.records if record.levelno == logging.WARNING] == [
         "doctrail: arrival failed: ValueError",
         "doctrail: arrival failed: KeyError",
@@ -38,9 +38,9 @@ def test_other_processes_see_counts_of_1_10_100(home, faults):
 
 
 def test_no_content_gets_into_the_file_or_the_log(home, faults, caplog):
-    faults.note("recorder", ValueError(SECRET))
-    assert SECRET not in home.faults.read_text()
-    assert SECRET not in "".join(r.message for r in caplog.records if r.levelno > logging.DEBUG)
+    faults.note("recorder", ValueError(PRIVATE))
+    assert PRIVATE not in home.faults.read_text()
+    assert PRIVATE not in "".join(r.message for r in caplog.records if r.levelno > logging.DEBUG)
 
 
 def test_our_own_advice_is_logged(faults, caplog):

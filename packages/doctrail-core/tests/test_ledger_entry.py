@@ -61,29 +61,31 @@ def test_the_bytes_are_canonical(entry):
 
 def test_the_bytes_of_an_entry(make_trail):
     entry = from_trail("answered", make_trail(), writer="writer-1", counter=7)
-    assert json.loads(encode(entry)) == snapshot({
-    "chunks": [
+    assert json.loads(encode(entry)) == snapshot(
         {
-            "chunk_id": "doc_4#0",
-            "content_hash": "sha256:12cc43deef7431514972f410c6eae4af9044a3fd0abb09eb6c7a7eebe543a4cc",
-            "document_id": "doc_4",
-            "grade": "in_prompt",
+            "chunks": [
+                {
+                    "chunk_id": "doc_4#0",
+                    "content_hash": "sha256:12cc43deef7431514972f410c6eae4af9044a3fd0abb09eb6c7a7eebe543a4cc",
+                    "document_id": "doc_4",
+                    "grade": "in_prompt",
+                }
+            ],
+            "counter": 7,
+            "document_ids": ["doc_4"],
+            "kind": "answered",
+            "models": ["model-1"],
+            "query_hash": "hmac-sha256:00",
+            "response_id": "response-1",
+            "session_id": "session-1",
+            "status": "ok",
+            "timestamp": "2026-03-01T12:00:02.000000+00:00",
+            "trace_id": "0af7651916cd43dd8448eb211c80319c",
+            "user_id": "user-1",
+            "v": 1,
+            "writer": "writer-1",
         }
-    ],
-    "counter": 7,
-    "document_ids": ["doc_4"],
-    "kind": "answered",
-    "models": ["model-1"],
-    "query_hash": "hmac-sha256:00",
-    "response_id": "response-1",
-    "session_id": "session-1",
-    "status": "ok",
-    "timestamp": "2026-03-01T12:00:02.000000+00:00",
-    "trace_id": "0af7651916cd43dd8448eb211c80319c",
-    "user_id": "user-1",
-    "v": 1,
-    "writer": "writer-1",
-})
+    )
     assert entry.entry_id == "writer-1-7"
 
 

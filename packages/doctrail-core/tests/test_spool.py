@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -167,8 +168,8 @@ def test_a_file_deleted_before_its_writer_could_lock_it_is_not_written_to(home, 
 
     def late(fd: int, operation: int) -> None:
         if not deleted:
-            deleted.append(os.readlink(f"/proc/self/fd/{fd}"))
-            os.unlink(deleted[0])
+            deleted.append(Path(f"/proc/self/fd/{fd}").readlink())
+            deleted[0].unlink()
         flock(fd, operation)
 
     monkeypatch.setattr(fcntl, "flock", late)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from doctrail_core.durable.errors import NothingRecordedError, StoreError
+from doctrail_core.durable.errors import NothingRecordedError, StaleStoreError, StoreError
 from doctrail_core.durable.home import FILE_MODE
 
 __all__ = [
@@ -70,11 +70,8 @@ def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
         NothingRecordedError: There is no such file, or nothing in it.
         StoreError: It cannot be read.
     """
-    if not path.exists() or path.stat().st_size == 0:
-        raise NothingRecordedError(
-            f"nothing is recorded yet at {path}. Run the application first, or set DOCTRAIL_HOME to the"
-            " folder in which it records."
-        )
+    if not path.exists():
+        raise _nothing(path)
     with explained(path, schema):
         try:
             return _opened_for_reading(path, schema, "mode=ro")
@@ -92,7 +89,20 @@ def _opened_for_reading(path: Path, schema: Schema, mode: str) -> sqlite3.Connec
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
     )
-    return _prepared(connection, lambda: _check(connection, path, schema))
+    return _prepared(connection, lambda: _check_for_reading(connection, path, schema))
+
+
+def _check_for_reading(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    # Without a version it is still empty: somebody is about to make it, or died before that.
+    if _check(connection, path, schema) == 0:
+        raise _nothing(path)
+
+
+def _nothing(path: Path) -> NothingRecordedError:
+    return NothingRecordedError(
+        f"nothing is recorded yet at {path}. Run the application first, or set DOCTRAIL_HOME to the"
+        " folder in which it records."
+    )
 
 
 def _prepared(connection: sqlite3.Connection, prepare: Callable[[], object]) -> sqlite3.Connection:
@@ -223,12 +233,12 @@ class Writer:
     def _check_nobody_else_wrote(self) -> None:
         # Not with the lease; but if its file is removed by hand, two may believe they have it.
         if self._data_version() != self._version:
-            raise StoreError(f"another process wrote to {self._path} meanwhile; it is read anew")
+            raise StaleStoreError(f"another process wrote to {self._path}, too")
 
     def _check_not_removed(self) -> None:
         # SQLite would go on writing to a file that nobody can open any more.
         if not self._path.exists() or not os.path.samestat(self._path.stat(), self._file):
-            raise StoreError(f"{self._path} was removed or replaced while it was open")
+            raise StaleStoreError(f"{self._path} was removed or replaced while it was open")
 
 
 def read_cursors(connection: sqlite3.Connection) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """What can be wrong with a store, in words that say what to do."""
 
-__all__ = ["NothingRecordedError", "SequencerBusyError", "StoreError"]
+__all__ = ["NothingRecordedError", "SequencerBusyError", "StaleStoreError", "StoreError"]
 
 
 class StoreError(Exception):
@@ -9,6 +9,10 @@ class StoreError(Exception):
 
 class NothingRecordedError(StoreError):
     """There is no store yet."""
+
+
+class StaleStoreError(StoreError):
+    """The file changed under its writer, who must open it anew."""
 
 
 class SequencerBusyError(StoreError):

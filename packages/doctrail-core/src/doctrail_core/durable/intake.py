@@ -163,7 +163,8 @@ class Intake:
             self._commit(batch[middle:])
             return
         (refused,) = batch
-        self._faults.note("storing a record, which was set aside,", error)
+        self._faults.note("storing a record", error)
+        self._faults.count("record that the store refused, set aside")
         self._set_aside(f"{refused.file}.{refused.end}.refused", frame(refused.payload))
         self._store.commit([], {refused.file: refused.end}, ())
         self._cursors[refused.file] = refused.end

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from doctrail_core.durable.errors import StaleStoreError
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.intake import Database, Intake
 from doctrail_core.durable.lease import Lease
@@ -53,7 +54,7 @@ class Tenure:
         if not self._turn.acquire(timeout=_TURN_SECONDS):
             return None
         try:
-            return self._moved()
+            return self._moved_afresh()
         except BaseException:
             self._end()
             raise
@@ -80,6 +81,13 @@ class Tenure:
         if self._intake is not None:
             _carried_over.append(self._intake)
             self._intake = None
+
+    def _moved_afresh(self) -> int | None:
+        try:
+            return self._moved()
+        except StaleStoreError:
+            self._end()
+            return self._moved()
 
     def _moved(self) -> int | None:
         if not self._directory.is_dir():

@@ -58,12 +58,14 @@ def encode(trail: Trail) -> bytes:
     """The bytes of a trail; never a byte that UTF-8 does not have."""
     from pydantic_core import PydanticSerializationError
 
+    head = _head(trail)
     try:
-        return _encoded(trail)
+        return _lines(head, trail)
     except PydanticSerializationError:
         # Lone surrogates, most likely: a text from a host that nobody cleaned on the way.
         adapter = _adapter()
-        return _encoded(adapter.validate_python(_cleaned(adapter.dump_python(trail))))
+        clean = adapter.validate_python(_cleaned(adapter.dump_python(trail)))
+        return _lines(_cleaned(head), clean)
 
 
 def decode(data: bytes) -> Trail:
@@ -103,14 +105,21 @@ def joined(
 
     prompts, _, rest = body.partition(b"\n")
     fields = from_json(rest)
-    fields |= {"question": question, "answer": answer}
+    try:
+        fields |= {"question": question, "answer": answer}
+        _put_back(fields, from_json(prompts), texts)
+    except (KeyError, TypeError) as error:
+        raise ValueError("not the body of a trail") from error
+    return _adapter().validate_python(fields)
+
+
+def _put_back(fields: dict[str, Any], prompts: list[Any], texts: Mapping[str, str]) -> None:
     for retrieval in fields["retrievals"]:
         for hit in retrieval["hits"]:
             hit["chunk"]["text"] = texts.get(hit["chunk"]["content_hash"])
-    for generation, prompt in zip(fields["generations"], from_json(prompts), strict=True):
+    for generation, prompt in zip(fields["generations"], prompts, strict=True):
         for message, pieces in zip(generation["messages"], prompt, strict=True):
             message["text"] = unfold(pieces, texts)
-    return _adapter().validate_python(fields)
 
 
 @cache
@@ -120,10 +129,9 @@ def _adapter() -> "TypeAdapter[Trail]":
     return TypeAdapter(Trail)
 
 
-def _encoded(trail: Trail) -> bytes:
+def _lines(head: dict[str, Any], trail: Trail) -> bytes:
     from pydantic_core import to_json
 
-    head = _head(trail)
     prompts = fold(trail, head["texts"])
     body = _adapter().dump_json(trail, exclude=_ELSEWHERE)
     return b"\n".join((to_json(head), to_json(prompts), body))
