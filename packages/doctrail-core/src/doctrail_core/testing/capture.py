@@ -1,5 +1,6 @@
 """Catch the trails of a block, without files and without waiting."""
 
+import itertools
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from doctrail_core.capture.settings import Settings
 from doctrail_core.composition import Lineage
@@ -31,6 +33,23 @@ class TickingClock:
         with self._lock:
             self._now += TICK
             return self._now
+
+
+class CountingIds(IdGenerator):
+    """Trace and span ids 1, 2, 3, ..., so that they stay the same in snapshots."""
+
+    def __init__(self) -> None:
+        """Begin at 1."""
+        self._traces = itertools.count(1)
+        self._spans = itertools.count(1)
+
+    def generate_trace_id(self) -> int:
+        """The next trace id."""
+        return next(self._traces)
+
+    def generate_span_id(self) -> int:
+        """The next span id."""
+        return next(self._spans)
 
 
 @dataclass
@@ -103,7 +122,7 @@ class CapturedLineage(Lineage):
         """Record with these settings (default: everything, no texts on spans)."""
         self.storage = MemoryStorage()
         self._exporter = InMemorySpanExporter()
-        self.tracer_provider = TracerProvider(shutdown_on_exit=False)
+        self.tracer_provider = TracerProvider(id_generator=CountingIds(), shutdown_on_exit=False)
         self.tracer_provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         super().__init__(
             settings or Settings(),
