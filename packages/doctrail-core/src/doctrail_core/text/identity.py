@@ -49,7 +49,9 @@ _NO_METADATA: Mapping[str, Any] = MappingProxyType({})
 
 def clean_text(text: str) -> str:
     """Replace lone surrogates, which no encoding can carry, by U+FFFD; offsets stay the same."""
-    return _SURROGATE.sub("\ufffd", text) if _SURROGATE.search(text) else text
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def content_hash(text: str) -> str:
@@ -120,6 +122,8 @@ def _first(metadata: Mapping[str, Any], keys: Iterable[str]) -> str | None:
 
 def _as_id(value: object) -> str | None:
     """What the value names; None for blanks, NaN, containers and objects without a text."""
+    if value is None:
+        return None
     if isinstance(value, str):
         return canonical_id(value) if value.strip() else None
     with suppress(Exception):  # whatever an object does when compared or made a string

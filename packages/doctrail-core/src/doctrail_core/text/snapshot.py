@@ -50,19 +50,22 @@ class _Snapshot:
             return f"<unreadable {type(value).__name__}>"
 
     def _copy(self, value: object) -> Any:
+        # What metadata is made of comes first: whether a type is an abstract one takes long to tell.
+        if type(value) is str:
+            return self._string(value, _MAX_STRING)
         if value is None or isinstance(value, bool):
             return value
-        if isinstance(value, Mapping | list | tuple | set | frozenset):
-            return self._container(cast("Mapping[Any, Any] | Collection[Any]", value))
-        if isinstance(value, Integral | Real):
+        if isinstance(value, int | float | Integral | Real):
             return self._number(value)
+        if isinstance(value, dict | list | tuple | set | frozenset | Mapping):
+            return self._container(cast("Mapping[Any, Any] | Collection[Any]", value))
         if isinstance(value, str | UUID | PurePath | date | time | Decimal):
             return self._string(str(value), _MAX_STRING)
         shown = value[:_MAX_REPR] if isinstance(value, bytes | bytearray) else value
         return self._string(_ADDRESS.sub("", repr(shown)), _MAX_REPR)
 
-    def _number(self, value: Integral | Real) -> int | float | str | None:
-        if not isinstance(value, Integral):
+    def _number(self, value: float | Integral | Real) -> int | float | str | None:
+        if not isinstance(value, int | Integral):
             return float(value) if isfinite(value) else None
         number = int(value)
         return number if abs(number) <= _LARGEST_INTEGER else self._string(repr(number), _MAX_REPR)
@@ -74,7 +77,7 @@ class _Snapshot:
             return f"<{type(value).__name__} nested too deep>"
         self._open.append(value)
         try:
-            if isinstance(value, Mapping):
+            if isinstance(value, dict | Mapping):
                 return self._mapping(cast("Mapping[Any, Any]", value))
             return self._sequence(value)
         finally:
@@ -99,4 +102,4 @@ class _Snapshot:
         kept = max(0, min(limit, self._room))
         self._room -= min(len(text), kept)
         cut = text if len(text) <= kept else f"{text[:kept]}… ({len(text) - kept} more characters)"
-        return _SURROGATE.sub("\ufffd", cut)
+        return cut if cut.isascii() else _SURROGATE.sub("\ufffd", cut)
