@@ -120,6 +120,41 @@ def overlap(text: str) -> Table:
     return table
 
 
+def threshold(text: str) -> Table:
+    """Share of chunks taken for arrived: wrongly, of whole chunks only quoted; rightly, of cut ones."""
+    return {
+        f"{size} characters, {name}": {"arrived": round(arrived(text, size, shown), 3)}
+        for size in (200, 400, 1500)
+        for name, shown in SHOWN.items()
+    }
+
+
+def eight_words(chunk: str) -> str:
+    words = chunk.split()
+    start = rng.randrange(max(1, len(words) - 8))
+    return f"What is meant by {' '.join(words[start : start + 8])}?"
+
+
+SHOWN: dict[str, Mutation] = {
+    "8 words in the question": eight_words,
+    "first 60": lambda text: text[:60],
+    "first 100": lambda text: text[:100],
+    "first quarter": lambda text: text[: len(text) // 4],
+    "first half": lambda text: text[: len(text) // 2],
+}
+
+
+def arrived(text: str, size: int, show: Mutation) -> float:
+    """Try four hundred chunks, each in a prompt with five others that arrived as they are."""
+    states: list[str] = []
+    for _ in range(400):
+        places = rng.sample(range(len(text) - size), 6)
+        chunks = {str(n): text[place : place + size] for n, place in enumerate(places)}
+        prompt = "\n\n".join([*list(chunks.values())[1:], show(chunks["0"])])
+        states.append(match(prompt, chunks)["0"].state)
+    return 1 - states.count("absent") / len(states)
+
+
 def told(found: dict[str, Match]) -> dict[str, Any]:
     coverage = sum(each.coverage for each in found.values()) / len(found)
     return {"coverage": round(coverage, 3), **Counter(each.state for each in found.values())}
@@ -242,6 +277,7 @@ def main() -> None:
     tables = {
         "recall": recall(text),
         "overlap": overlap(text),
+        "threshold": threshold(text),
         "speed": speed(text),
         "growth": growth(),
     }
