@@ -76,11 +76,12 @@ class TagAwarePromptHelper(PromptHelper):
         whole = _text(piece)
         if self._size(whole) <= room:
             return [whole]
-        if isinstance(piece, TaggedBlock):
-            left = room - self._size(piece.around("").raw)
-            if left > 0:
-                return [piece.around(part).raw for part in self._parts(piece.text, left)]
-        return self._parts(piece.text if isinstance(piece, TaggedBlock) else piece, room)
+        if isinstance(piece, str):
+            return self._parts(piece, room)
+        left = room - self._overhead(piece)
+        if left <= 0:
+            return self._parts(piece.text, room)
+        return [piece.around(part).raw for part in self._parts(piece.text, left)]
 
     def _parts(self, text: str, room: int) -> list[str]:
         splitter = TokenTextSplitter(
@@ -108,13 +109,19 @@ class TagAwarePromptHelper(PromptHelper):
         """Whole pieces from the start, then the beginning of the first one that is too large."""
         kept: list[str] = []
         for piece in pieces:
-            size = self._size(_JOINT + _text(piece))
+            joint = _JOINT if kept else ""
+            size = self._size(joint + _text(piece))
             if size > room:
-                kept += self._split(piece, room)[:1] if room > 0 else []
+                left = room - self._size(joint)
+                if not kept or left > self._overhead(piece):
+                    kept += self._split(piece, left)[:1]
                 break
             kept.append(_text(piece))
             room -= size
         return _JOINT.join(kept)
+
+    def _overhead(self, piece: _Piece) -> int:
+        return self._size(piece.around("").raw) if isinstance(piece, TaggedBlock) else 0
 
     def _size(self, text: str) -> int:
         return self._token_counter.get_string_tokens(text)

@@ -30,6 +30,7 @@ from doctrail_core.capture.events import (
     RunStarted,
 )
 from doctrail_core.capture.scope import current_scope, suppressed
+from doctrail_core.model import Message
 from llama_index.observability.doctrail import calls
 from llama_index.observability.doctrail.describe import describe, inner, is_wrapper, score_kind
 from llama_index.observability.doctrail.hits import chunk_ids, chunks
@@ -61,11 +62,12 @@ class Runs:
         """Know of nothing yet."""
         self._recorder = recorder
         self._open: dict[str, Span] = {}
+        self._streaming: dict[str, Span] = {}
 
     @property
     def open_count(self) -> int:
         """How many spans are kept; 0 when nothing is running."""
-        return len(self._open)
+        return len(self._open) + len(self._streaming)
 
     def fault(self, hook: str, error: BaseException) -> None:
         """Count an error of ours: the host swallows it, or must not see it."""
@@ -207,7 +209,7 @@ class Runs:
             return
         span.told = True
         messages = calls.messages(event)
-        if (span.parent is not None and span.parent.told) or _is_repeated(span, messages):
+        if (span.parent is not None and span.parent.told) or self._is_repeated(span, messages):
             return
         span.call = Call(event.id_, messages)
         span.tree.calls[span.span_id] = span
@@ -243,6 +245,16 @@ class Runs:
         if span is not None:
             self._cut(span, error)
 
+    def _is_repeated(self, span: Span, messages: tuple[Message, ...]) -> bool:
+        """Whether the same LLM calls itself for the stream that it has already returned."""
+        return any(
+            other.instance is span.instance
+            and other.call is not None
+            and other.call.messages == messages
+            and other.call.is_drawn
+            for other in list(self._streaming.values())
+        )
+
     def _calling(self, span_id: str | None) -> Span | None:
         span = self._open.get(span_id or "")
         return span if span is not None and span.span_id == span_id and span.call else None
@@ -255,8 +267,11 @@ class Runs:
         span.call.returned = True
         self._open[span.span_id] = span
         if isinstance(result, Generator | AsyncGenerator):
+            stream = cast("Any", result)
+            self._streaming[span.span_id] = span
+            span.call.stream = weakref.ref(stream)
             # One that is never begun tells nobody that it is gone.
-            weakref.finalize(cast("Any", result), self._lose, span).atexit = False
+            weakref.finalize(stream, self._lose, span).atexit = False
 
     def _lose(self, span: Span) -> None:
         try:
@@ -281,6 +296,7 @@ class Runs:
         span.tree.record(event)
         if call is not None and call.returned:
             self._open.pop(span.span_id, None)
+            self._streaming.pop(span.span_id, None)
 
 
 _RESPONSES = (Response, StreamingResponse, AsyncStreamingResponse, PydanticResponse)
@@ -349,12 +365,3 @@ def _answer(result: Any) -> str | None:
     return str(result) if isinstance(result, str | PydanticResponse) else None
 
 
-def _is_repeated(span: Span, messages: tuple[Any, ...]) -> bool:
-    """Whether this is a stream that the same LLM draws on to serve the one it has already returned."""
-    return any(
-        other.instance is span.instance
-        and other.call is not None
-        and other.call.returned
-        and other.call.messages == messages
-        for other in list(span.tree.calls.values())
-    )

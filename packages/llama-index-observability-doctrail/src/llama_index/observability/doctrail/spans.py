@@ -6,9 +6,9 @@ without an instrumentor, a tree holds back what it would report until a wrapped 
 so that the way to that retriever is on record too; if none does, all of it is forgotten.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
@@ -58,12 +58,25 @@ def kind_of(span_id: str, instance: object) -> Kind | None:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """An LLM call that has not ended. `returned`: its method has, and its tokens are still to come."""
+    """An LLM call that has not ended.
+
+    Attributes:
+        deltas: What a streamed answer has brought so far.
+        returned: Whether the LLM's method has returned; then the tokens are still to come.
+        stream: Gives the generator that brings them, while it exists.
+    """
 
     run_id: str
     messages: tuple[Message, ...]
     deltas: list[str] = field(default_factory=list[str])
     returned: bool = False
+    stream: Callable[[], Any] = lambda: None
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether its generator is at work right now."""
+        stream = self.stream()
+        return bool(getattr(stream, "gi_running", False) or getattr(stream, "ag_running", False))
 
 
 @dataclass(slots=True, eq=False)
