@@ -3,6 +3,7 @@
 .PHONY: setup demo test lint alone lowest wheels bench lock clean
 
 PYTHON ?= python3
+export UV_LINK_MODE := copy # nltk, which llama-index-core splits sentences with, refuses linked files
 UV := .uv/bin/uv
 PACKAGES := $(wildcard packages/*)
 

@@ -119,7 +119,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
         (
             "langchain-doctrail/src/langchain_doctrail/__init__.py",
             "import llama_index.observability.doctrail",
-            "Applications and adapters stand on the core",
+            "All stand on the core",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """All that is known of one response."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -22,6 +23,11 @@ EntryKind = Literal["retrieved", "answered"]
 """`retrieved` is on record before a model is called, `answered` when the response is complete."""
 
 GRADES: tuple[Grade, ...] = ("cited", "supports", "in_prompt", "retrieved")
+
+
+def strongest(grades: Iterable[Grade]) -> Grade:
+    """The grade that says most."""
+    return min(grades, key=lambda grade: GRADES.index(grade))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +85,10 @@ class Trail:
         for chunk in self.chunks.values():
             chunks.setdefault(chunk.document_id, []).append(chunk)
         found = [
-            SourceDocument(
-                doc, min((grades[c.chunk_id] for c in own), key=GRADES.index), tuple(own)
-            )
-            for doc, own in chunks.items()
+            SourceDocument(document_id, strongest(grades[c.chunk_id] for c in own), tuple(own))
+            for document_id, own in chunks.items()
         ]
-        return tuple(sorted(found, key=lambda d: GRADES.index(d.grade)))
+        return tuple(sorted(found, key=lambda document: GRADES.index(document.grade)))
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -14,15 +14,16 @@ from doctrail_core import Settings, Trail, configure
 
 __all__ = ["Scene", "Stage"]
 
+_DATE = "On what date did Big Sky and Mesaba Holdings enter into their agreement?"
 _BUDGET = 1500
 _MISSED = "Your assistant said five days. It was thirty. We missed it. "
 _CUT = f"""\
 This chain cuts its context at {_BUDGET:,} characters, and the chunk that says thirty days came in at \
 rank 4: below, it is absent from the prompt. The search found it; the chain lost it."""
 _WRONG = """\
-Your assistant said thirty days. It was ten. We missed it. (The reader of this scene is a script that \
-is wrong on purpose, whatever model is configured.) Below, the chunk with the ten days is the first in \
-the prompt, whole. The search and the prompt were right; the model did not keep to them."""
+Your assistant said July 6, 2002. It was July 26. We missed it. (The reader of this scene is a script \
+that is wrong on purpose, whatever model is configured.) Below, the chunk with the date arrived in the \
+prompt, whole. The search and the prompt were right; the model did not keep to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Stage:
         """The scenes, in order."""
         chain = partial(self._langchain.ask, model=self._models.langchain)
         engine = partial(self._llama_index.ask, model=self._models.llama_index)
-        liar = scripted("It must be returned within thirty (30) days.").llama_index
+        liar = scripted("They entered into it on July 6, 2002.").llama_index
         yield Scene(
             "1 of 5. LangChain: retriever | format | prompt | model",
             "A question about a term. Below: the answer, and where it came from.",
@@ -93,7 +94,7 @@ class Stage:
         yield Scene(
             "2 of 5. LangChain: a date",
             "One document has the date. Below: how it was told from the others, by score.",
-            "On what date did Big Sky and Mesaba Holdings enter into their agreement?",
+            _DATE,
             chain,
         )
         yield Scene(
@@ -111,6 +112,6 @@ class Stage:
         yield Scene(
             "5 of 5. LlamaIndex: the right chunk arrived, and the answer contradicts it",
             _WRONG,
-            "Within how many days must information of NASDAQ OMX be returned after the Project ends?",
+            _DATE,
             partial(engine, model=liar),
         )
