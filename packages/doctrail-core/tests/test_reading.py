@@ -94,7 +94,8 @@ def test_unescaped_text_is_read_where_it_stands(text):
         assert unicodedata.normalize("NFKC", plain[start:end]).casefold() == word
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
+# A backslash of the text itself, right before an escape, cannot be told from one of the escape.
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\\")))
 def test_json_is_read_like_the_text_in_it(text):
     assert Reading(json.dumps(text)).words == Reading(text).words
     assert Reading(json.dumps(text, ensure_ascii=False)).words == Reading(text).words

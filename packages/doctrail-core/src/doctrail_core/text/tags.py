@@ -95,9 +95,10 @@ _HOMOGLYPHS = {
 # Where Unicode keeps its styled Latin letters: raised and lowered, Roman numerals, circled,
 # full-width, mathematical, squared.
 _STYLED = (
-    *(range(0x1D2C, 0x1DC0), range(0x2071, 0x218A), range(0x24B6, 0x24EA)),
-    *(range(0xFF21, 0xFF5B), range(0x1D400, 0x1D800), range(0x1F130, 0x1F18A)),
+    *(*range(0x1D2C, 0x1DC0), *range(0x2071, 0x218A), *range(0x24B6, 0x24EA)),
+    *(*range(0xFF21, 0xFF5B), *range(0x1D400, 0x1D800), *range(0x1F130, 0x1F18A)),
 )
+_PLAIN = {form: unicodedata.normalize("NFKC", form).casefold() for form in map(chr, _STYLED)}
 # White space, dashes, and what does not show: zero-width, bidi, joiners, fillers, marks, tags.
 # The gaps are possessive: nothing in them can be the next letter, so no text makes them slow.
 _GAP = (
@@ -115,9 +116,8 @@ _SLASH = r"(?P<slash>[/\\\u2044\u2215\u29f8\uff0f\uff3c])"
 
 def _letter(plain: str) -> str:
     """Match any form of a Latin letter."""
-    forms = (chr(code) for block in _STYLED for code in block)
-    alike = (s for s in forms if unicodedata.normalize("NFKC", s).casefold() == plain)
-    return f"[{plain}{plain.upper()}{_HOMOGLYPHS[plain]}{''.join(alike)}]"
+    styled = "".join(form for form, meant in _PLAIN.items() if meant == plain)
+    return f"[{plain}{plain.upper()}{_HOMOGLYPHS[plain]}{styled}]"
 
 
 _LOOK_ALIKE = re.compile(
