@@ -18,6 +18,7 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index_instrumentation import get_dispatcher
+from pydantic import Field
 
 from doctrail_core.testing import CapturedLineage, capture_trails
 from llama_index.observability.doctrail import LineageRetriever, handlers
@@ -56,7 +57,7 @@ class FakeLLM(CustomLLM):
     says: tuple[str, ...] = ("The deadline ", "is February ", "28th.")
     window: int = 4000
     fails_at: int | None = None
-    prompts: list[str] = []
+    prompts: list[str] = Field(default_factory=list)
 
     @property
     def metadata(self) -> LLMMetadata:
@@ -65,14 +66,14 @@ class FakeLLM(CustomLLM):
         )
 
     @llm_completion_callback()
-    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+    def complete(self, prompt: str, formatted=False, **kwargs: Any) -> CompletionResponse:  # noqa: FBT002  # the host's signature
         self.prompts.append(prompt)
         if self.fails_at is not None:
             raise RuntimeError("the model is gone")
         return CompletionResponse(text="".join(self.says))
 
     @llm_completion_callback()
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any):
+    def stream_complete(self, prompt: str, formatted=False, **kwargs: Any):  # noqa: FBT002  # likewise
         self.prompts.append(prompt)
 
         def pieces():
@@ -132,7 +133,9 @@ class Rag:
     def wrapped(self, k: int = 2, **kwargs: Any) -> LineageRetriever:
         return LineageRetriever(self.retriever(k, **kwargs), lineage=self.captured)
 
-    def engine(self, retriever: Any = None, *, mode: str = "compact", streaming: bool = False, **kw: Any):
+    def engine(
+        self, retriever: Any = None, *, mode: str = "compact", streaming: bool = False, **kw: Any
+    ):
         kw.setdefault("response_synthesizer", self.synthesizer(mode=mode, streaming=streaming))
         return RetrieverQueryEngine(retriever or self.wrapped(), **kw)
 

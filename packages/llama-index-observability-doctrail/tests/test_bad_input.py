@@ -89,7 +89,9 @@ def test_a_node_without_a_document(rag):
 
 
 def test_a_node_with_several_documents():
-    sources = {NodeRelationship.SOURCE: [RelatedNodeInfo(node_id="a"), RelatedNodeInfo(node_id="b")]}
+    sources = {
+        NodeRelationship.SOURCE: [RelatedNodeInfo(node_id="a"), RelatedNodeInfo(node_id="b")]
+    }
     assert document_id(TextNode(text="x", relationships=sources)) is None
 
 
@@ -106,7 +108,10 @@ def test_an_id_that_nobody_should_print(rag, node_id):
 
 
 def test_nodes_without_text(rag):
-    empty = [NodeWithScore(node=n, score=0.1) for n in (TextNode(text=""), Node(), ImageNode(image="aGk="))]
+    empty = [
+        NodeWithScore(node=n, score=0.1)
+        for n in (TextNode(text=""), Node(), ImageNode(image="aGk="))
+    ]
     said, _, hits = ask(rag, *empty)
     assert said == rag.answer
     assert [h.chunk.text for h in hits] == ["", "", ""]
@@ -122,7 +127,11 @@ def test_what_the_host_changes_later_does_not_change_the_record(rag):
     later = hit("first", score=0.9, metadata={"a": {"b": 1}})
     _, _, hits = ask(rag, later, node_postprocessors=[])
     later.score, later.node.text, later.node.metadata["a"]["b"] = 0.1, "second", 2
-    assert [hits[0].score, hits[0].chunk.text, hits[0].chunk.metadata] == [0.9, "first", {"a": {"b": 1}}]
+    assert [hits[0].score, hits[0].chunk.text, hits[0].chunk.metadata] == [
+        0.9,
+        "first",
+        {"a": {"b": 1}},
+    ]
 
 
 def test_a_question_that_is_nothing(rag):

@@ -91,7 +91,10 @@ def test_uninstalling_leaves_wrapped_retrievers_at_work(rag, captured):
 
 def test_of_several_the_one_installed_last_records(rag, captured):
     with capture_trails() as other:
-        first, second = LineageInstrumentor(other).install(), LineageInstrumentor(captured).install()
+        first, second = (
+            LineageInstrumentor(other).install(),
+            LineageInstrumentor(captured).install(),
+        )
         rag.engine(rag.retriever()).query(rag.question)
         second.uninstall()
         rag.engine(rag.retriever()).query(rag.question)
@@ -160,7 +163,7 @@ def test_what_is_suppressed_inside_of_a_query_leaves_no_trace_in_it(rag, capture
     check = rag.engine(rag.retriever())
 
     class Checking(type(rag.llm)):
-        def complete(self, prompt, formatted=False, **kwargs):
+        def complete(self, prompt, formatted=False, **kwargs):  # noqa: FBT002  # the host's signature
             with suppress():
                 check.query("Is that so?")
             return super().complete(prompt, formatted, **kwargs)

@@ -27,7 +27,9 @@ def test_nothing_of_ours_stands_in_the_way_of_other_packages_of_the_namespace():
 
 def loaded_by(code):
     script = f"import sys, llama_index.core; before = set(sys.modules); {code}; print(*(set(sys.modules) - before))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return done.stdout.split()
 
 

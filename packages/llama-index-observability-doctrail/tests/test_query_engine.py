@@ -101,7 +101,9 @@ def test_what_is_on_the_response_never_reaches_the_prompt_of_an_outer_engine(rag
     class Linked(BaseRetriever):
         def _retrieve(self, query_bundle):
             node = IndexNode(text="contracts", index_id="contracts", obj=inner)
-            return self._handle_recursive_retrieval(query_bundle, [NodeWithScore(node=node, score=0.5)])
+            return self._handle_recursive_retrieval(
+                query_bundle, [NodeWithScore(node=node, score=0.5)]
+            )
 
     rag.engine(LineageRetriever(Linked(), lineage=rag.captured)).query(rag.question)
     [trail] = rag.captured.trails
@@ -148,7 +150,7 @@ class Silent(CustomQueryEngine):
 def test_a_pickled_one_has_its_process_told(rag):
     engine = LineageQueryEngine(Silent(), lineage=rag.captured)
     handlers._demand.wrapped = False
-    twin = pickle.loads(pickle.dumps(engine))
+    twin = pickle.loads(pickle.dumps(engine))  # noqa: S301  # our own
     assert handlers._demand.wrapped
     assert type(twin.base) is Silent
     assert twin.lineage is None

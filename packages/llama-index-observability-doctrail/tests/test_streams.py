@@ -29,7 +29,9 @@ def test_the_response_keeps_its_type_and_its_laziness(rag):
 def test_tokens_come_one_by_one_as_they_came_without_us(rag, mode):
     wrapped = list(rag.engine(streaming=True, mode=mode).query(rag.question).response_gen)
     handlers._demand.wrapped = False
-    plain = list(rag.engine(rag.retriever(), streaming=True, mode=mode).query(rag.question).response_gen)
+    plain = list(
+        rag.engine(rag.retriever(), streaming=True, mode=mode).query(rag.question).response_gen
+    )
     assert wrapped == plain
 
 
@@ -154,7 +156,9 @@ async def test_a_cancelled_consumer_aborts_the_stream(rag):
     with pytest.raises(asyncio.CancelledError):
         await task
     del task
-    deadline = time.monotonic() + 5  # the loop closes what was left open, one generator after another
+    deadline = (
+        time.monotonic() + 5
+    )  # the loop closes what was left open, one generator after another
     while not rag.captured.trails and time.monotonic() < deadline:
         gc.collect()
         await asyncio.sleep(0)
@@ -306,5 +310,3 @@ async def test_an_async_model_stream_is_one_call_however_often_it_is_told(rag, i
     assert "".join(said) == rag.answer
     [generation] = opened.trail.generations
     assert generation.output == rag.answer
-
-

@@ -36,7 +36,7 @@ class OwnNode(TextNode):
     """A node class that we have never seen."""
 
     department: str = "legal"
-    _secret: str = PrivateAttr(default="kept")
+    _inside: str = PrivateAttr(default="kept")
 
     def get_content(self, metadata_mode: MetadataMode = MetadataMode.NONE) -> str:
         return super().get_content(metadata_mode) + " [own]"
@@ -50,6 +50,10 @@ NODES = {
     "document": Document(text=TEXT, id_="doc_4821", metadata={"nested": {"a": [1]}}),
     "own": OwnNode(text=TEXT, id_="n5", relationships=SOURCE),
 }
+
+
+def _through_pickle(thing):
+    return pickle.loads(pickle.dumps(thing))  # noqa: S301  # our own
 
 
 def tagged(node, score=0.87):
@@ -88,7 +92,7 @@ def test_every_class_of_node_shows_it_to_the_llm_only(node):
 @pytest.mark.parametrize("node", NODES.values(), ids=NODES)
 @pytest.mark.parametrize(
     "copied",
-    [copy.copy, copy.deepcopy, lambda n: n.model_copy(), lambda n: pickle.loads(pickle.dumps(n))],
+    [copy.copy, copy.deepcopy, lambda n: n.model_copy(), _through_pickle],
     ids=["copy", "deepcopy", "model_copy", "pickle"],
 )
 def test_a_copy_or_a_pickle_keeps_the_tag(node, copied):
@@ -108,8 +112,8 @@ def test_in_a_store_there_is_no_tag(name):
 
 def test_the_private_parts_of_an_unknown_class_come_along():
     node = OwnNode(text=TEXT)
-    node._secret = "mine"
-    assert tagged(node)._secret == "mine"
+    node._inside = "mine"
+    assert tagged(node)._inside == "mine"
 
 
 def test_changing_the_tagged_node_does_not_change_the_stored_one():
@@ -139,7 +143,10 @@ def test_a_score_that_is_none_is_left_out(score):
 
 
 def test_the_document_has_the_name_that_the_trail_has_for_it(rag):
-    nodes = [TextNode(text="nobody named me", id_="a"), TextNode(text="x", metadata={"source": "s.pdf"})]
+    nodes = [
+        TextNode(text="nobody named me", id_="a"),
+        TextNode(text="x", metadata={"source": "s.pdf"}),
+    ]
     rag = type(rag)(rag.captured, nodes=nodes)
     rag.engine(node_postprocessors=[DocIdTagPostprocessor()]).query("nobody named me x")
     [trail] = rag.captured.trails
@@ -159,7 +166,9 @@ def test_a_chunk_cannot_forge_a_tag():
 
 @given(st.text(), st.text(min_size=1))
 def test_whatever_the_text_and_the_id_there_is_one_block(text, document):
-    node = TextNode(text=text, relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=document)})
+    node = TextNode(
+        text=text, relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=document)}
+    )
     shown = tagged(node).get_content(MetadataMode.LLM)
     blocks = split_tagged(shown)
     assert len(blocks) == (1 if text else 0)
@@ -198,7 +207,7 @@ def test_a_node_that_cannot_be_copied_goes_on_untagged(rag, instrumented):
 def test_it_is_a_post_processor_like_any_other():
     names = [cls.__name__ for cls in DocIdTagPostprocessor.__mro__]
     assert BaseNodePostprocessor.__name__ in names
-    step = pickle.loads(pickle.dumps(DocIdTagPostprocessor()))
+    step = _through_pickle(DocIdTagPostprocessor())
     assert DocIdTagPostprocessor.from_json(step.to_json()).class_name() == "DocIdTagPostprocessor"
     hits = [NodeWithScore(node=NODES["text"], score=0.5)]
     shown = asyncio.run(step.apostprocess_nodes(hits))[0].node.get_content(MetadataMode.LLM)

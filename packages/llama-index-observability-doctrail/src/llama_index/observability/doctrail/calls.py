@@ -69,7 +69,7 @@ def _named(event: LLMStart, *keys: str) -> str | None:
     told: Any = event
     places = (told.model_dict.get("llm"), told.model_dict)
     found = (_string(place, key) for place in places for key in keys)
-    return next((value for value in found if value), None)
+    return next((value for value in found if value and value != "unknown"), None)
 
 
 def parameters(event: LLMStart) -> dict[str, Any]:

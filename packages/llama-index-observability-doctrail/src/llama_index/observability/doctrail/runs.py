@@ -363,5 +363,3 @@ def _answer(result: Any) -> str | None:
     if isinstance(result, Response):
         return result.response
     return str(result) if isinstance(result, str | PydanticResponse) else None
-
-

@@ -1,0 +1,25 @@
+"""The README's fences run, one after the other, as a reader would type them."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def test_the_fences_run_as_one_program(tmp_path):
+    fences = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert len(fences) >= 5
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", "\n".join(fences)],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if not k.startswith("DOCTRAIL")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 chunk of 1 document retrieved" in done.stdout
+    assert "doc_4821" in done.stdout
