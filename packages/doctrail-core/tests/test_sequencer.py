@@ -15,6 +15,7 @@ from doctrail_core.durable.intake import Intake, sizes
 from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.sequencer import Sequencer
 from doctrail_core.durable.spool import Spool
+from doctrail_core.durable.tenure import Tenure
 
 
 class Memory:
@@ -261,6 +262,16 @@ def test_a_record_that_the_store_refuses_does_not_block_the_others(home, memory,
     assert [scan(data).records[0][1] for data in refused] == [b"poison", b"poison 2"]
 
 
+def test_a_record_that_was_refused_is_not_refused_again(home, memory, faults):
+    spool = Spool(home, "ledger")
+    spool.append(b"one")
+    spool.append(b"poison")
+    for _ in range(2):
+        Sequencer(Spool(home, "ledger"), memory, faults).drain()
+    assert faults.summary()["storing a record: ValueError"] == 1
+    spool.seal()
+
+
 # --- what breaks
 
 
@@ -404,6 +415,59 @@ def test_a_drain_that_is_kept_waiting_names_who_keeps_it(home, spool, memory, fa
         Sequencer(Spool(home, "ledger"), memory, faults).drain(0.05)
     assert (caught.value.pid, caught.value.waiting) == (os.getpid(), 13)
     lease.release()
+
+
+# --- forks
+
+
+@pytest.fixture
+def tenure(home, memory, faults):
+    left_behind(home, frame(b"one"))
+    tenure = Tenure(home.spool("ledger"), memory, faults)
+    assert tenure.move() == 1
+    assert memory.opened == 1
+    yield tenure
+    tenure.let_go()
+
+
+def test_no_database_is_open_while_the_process_forks(home, memory, tenure):
+    tenure.before_fork()
+    assert memory.opened == 0
+    other = Lease(home.spool("ledger") / "sequencer.lock")
+    assert other.take()
+    other.release()
+    tenure.after_fork_in_parent()
+    assert tenure.move() == 0
+    assert memory.opened == 1
+
+
+def test_a_child_neither_uses_nor_closes_the_database_it_got_from_its_parent(memory, tenure):
+    tenure.after_fork_in_child()
+    assert memory.opened == 1
+    tenure.let_go()
+    assert memory.opened == 1
+    assert tenure.move() == 0
+    assert memory.opened == 2
+
+
+def test_a_child_does_not_believe_to_have_its_parents_lease(tenure):
+    of_the_parent = os.dup(tenure._lease._fd)
+    tenure.after_fork_in_child()
+    assert tenure.move() is None
+    os.close(of_the_parent)
+
+
+def test_a_child_leaves_the_lease_with_its_parent(home):
+    home.ensure("ledger")
+    path = home.spool("ledger") / "sequencer.lock"
+    lease = Lease(path)
+    lease.take()
+    of_the_parent = os.dup(lease._fd)
+    lease.drop()
+    assert not lease.is_held()
+    assert not Lease(path).take()
+    assert lease.holder() == os.getpid()
+    os.close(of_the_parent)
 
 
 def test_faults_of_another_installation_stay_there(tmp_path, memory):

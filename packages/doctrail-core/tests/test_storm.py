@@ -206,6 +206,27 @@ def test_a_process_that_forks_while_it_writes_loses_nothing_and_neither_do_its_c
     assert list(home.spool("ledger").glob("*.spool")) == []
 
 
+_WITH_A_CHILD_THAT_STAYS = """
+append("one")
+there, here = os.pipe()
+pid = os.fork()
+if pid == 0:
+    os.read(there, 1)
+    os._exit(0)
+ledger.flush()
+print(len(list(home.spool("ledger").glob("*.spool"))))
+os.write(here, b"x")
+os.waitpid(pid, 0)
+"""
+
+
+def test_a_child_that_stays_does_not_keep_its_parents_files(home):
+    program = _FORKING.partition("stop = ")[0] + _WITH_A_CHILD_THAT_STAYS
+    command = [sys.executable, "-W", "ignore", "-c", program, str(home.path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["0"]
+
+
 def test_an_interpreter_that_exits_drains_what_it_wrote(home):
     program = _FORKING.partition("stop = ")[0] + "append('last words')"
     command = [sys.executable, "-c", program, str(home.path)]

@@ -114,6 +114,15 @@ def test_a_chunk_that_arrived_with_other_blanks_leaves_the_prompt_as_it_was(make
     assert decode(encode(trail)) == trail
 
 
+def test_two_chunks_that_claim_the_same_place_leave_the_prompt_as_it_was(make_trail):
+    trail = make_trail(texts={"doc_4": "the same text", "doc_5": "the same text"})
+    (context,) = trail.contexts
+    spans = context.arrivals[0].spans
+    arrivals = tuple(replace(arrival, spans=spans) for arrival in context.arrivals)
+    trail = replace(trail, contexts=(replace(context, arrivals=arrivals),))
+    assert decode(encode(trail)) == trail
+
+
 def test_an_erased_text_has_gone_from_the_prompt_as_well(make_trail):
     parts = taken_apart(encode(make_trail(texts={"doc_4": "to be erased", "doc_5": "to be kept"})))
     kept = {key: text for key, text in parts.texts.items() if text == "to be kept"}

@@ -97,6 +97,38 @@ def test_a_trail_delivered_twice_is_replaced(home, journal, make_trail, find):
     assert rows(home, "SELECT count(*) FROM message") == [(1,)]
 
 
+def test_nothing_of_a_replaced_trail_stays_in_the_file(home, journal, make_trail):
+    journal.append(make_trail(answer="An answer that was planted here. " * 1_000))
+    journal.flush()
+    journal.append(make_trail())
+    journal.flush()
+    files = list(home.path.glob("trails.db*"))
+    assert files
+    assert not [file for file in files if b"planted here" in file.read_bytes()]
+
+
+def test_the_index_agrees_with_the_trails_after_one_was_replaced(home, journal, make_trail):
+    for answer in ("first", "second"):
+        journal.append(make_trail(answer=answer))
+        journal.flush()
+    with closing(sqlite3.connect(home.database("trails"))) as connection:
+        connection.execute("INSERT INTO phrase (phrase, rank) VALUES ('integrity-check', 1)")
+
+
+def test_a_commit_that_fails_leaves_no_trace(home, make_trail):
+    home.ensure("trails")
+    with closing(TrailWriter(home.database("trails"))) as writer:
+        with pytest.raises(ValueError, match=r".+"):
+            writer.commit([encode(make_trail()), b"nonsense"], {"file": 9}, ())
+        assert writer.cursors() == {}
+        writer.commit([encode(make_trail())], {"file": 5}, ())
+    with closing(TrailReader(home.database("trails"))) as trails:
+        assert trails.get("response-1") == make_trail()
+        assert [use.text for use in trails.chunks_of("doc_4")] == [
+            "The renewal deadline is February 28th."
+        ]
+
+
 def test_twice_in_one_group_also_means_the_later_one(home, journal, make_trail):
     journal.append(make_trail(status="interrupted"))
     journal.append(make_trail())
@@ -200,6 +232,14 @@ def test_phrases_of_any_script_and_any_length_are_found(journal, make_trail, fin
     assert find(phrase) == ["response-1"]
 
 
+def test_a_null_character_hides_nothing_behind_it(journal, make_trail, find):
+    journal.append(make_trail(question="before\0behind it"))
+    assert find("behind") == ["response-1"]
+    assert find("before\0behind") == ["response-1"]
+    journal.append(make_trail(question="replaced"))
+    assert find("behind") == []
+
+
 HOSTILE = [
     *(
         '"',
@@ -240,7 +280,7 @@ def test_a_phrase_is_only_ever_text(journal, make_trail, listed, phrase):
 
 @given(st.text(max_size=12), st.text(max_size=12), st.text(max_size=12))
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_what_stands_in_a_question_is_found_in_it(
     tmp_path_factory, make_trail, before, phrase, after

@@ -128,9 +128,12 @@ def _make_current(connection: sqlite3.Connection, path: Path, schema: Schema) ->
 
 def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
     """The file's schema version, if it is one of ours that we understand."""
+    # In one transaction: another process may be making the file what it is to be.
+    connection.execute("BEGIN")
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    connection.execute("COMMIT")
     if tables and application != schema.application_id:
         raise StoreError(
             f"{path} is a database, but not a doctrail {schema.name}. Move it away, or set DOCTRAIL_HOME"

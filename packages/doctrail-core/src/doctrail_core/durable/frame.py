@@ -79,8 +79,8 @@ def _end(data: bytes, start: int) -> int:
 
 
 def _checksum(payload: bytes | memoryview) -> int:
-    # Beginning with the length protects it, too.
-    return zlib.crc32(payload, len(payload))
+    # Begun with the length, to protect that too; plus one, so that zeroes are never a record.
+    return zlib.crc32(payload, len(payload) + 1)
 
 
 def _is_torn(head: bytes, available: int) -> bool:

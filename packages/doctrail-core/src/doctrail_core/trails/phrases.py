@@ -4,18 +4,25 @@ The index knows every three characters that follow each other, so any part of a 
 script. A phrase is only ever text; nothing in it is query syntax.
 """
 
-__all__ = ["holds", "search_terms"]
+from itertools import islice
+
+__all__ = ["holds", "indexable", "search_terms"]
 
 _TERM = 3
 _MOST_TERMS = 32
 
 
+def indexable(text: str | None) -> str | None:
+    """The text as the index can take it, which stops reading at a null character."""
+    return text.replace("\0", "\ufffd") if text else text
+
+
 def search_terms(phrase: str) -> str | None:
     """The query for texts that may hold the phrase; None if it is too short for the index."""
-    starts = range(len(phrase) - _TERM + 1)
-    terms = dict.fromkeys(phrase[start : start + _TERM] for start in starts)
-    usable = [term for term in terms if "\0" not in term][:_MOST_TERMS]
-    return " AND ".join(f'"{term.replace(chr(34), chr(34) * 2)}"' for term in usable) or None
+    text = indexable(phrase) or ""
+    terms = dict.fromkeys(text[at : at + _TERM] for at in range(len(text) - _TERM + 1))
+    quoted = (f'"{term.replace(chr(34), chr(34) * 2)}"' for term in terms)
+    return " AND ".join(islice(quoted, _MOST_TERMS)) or None
 
 
 def holds(text: str | None, folded: str) -> bool:

@@ -13,7 +13,7 @@ from doctrail_core.durable.errors import StoreError
 from doctrail_core.model import Status, Trail
 from doctrail_core.text.identity import canonical_id, clean_text
 from doctrail_core.trails.codec import Parts, Use, joined, taken_apart
-from doctrail_core.trails.phrases import holds, search_terms
+from doctrail_core.trails.phrases import holds, indexable, search_terms
 from doctrail_core.trails.store import ChunkUse, TrailSummary
 
 __all__ = ["TrailDatabase", "TrailReader", "TrailWriter"]
@@ -152,8 +152,8 @@ class TrailWriter:
         run("INSERT OR IGNORE INTO message VALUES (?, ?)", [(m, ref) for m in trail.message_ids])
         uses = [(self._chunk(use, trail.texts), ref, rank_of_grade(use[-1])) for use in trail.uses]
         run("INSERT INTO usage VALUES (?, ?, ?)", uses)
-        words = (ref, trail.question, trail.answer)
-        self._connection.execute(_TO_INDEX, words)
+        words = (indexable(trail.question), indexable(trail.answer))
+        self._connection.execute(_TO_INDEX, (ref, *words))
 
     def _add_row(self, trail: Parts) -> int:
         when_and_how = (trail.started_us, trail.ended_us, trail.status)
@@ -169,7 +169,7 @@ class TrailWriter:
         query = "SELECT ref, question, answer FROM trail WHERE response_id = ?"
         ref, *words = self._connection.execute(query, (response_id,)).fetchone()
         # The index must be told what to forget: it keeps no copy of it.
-        self._connection.execute(_FROM_INDEX, (ref, *words))
+        self._connection.execute(_FROM_INDEX, (ref, *map(indexable, words)))
         for table, key in (("message", "trail_ref"), ("usage", "trail_ref"), ("trail", "ref")):
             self._connection.execute(f"DELETE FROM {table} WHERE {key} = ?", (ref,))  # noqa: S608  # our names
 
