@@ -27,7 +27,8 @@ GRADES: tuple[Grade, ...] = ("cited", "supports", "in_prompt", "retrieved")
 
 def strongest(grades: Iterable[Grade]) -> Grade:
     """The grade that says most."""
-    return min(grades, key=lambda grade: GRADES.index(grade))
+    ranks = {grade: rank for rank, grade in enumerate(GRADES)}
+    return min(grades, key=ranks.__getitem__)
 
 
 @dataclass(frozen=True, slots=True)
