@@ -110,6 +110,21 @@ def test_the_stamp_of_a_wrapped_retriever_wins_over_another_chunk_id_and_is_not_
     assert chunk.metadata == {"chunk_id": "other", "page": 2}
 
 
+@pytest.mark.parametrize("number", [3, "3"])
+def test_chunks_that_are_numbered_within_their_document_keep_apart_across_documents(number):
+    named = [
+        identify("text", metadata={"document_id": document, "chunk_id": number}).chunk_id
+        for document in ("doc_4", "doc_42")
+    ]
+    assert named == ["doc_4#3", "doc_42#3"]
+
+
+def test_a_document_named_by_a_hash_that_we_derived_stays_derived():
+    first = identify("the text")
+    again = identify("the", chunk_id=first.chunk_id, document_id=first.document_id)
+    assert again.document_id_origin == "derived"
+
+
 def test_without_any_id_document_and_chunk_are_named_by_the_text():
     chunk = identify("text")
     assert chunk.document_id == chunk.content_hash == content_hash("text")

@@ -29,7 +29,7 @@ __all__ = [
 CHUNK_ID_STAMP = "doctrail_chunk_id"
 """The metadata key under which a wrapped retriever keeps a chunk's id alive through later steps."""
 
-_CHUNK_ID_KEYS = (CHUNK_ID_STAMP, "chunk_id")
+_CHUNK_ID_KEY = "chunk_id"
 _DOCUMENT_ID_KEYS = ("document_id", "doc_id", "ref_doc_id", "source", "file_path", "url")
 _INDEX_KEYS = ("chunk_index", "index", "chunk")
 _SOURCE_KEYS = ("source", "file_path", "url")
@@ -83,8 +83,10 @@ def identify(
     """Name a chunk: by the ids given, else by what its metadata says, else by its text."""
     digest, metadata = content_hash(text), dict(metadata)
     given_document = _as_id(document_id) or _first(metadata, _DOCUMENT_ID_KEYS)
-    given_chunk = _as_id(chunk_id) or _first(metadata, _CHUNK_ID_KEYS)
     document = given_document or digest
+    given_chunk = (
+        _as_id(chunk_id) or _as_id(metadata.get(CHUNK_ID_STAMP)) or _own_id(metadata, document)
+    )
     place = _index(index, *(metadata.get(key) for key in _INDEX_KEYS))
     return Chunk(
         chunk_id=given_chunk or _derived_id(document, place, digest),
@@ -93,7 +95,7 @@ def identify(
         text=clean_text(text),
         index=place,
         chunk_id_origin=_chunk_origin(given_chunk, metadata),
-        document_id_origin="given" if given_document else "derived",
+        document_id_origin=_origin(given_document),
         source=_first(metadata, _SOURCE_KEYS),
         version=_first(metadata, ("version",)),
         metadata=json_value({k: v for k, v in metadata.items() if k != CHUNK_ID_STAMP}),
@@ -106,10 +108,20 @@ def _derived_id(document_id: str, index: int | None, digest: str) -> str:
     return f"sha256:{hashlib.sha256(named.encode()).hexdigest()}"
 
 
+def _own_id(metadata: Mapping[str, Any], document_id: str) -> str | None:
+    """The chunk's id in its metadata; a plain number only counts within the document."""
+    found = _as_id(metadata.get(_CHUNK_ID_KEY))
+    return canonical_id(f"{document_id}#{found}") if found and found.isdecimal() else found
+
+
 def _chunk_origin(given: str | None, metadata: Mapping[str, Any]) -> IdOrigin:
     """Tell where the id came from; one that we derived and stamped earlier stays derived."""
     stamped = given is not None and given == _as_id(metadata.get(CHUNK_ID_STAMP))
-    return "given" if given and not (stamped and given.startswith("sha256:")) else "derived"
+    return _origin(given) if stamped or given is None else "given"
+
+
+def _origin(given: str | None) -> IdOrigin:
+    return "given" if given and not given.startswith("sha256:") else "derived"
 
 
 def _index(*places: object) -> int | None:
