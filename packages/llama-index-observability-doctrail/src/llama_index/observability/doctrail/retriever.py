@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
-from llama_index.core.schema import NodeWithScore, QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
 from llama_index.observability.doctrail.handlers import install_for_wrapper
 
@@ -37,6 +37,16 @@ class LineageRetriever(BaseRetriever):
         # The object map stays empty: `base` follows its links itself.
         super().__init__(held.get("callback_manager"), verbose=held.get("_verbose", False))  # pyright: ignore[reportUnknownMemberType]  # a bare dict among its parameters
         install_for_wrapper()
+
+    # Both levels pass through: of one query, callback handlers see one retrieval, the base's.
+
+    def retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
+        """Retrieve as the base does."""
+        return self.base.retrieve(str_or_query_bundle)
+
+    async def aretrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
+        """Retrieve as the base does."""
+        return await self.base.aretrieve(str_or_query_bundle)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self.base.retrieve(query_bundle)
