@@ -1,56 +1,66 @@
 """One entry of the ledger and its exact bytes. It holds ids, hashes, grades and times; never a text.
 
-The bytes are canonical JSON (sorted keys, no spaces, ASCII), because they are what is hashed later:
-they are made once, stored as they are, and never made again from the parts.
+The bytes are canonical JSON (UTF-8, sorted keys, no spaces, nothing that is null), because they are what
+is hashed later: they are made once, stored as they are, and never made again from the parts.
 """
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from datetime import UTC
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from doctrail_core.model import GRADES, EntryKind, Grade, Status, Trail
 from doctrail_core.text.identity import canonical_id
 
-__all__ = ["ChunkFact", "LedgerEntry", "decode", "encode", "from_trail"]
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
-_VERSION = 1
-_encoder = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+__all__ = ["VERSION", "ChunkFact", "LedgerEntry", "decode", "encode", "from_trail"]
+
+VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+# The fields of both stand in the order of the alphabet, as they do in the bytes.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkFact:
     """That a chunk was involved, and how deeply."""
 
     chunk_id: str
+    content_hash: str | None = None
     document_id: str
-    content_hash: str | None
     grade: Grade
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
     """The fact of a response: which documents it had, when, for whom.
 
-    `counter` numbers the entries of one `writer` (a process) from 0 without a gap.
+    Attributes:
+        counter: Numbers the entries of a writer from 0 without a gap.
+        document_ids: Strongest grade first.
+        timestamp: UTC, ISO 8601 with microseconds.
+        v: The version of this form.
+        writer: The process that wrote it.
     """
 
-    kind: EntryKind
-    response_id: str
-    document_ids: tuple[str, ...]
-    timestamp: str
-    query_hash: str
-    status: Status
-    writer: str
-    counter: int
     chunks: tuple[ChunkFact, ...] = ()
-    session_id: str | None = None
-    user_id: str | None = None
-    models: tuple[str, ...] = ()
-    trace_id: str | None = None
-    service: str | None = None
+    counter: int
+    document_ids: tuple[str, ...]
     framework: str | None = None
+    kind: EntryKind
+    models: tuple[str, ...] = ()
+    query_hash: str
+    response_id: str
+    service: str | None = None
+    session_id: str | None = None
+    status: Status
+    timestamp: str
+    trace_id: str | None = None
+    user_id: str | None = None
+    v: int = VERSION
+    writer: str
 
     @property
     def entry_id(self) -> str:
@@ -64,9 +74,6 @@ class LedgerEntry:
         for chunk in strongest_first:
             grades.setdefault(chunk.document_id, chunk.grade)
         return grades
-
-
-_FIELDS = tuple(field.name for field in dataclasses.fields(LedgerEntry))
 
 
 def from_trail(kind: EntryKind, trail: Trail, *, writer: str, counter: int) -> LedgerEntry:
@@ -86,20 +93,14 @@ def from_trail(kind: EntryKind, trail: Trail, *, writer: str, counter: int) -> L
         user_id=_bounded(trail.user_id),
         models=tuple(canonical_id(model) for model in trail.models),
         trace_id=trail.trace_id,
-        service=trail.service,
-        framework=trail.framework,
+        service=_bounded(trail.service),
+        framework=_bounded(trail.framework),
     )
 
 
 def encode(entry: LedgerEntry) -> bytes:
     """The entry's bytes; what is unknown is left out."""
-    known: dict[str, Any] = {"v": _VERSION}
-    for name in _FIELDS:
-        value = getattr(entry, name)
-        if value is not None:
-            known[name] = value
-    known["chunks"] = [_chunk_fields(chunk) for chunk in entry.chunks]
-    return _encoder.encode(known).encode("ascii")
+    return _adapter().dump_json(entry, exclude_none=True)
 
 
 def decode(data: bytes) -> LedgerEntry:
@@ -108,21 +109,17 @@ def decode(data: bytes) -> LedgerEntry:
     Raises:
         ValueError: They are no entry of this version.
     """
-    from pydantic_core import from_json
+    entry = _adapter().validate_json(data)
+    if entry.v != VERSION:
+        raise ValueError(f"a ledger entry of version {entry.v}, this doctrail knows {VERSION}")
+    return entry
 
-    fields = from_json(data)
-    try:
-        if fields.pop("v") != _VERSION:
-            raise ValueError(f"a ledger entry of a version other than {_VERSION}")
-        fields["chunks"] = tuple(
-            ChunkFact(c["chunk_id"], c["document_id"], c.get("content_hash"), c["grade"])
-            for c in fields["chunks"]
-        )
-        fields["document_ids"] = tuple(fields["document_ids"])
-        fields["models"] = tuple(fields["models"])
-        return LedgerEntry(**fields)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError("a ledger entry lacks a part or has one too many") from error
+
+@cache
+def _adapter() -> "TypeAdapter[LedgerEntry]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(LedgerEntry)
 
 
 def _facts(trail: Trail) -> tuple[ChunkFact, ...]:
@@ -133,18 +130,13 @@ def _facts(trail: Trail) -> tuple[ChunkFact, ...]:
         for hit in retrieval.hits:
             chunk = hit.chunk
             document_id, chunk_id = canonical_id(chunk.document_id), canonical_id(chunk.chunk_id)
-            grade = grades[chunk.chunk_id]
             facts[document_id, chunk_id] = ChunkFact(
-                chunk_id, document_id, chunk.content_hash, grade
+                chunk_id=chunk_id,
+                content_hash=chunk.content_hash,
+                document_id=document_id,
+                grade=grades[chunk.chunk_id],
             )
     return tuple(sorted(facts.values(), key=lambda fact: GRADES.index(fact.grade)))
-
-
-def _chunk_fields(chunk: ChunkFact) -> dict[str, str]:
-    fields = {"chunk_id": chunk.chunk_id, "document_id": chunk.document_id, "grade": chunk.grade}
-    if chunk.content_hash is not None:
-        fields["content_hash"] = chunk.content_hash
-    return fields
 
 
 def _bounded(raw: str | None) -> str | None:
