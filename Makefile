@@ -3,7 +3,8 @@
 .PHONY: setup demo test lint alone lowest wheels bench lock clean
 
 PYTHON ?= python3
-export UV_LINK_MODE := copy # nltk, which llama-index-core splits sentences with, refuses linked files
+# nltk, with which llama-index-core splits sentences, refuses hard-linked data.
+export UV_LINK_MODE := copy
 UV := .uv/bin/uv
 PACKAGES := $(wildcard packages/*)
 
