@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from doctrail.commands import demo as demo_command
 from doctrail.demo.corpus import contracts
 from doctrail.demo.reading import EXTRACTIVE, SCRIPTED, extract
 
@@ -201,3 +202,18 @@ def test_the_extractive_reader_quotes_its_context_or_says_that_it_cannot():
     )
     assert extract(prompt.format("Qui vive?")) == "The context does not say."
     assert extract("no such form") == "The context does not say."
+
+
+@pytest.mark.parametrize(
+    ("found", "called", "named"),
+    [
+        ("/bin/doctrail", ".venv/bin/doctrail", "doctrail"),
+        (None, ".venv/bin/doctrail", ".venv/bin/doctrail"),
+        (None, "/a b/doctrail", "'/a b/doctrail'"),
+        (None, "/lib/doctrail/__main__.py", "doctrail"),
+    ],
+)
+def test_the_program_is_named_so_that_the_shell_finds_it(monkeypatch, found, called, named):
+    monkeypatch.setattr("shutil.which", lambda _name: found)
+    monkeypatch.setattr("sys.argv", [called])
+    assert demo_command._as_called() == named

@@ -88,15 +88,28 @@ def _closing_words(trails: "Sequence[Trail]", options: Namespace) -> str:
     import shlex
 
     home = f" --home {shlex.quote(options.home)}" if options.home else ""
+    doctrail = _as_called()
     wrong = trails[-1]
     document = wrong.documents[0].document_id
     return f"""\
 {_RULE}
 What to try next
   The wrong answer again, with every text uncut:
-    doctrail why {wrong.response_id} --full{home}
+    {doctrail} why {wrong.response_id} --full{home}
   Which answers had the contract that it contradicts:
-    doctrail affected --document {document}{home}
+    {doctrail} affected --document {document}{home}
   Find the other wrong answer by what was said in it:
-    doctrail responses --phrase 'five (5) days'{home}
+    {doctrail} responses --phrase 'five (5) days'{home}
 """
+
+
+def _as_called() -> str:
+    """The program's name, with its path where the shell would not find it."""
+    import shlex
+    import shutil
+    import sys
+
+    found = shutil.which("doctrail")
+    if found or not sys.argv[0].endswith("doctrail"):
+        return "doctrail"
+    return shlex.quote(sys.argv[0])
