@@ -161,3 +161,12 @@ def test_an_error_passes_through(rag, engine):
     with pytest.raises(RuntimeError, match="the model is gone"):
         engine.query(rag.question)
     assert [t.status for t in rag.captured.trails] == ["error"]
+
+
+def test_an_error_of_ours_leaves_the_response_as_it_was(rag, engine, instrumented, monkeypatch):
+    monkeypatch.setattr(handlers.RUNS, "note", lambda *args: 1 / 0)
+    response = engine.query(rag.question)
+    assert str(response) == rag.answer
+    assert "lineage" not in response.metadata
+    assert [where for where, _ in rag.captured.errors] == ["llama_index.note"]
+    rag.captured.errors.clear()

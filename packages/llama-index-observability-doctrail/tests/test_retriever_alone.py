@@ -5,13 +5,16 @@ import pickle
 
 import pytest
 from llama_index.core import Settings
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.prompts import PromptTemplate
 from llama_index.core.query_engine import (
     CustomQueryEngine,
     RetrieverQueryEngine,
     RouterQueryEngine,
     TransformQueryEngine,
 )
-from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.retrievers import BaseRetriever, QueryFusionRetriever
+from llama_index.core.schema import QueryBundle
 from llama_index.core.tools import QueryEngineTool
 
 from llama_index.observability.doctrail import LineageRetriever, handlers
@@ -250,3 +253,31 @@ def test_the_same_engine_may_hold_it_from_its_own_factory(rag):
     engine.query(rag.question)
     engine.query("How long do refunds take?")
     assert [t.question for t in rag.captured.trails] == [rag.question, "How long do refunds take?"]
+
+
+def test_its_inner_methods_are_those_of_its_base_too(rag):
+    bundle = QueryBundle(rag.question)
+    assert [n.node_id for n in rag.wrapped()._retrieve(bundle)] == [
+        "chunk-renewal",
+        "chunk-support",
+    ]
+
+
+async def test_so_are_the_async_ones(rag):
+    bundle = QueryBundle(rag.question)
+    found = await rag.wrapped()._aretrieve(bundle)
+    assert [n.node_id for n in found] == ["chunk-renewal", "chunk-support"]
+
+
+def test_the_prompts_of_a_base_can_be_updated(rag):
+    fusion = QueryFusionRetriever([rag.retriever()], llm=rag.llm)
+    LineageRetriever(fusion).update_prompts({"query_gen_prompt": PromptTemplate("Anew: {query}")})
+    assert fusion.query_gen_prompt == "Anew: {query}"
+
+
+def test_the_hosts_callback_handlers_see_one_retrieval(rag):
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    base = rag.retriever()
+    base.callback_manager = CallbackManager([debug])
+    LineageRetriever(base, lineage=rag.captured).retrieve(rag.question)
+    assert len(debug.get_event_pairs(CBEventType.RETRIEVE)) == 1

@@ -310,3 +310,65 @@ async def test_an_async_model_stream_is_one_call_however_often_it_is_told(rag, i
     assert "".join(said) == rag.answer
     [generation] = opened.trail.generations
     assert generation.output == rag.answer
+
+
+class HandingOn(CustomQueryEngine):
+    """Looks at the whole stream before it hands the response on."""
+
+    engine: object
+
+    def custom_query(self, query_str: str):
+        response = self.engine.query(query_str)
+        response.get_response()
+        return response
+
+
+def test_a_stream_that_was_drawn_before_it_is_handed_on_has_its_text(rag):
+    response = HandingOn(engine=rag.engine(streaming=True)).query(rag.question)
+    assert str(response) == rag.answer
+    [trail] = rag.captured.trails
+    assert trail.answer == rag.answer
+    assert trail.status == "ok"
+
+
+def test_an_error_of_ours_at_the_end_of_a_stream_is_counted_only(rag, instrumented, monkeypatch):
+    def fail(*args):
+        raise ZeroDivisionError
+
+    response = rag.engine(streaming=True).query(rag.question)
+    monkeypatch.setattr(handlers.RUNS, "_finish", fail)
+    assert rag.drawn(response) == rag.answer
+    assert {where for where, _ in rag.captured.errors} == {"llama_index.stream"}
+    rag.captured.errors.clear()
+    rag.captured._recorder.close_all()
+
+
+def test_an_error_of_ours_when_a_model_stream_is_lost_is_counted_only(
+    rag, instrumented, monkeypatch
+):
+    stream = rag.llm.stream_complete("Answer!")
+    monkeypatch.setattr(handlers.RUNS, "_cut", lambda *args: 1 / 0)
+    del stream
+    gc.collect()
+    monkeypatch.undo()
+    assert [where for where, _ in rag.captured.errors] == ["llama_index.llm stream"]
+    rag.captured.errors.clear()
+    rag.captured._recorder.close_all()
+    handlers.RUNS._open.clear()
+    handlers.RUNS._streaming.clear()
+
+
+class Growing(CustomQueryEngine):
+    """Streams ever more complete objects, as structured output does."""
+
+    retriever: BaseRetriever
+
+    def custom_query(self, query_str: str):
+        self.retriever.retrieve(query_str)
+        return StreamingResponse(response_gen=({"day": text} for text in ("Feb", "Feb 28")))
+
+
+def test_of_objects_that_grow_the_last_one_is_the_answer(rag):
+    response = Growing(retriever=rag.wrapped()).query(rag.question)
+    assert list(response.response_gen) == [{"day": "Feb"}, {"day": "Feb 28"}]
+    assert rag.captured.trails[0].answer == "{'day': 'Feb 28'}"

@@ -191,7 +191,7 @@ class Runs:
         tree = span.tree
         if span.parent is None:
             for calling in list(tree.calls.values()):
-                self._cut(calling, GeneratorExit())
+                self._lose(calling)
         if event is not None:
             tree.record(event)
         if span.parent is None:
@@ -250,8 +250,8 @@ class Runs:
         return any(
             other.instance is span.instance
             and other.call is not None
-            and other.call.messages == messages
             and other.call.is_drawn
+            and other.call.messages == messages
             for other in list(self._streaming.values())
         )
 
@@ -274,6 +274,7 @@ class Runs:
             weakref.finalize(stream, self._lose, span).atexit = False
 
     def _lose(self, span: Span) -> None:
+        """End a call that nobody waits for any more."""
         try:
             self._cut(span, GeneratorExit())
         except Exception as fault:  # noqa: BLE001  # there is nobody left to raise to

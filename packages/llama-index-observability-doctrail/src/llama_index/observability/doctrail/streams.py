@@ -24,10 +24,15 @@ class Stream:
     def __init__(self, span_id: str) -> None:
         """Begin inside this span."""
         self.span_id = span_id
-        self.text = ""
+        self._tokens: list[object] = []
         self.ended = False
         self.whenever_over: list[Callable[[str, BaseException | None], None]] = []
         self._drawn: Callable[[], object] = lambda: None
+
+    @property
+    def text(self) -> str:
+        """What has come so far."""
+        return "".join(map(str, self._tokens))
 
     def drives(self, source: object) -> bool:
         """Whether this generator is the one that we put in place."""
@@ -53,14 +58,18 @@ class Stream:
 
     def took(self, token: object) -> None:
         """A structured answer comes as ever more complete objects, all others as pieces of text."""
-        self.text = self.text + token if isinstance(token, str) else str(token)
+        if isinstance(token, str):
+            self._tokens.append(token)
+        else:
+            self._tokens = [token]
 
     def end(self, error: BaseException | None) -> None:
         """Say once that no more will come."""
         if not self.ended:
             self.ended = True
+            text = self.text
             for tell in self.whenever_over:
-                tell(self.text, error)
+                tell(text, error)
 
 
 def follow(result: object, span_id: str, known: Sequence[Stream]) -> Stream | None:
