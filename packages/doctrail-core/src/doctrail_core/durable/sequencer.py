@@ -137,6 +137,9 @@ class Sequencer:
                 last = time.monotonic()
             elif time.monotonic() - last > _KEEP:
                 return self._leave_nothing()
+            else:
+                # Our own records wake us; only those of others have to be looked for.
+                self._work.wait(_LONG_LINGER)
         return None
 
     def _leave_nothing(self) -> None:
