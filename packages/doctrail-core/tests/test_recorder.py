@@ -225,7 +225,7 @@ def test_a_run_that_retrieves_and_generates_nothing_leaves_nothing(lineage):
 def test_an_abandoned_stream_is_aborted_and_waits_for_the_model_to_be_drained(lineage):
     lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
     lineage.record(PromptSent("llm", "r", [Message("user", QUESTION)], "test"))
-    lineage.record(RunEnded("r", None))
+    lineage.record(RunEnded("r", None, abandoned=True))
     assert lineage.trails == []
     lineage.record(GenerationEnded("llm", "the full text"))
     (trail,) = lineage.trails
@@ -298,6 +298,16 @@ def test_separate_calls_inside_a_scope_are_one_response(lineage):
     assert (trail.session_id, trail.user_id, trail.framework) == ("s", "u", "test")
     assert (trail.question, trail.answer) == (QUESTION, "February 28th.")
     assert "February 28th" in opened.why()
+
+
+def test_a_stream_that_is_drawn_after_its_scope_completes_the_response(lineage):
+    with lineage.scope() as opened:
+        lineage.record(PromptSent("llm", None, [Message("user", QUESTION)], "test"))
+    assert opened.trail is None
+    lineage.record(GenerationEnded("llm", "February 28th."))
+    trail = opened.trail
+    assert trail is not None
+    assert (trail.status, trail.answer) == ("ok", "February 28th.")
 
 
 def test_a_scope_that_raises_is_on_record_as_an_error_and_raises(lineage):
@@ -384,6 +394,7 @@ def test_without_texts_a_trail_keeps_ids_scores_and_offsets(content):
         hit = trail.retrievals[0].hits[0]
         assert (hit.chunk.chunk_id, hit.score) == ("doc_4821#0", 0.9)
         assert (hit.chunk.content_hash is None) == (content == "off")
+        assert "February" not in repr(lineage.entries)
         assert lineage.last is trail
 
 

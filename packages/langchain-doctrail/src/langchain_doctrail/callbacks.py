@@ -139,8 +139,10 @@ class LineageCallbackHandler(BaseCallbackHandler):
         if finding := self._by_hand.step_ended(run, outputs, inputs):
             self._record_finding(run, finding)
         answer, question = answer_in(outputs), question_in(inputs)
-        waits = _INTERRUPT in fields(outputs)
-        self.lineage.record(RunEnded(run, answer, question=question, interrupted=waits))
+        waits, left = _INTERRUPT in fields(outputs), outputs is None
+        self.lineage.record(
+            RunEnded(run, answer, question=question, interrupted=waits, abandoned=left)
+        )
 
     @_observing
     @override

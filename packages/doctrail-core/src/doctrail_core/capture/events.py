@@ -36,13 +36,15 @@ class RunStarted:
 class RunEnded:
     """A run returned. `question` corrects what was known when it began (streams tell late).
 
-    `interrupted` says that the host ended normally without an answer, waiting for a human.
+    `interrupted` says that the host ended normally without an answer, waiting for a human;
+    `abandoned` that it had nothing to return, as when a consumer left its stream.
     """
 
     run_id: str
     output: str | None = None
     question: str | None = None
     interrupted: bool = False
+    abandoned: bool = False
     at: int | None = None
 
 

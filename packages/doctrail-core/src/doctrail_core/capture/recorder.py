@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from doctrail_core.capture.assembly import assemble
@@ -188,7 +189,8 @@ class Recorder:
             response.open_generations.add(event.run_id)
             new = response.new_sources()
         if new:
-            self._put_on_ledger("retrieved", self._trail(response, "interrupted", run.started, ()))
+            known = self._trail(response, "interrupted", run.started, ())
+            self._put_on_ledger("retrieved", redact(known, self.settings.content))
 
     def _tool_called(self, event: ToolCalled) -> None:
         self._start(event, "tool")
@@ -233,7 +235,8 @@ class Recorder:
     def _retrieval_over(
         self, run: OpenRun, chunks: Sequence[RetrievedChunk], at: int, error: BaseException | None
     ) -> None:
-        retrieval = retrieval_record(run, chunks, at, error, self.query_hash)
+        query_hash = partial(self._query_hash_in, run.response)
+        retrieval = retrieval_record(run, chunks, at, error, query_hash)
         run.response.retrievals.append(retrieval)
         if run.span is not None:
             run.span.end(retrieval, at=at, error=error)
@@ -278,7 +281,7 @@ class Recorder:
             response.output = cleaned(event.output)
             if event.interrupted:
                 response.status = "interrupted"
-            elif event.output is None and response.open_generations:
+            elif event.abandoned and response.open_generations:
                 response.status = (
                     "aborted"  # the consumer left; the model is drained behind its back
                 )
@@ -383,7 +386,7 @@ class Recorder:
             status=status,
             started_at=utc(response.started),
             ended_at=utc(at),
-            query_hash=self.query_hash(asked),
+            query_hash=self._query_hash_in(response, asked),
             question=asked,
             answer=response.answered(),
             session_id=response.session_id,
@@ -397,6 +400,13 @@ class Recorder:
             generations=tuple(response.generations),
             tool_calls=tuple(response.tool_calls),
         )
+
+    def _query_hash_in(self, response: OpenResponse, query: str) -> str:
+        """The query's hash; most responses ask one question three times over."""
+        known = response.query_hashes.get(query)
+        if known is None:
+            known = response.query_hashes[query] = self.query_hash(query)
+        return known
 
     def _contexts(self, response: OpenResponse) -> tuple[Context, ...]:
         try:

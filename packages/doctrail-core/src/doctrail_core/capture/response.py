@@ -75,6 +75,7 @@ class OpenResponse:
     selections: list[ContextSelected] = field(default_factory=list[ContextSelected])
     open_generations: set[str] = field(default_factory=set[str])
     on_record: set[str] = field(default_factory=set[str])
+    query_hashes: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
     def is_an_answer(self) -> bool:
