@@ -60,7 +60,7 @@ class FaultSink(Protocol):
         """Log the first of its kind, count all. Never raises."""
         ...
 
-    def count(self, what: str) -> None:
+    def count(self, what: str, /) -> None:
         """Count something dropped. Never raises."""
         ...
 
