@@ -6,7 +6,6 @@ lists the first `MAX_DOCUMENTS` are flattened and all go into one JSON attribute
 are written last, so the span's attribute limit can never evict them or the best ranks.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context as OtelContext
 from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 from opentelemetry.util.types import AttributeValue
+from pydantic_core import to_json
 
 from doctrail_core.model import (
     Arrival,
@@ -60,9 +60,7 @@ class Spans:
         """Open the first span of a response, under the ambient span, if any."""
         return self.open(kind, name, None, at)
 
-    def open(
-        self, kind: StageKind, name: str, parent: OtelContext | None, at: int
-    ) -> "StageSpan":
+    def open(self, kind: StageKind, name: str, parent: OtelContext | None, at: int) -> "StageSpan":
         """Open a span under this parent."""
         operation = _OPERATIONS.get(kind)
         span = self.tracer.start_span(
@@ -318,7 +316,7 @@ def _present(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json(value: object) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else to_json(value).decode()
 
 
 def _assembly_time(context: Context, trail: Trail) -> tuple[int, int]:
