@@ -1,8 +1,8 @@
 """What a call costs more when it is instrumented: doctrail, its parts, and its peers side by side.
 
 Every cell (an instrumentation on a pipeline) is a process. All cells of a pipeline are alive at the
-same time and take turns of some calls. What counts is the CPU time of the whole process from its
-first turn in a run to its first turn in the next one, so that whatever a cell leaves to background
+same time and take turns of some calls. What counts is the CPU time of the whole process from the
+beginning of its turn to the beginning of its next one, so that whatever a cell leaves to background
 threads is in. A busy machine hits every cell alike: ratios hold where absolute numbers do not.
 
     python benchmarks/overhead.py                                   # everything, about 10 minutes
@@ -24,6 +24,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,6 @@ class Worker:
         self._process = process
         self.spans = self._answer()["spans"]
 
-    def cpu(self) -> int:
-        """Nanoseconds of CPU time that it has used so far."""
-        return self.turn(0)["cpu_before"]
-
     def turn(self, calls: int) -> dict[str, int]:
         """Have it make so many calls."""
         assert self._process.stdin  # noqa: S101  # it is a pipe
@@ -155,7 +152,7 @@ def worker(pipeline: str, cell: str) -> Generator[Worker]:
 
 @dataclass(frozen=True)
 class Measured:
-    """A cell's microseconds per call, run by run."""
+    """A cell's microseconds per call: of every run the median turn."""
 
     pipeline: str
     cell: str
@@ -168,22 +165,21 @@ def measure(
     pipeline: str, cells: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Measured]:
     """Let the cells take turns, in the same order every time."""
-    microseconds = 1000 * options.turns * options.turn
     with ExitStack() as stack:
         workers = {c: stack.enter_context(worker(pipeline, c)) for c in cells}
         found = {c: Measured(pipeline, c, workers[c].spans, [], []) for c in cells}
-        before = {c: workers[c].cpu() for c in cells}
         for run in range(options.runs):
-            wall = dict.fromkeys(cells, 0)
+            turns: dict[str, list[dict[str, int]]] = {c: [] for c in cells}
             for _ in range(options.turns):
                 for cell in cells:
-                    wall[cell] += workers[cell].turn(options.turn)["wall"]
+                    turns[cell].append(workers[cell].turn(options.turn))
                 time.sleep(options.pause)
-            for cell in cells:
-                now = workers[cell].cpu()
-                found[cell].cpu.append((now - before[cell]) / microseconds)
-                found[cell].wall.append(wall[cell] / microseconds)
-                before[cell] = now
+            for cell, taken in turns.items():
+                clock = [turn["cpu_before"] for turn in (*taken, workers[cell].turn(0))]
+                cpu = statistics.median(after - before for before, after in pairwise(clock))
+                wall = statistics.median(turn["wall"] for turn in taken)
+                found[cell].cpu.append(cpu / options.turn / 1000)
+                found[cell].wall.append(wall / options.turn / 1000)
             print(f"{pipeline}: run {run + 1} of {options.runs}", file=sys.stderr)
     return found
 
