@@ -107,6 +107,11 @@ def test_an_id_that_nobody_should_print(rag, node_id):
     assert "\x1b" not in trail.why()
 
 
+def test_an_odd_id_is_not_taken_for_another_chunk_that_was_dropped(rag):
+    _, trail, _ = ask(rag, hit("never shown to the model", id_="odd\n"), mode="generation")
+    assert [(a.state, a.reason) for a in trail.contexts[0].arrivals] == [("absent", "not observed")]
+
+
 def test_nodes_without_text(rag):
     empty = [
         NodeWithScore(node=n, score=0.1)

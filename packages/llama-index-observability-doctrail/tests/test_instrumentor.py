@@ -77,7 +77,9 @@ def test_the_handlers_of_others_stay_even_if_they_are_equal(captured):
     events, spans = TheirEvents(), TheirSpans()
     root.add_event_handler(events)
     root.add_span_handler(spans)
-    LineageInstrumentor(captured).install().uninstall()
+    instrumentor = LineageInstrumentor(captured).install()
+    assert [len(found) for found in installed()] == [1, 1]
+    instrumentor.uninstall()
     assert any(h is events for h in root.event_handlers)
     assert any(h is spans for h in root.span_handlers)
 
@@ -157,6 +159,20 @@ def test_nothing_inside_suppress_is_recorded(rag, captured, instrumented):
     assert captured.trails == []
     engine.query(rag.question)
     assert len(captured.trails) == 1
+
+
+def test_what_is_suppressed_is_not_even_followed(rag, instrumented):
+    followed = []
+
+    class Looking(type(rag.llm)):
+        def complete(self, prompt, formatted=False, **kwargs):  # noqa: FBT002  # the host's signature
+            followed.append(handlers.RUNS.open_count)
+            return super().complete(prompt, formatted, **kwargs)
+
+    rag.llm = Looking()
+    with suppress():
+        rag.engine(rag.retriever()).query(rag.question)
+    assert followed == [0]
 
 
 def test_what_is_suppressed_inside_of_a_query_leaves_no_trace_in_it(rag, captured, instrumented):

@@ -63,8 +63,7 @@ def score_kind(retriever: object) -> ScoreKind:
     base = inner(retriever)
     for cls in type(base).__mro__:
         if cls.__name__ in _SCORE_KINDS:
-            kind = _SCORE_KINDS[cls.__name__]
-            return kind if kind == "unknown" else _SEARCH_KINDS.get(_mode(base) or "", kind)
+            return _SEARCH_KINDS.get(_mode(base) or "", _SCORE_KINDS[cls.__name__])
     return "unknown"
 
 
