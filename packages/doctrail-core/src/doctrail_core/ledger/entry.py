@@ -15,7 +15,7 @@ from doctrail_core.text.identity import canonical_id
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["VERSION", "ChunkFact", "LedgerEntry", "decode", "encode", "from_trail"]
+__all__ = ["VERSION", "ChunkFact", "LedgerEntry", "decode", "encode", "from_trail", "prepare"]
 
 VERSION = 1
 
@@ -113,6 +113,11 @@ def decode(data: bytes) -> LedgerEntry:
     if entry.v != VERSION:
         raise ValueError(f"a ledger entry of version {entry.v}, this doctrail knows {VERSION}")
     return entry
+
+
+def prepare() -> None:
+    """Load now what encoding needs: a fork in the middle of an import would leave the child stuck."""
+    _adapter()
 
 
 @cache

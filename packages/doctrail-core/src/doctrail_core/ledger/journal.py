@@ -8,7 +8,7 @@ from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.sequencer import Sequencer
 from doctrail_core.durable.spool import Spool
-from doctrail_core.ledger.entry import encode, from_trail
+from doctrail_core.ledger.entry import encode, from_trail, prepare
 from doctrail_core.ledger.sqlite import LedgerDatabase
 from doctrail_core.model import EntryKind, Trail
 
@@ -19,6 +19,7 @@ class LedgerJournal:
     """Appends entries. Each process is a writer of its own and numbers its entries."""
 
     def __init__(self, home: Home, faults: Faults) -> None:
+        prepare()
         self._spool = Spool(home, "ledger")
         self._sequencer = Sequencer(self._spool, LedgerDatabase(home.database("ledger")), faults)
         self.after_fork_in_child()

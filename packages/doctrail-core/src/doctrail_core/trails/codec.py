@@ -17,7 +17,7 @@ from doctrail_core.trails.prompts import fold, unfold
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Parts", "Use", "decode", "encode", "joined", "taken_apart"]
+__all__ = ["Parts", "Use", "decode", "encode", "joined", "prepare", "taken_apart"]
 
 _ELSEWHERE: dict[str, Any] = {
     "question": True,
@@ -120,6 +120,11 @@ def _put_back(fields: dict[str, Any], prompts: list[Any], texts: Mapping[str, st
     for generation, prompt in zip(fields["generations"], prompts, strict=True):
         for message, pieces in zip(generation["messages"], prompt, strict=True):
             message["text"] = unfold(pieces, texts)
+
+
+def prepare() -> None:
+    """Load now what encoding needs: a fork in the middle of an import would leave the child stuck."""
+    _adapter()
 
 
 @cache

@@ -5,7 +5,7 @@ from doctrail_core.durable.home import Home
 from doctrail_core.durable.sequencer import Sequencer
 from doctrail_core.durable.spool import Spool
 from doctrail_core.model import Trail
-from doctrail_core.trails.codec import encode
+from doctrail_core.trails.codec import encode, prepare
 from doctrail_core.trails.sqlite import TrailDatabase
 
 __all__ = ["TrailJournal"]
@@ -15,6 +15,7 @@ class TrailJournal:
     """Appends finished trails."""
 
     def __init__(self, home: Home, faults: Faults) -> None:
+        prepare()
         self._spool = Spool(home, "trails")
         self._sequencer = Sequencer(self._spool, TrailDatabase(home.database("trails")), faults)
 
