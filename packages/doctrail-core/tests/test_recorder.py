@@ -138,6 +138,52 @@ def test_a_chunk_that_a_step_dropped_is_filtered_and_not_merely_unobserved(linea
     assert dropped.reason_detail == "by SimilarityPostprocessor"
 
 
+def test_a_step_is_not_blamed_for_what_was_retrieved_after_it(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test"))
+    for number, text in enumerate((RENEWAL, NOTICE)):
+        lineage.record(RetrievalStarted(f"ret{number}", "r", "R", "q", "test"))
+        lineage.record(RetrievalEnded(f"ret{number}", [chunk(text, number)]))
+        lineage.record(ContextSelected("r", [], f"Filter{number}"))
+    lineage.record(PromptSent("llm", "r", [Message("user", "q")], "test"))
+    lineage.record(GenerationEnded("llm", "x"))
+    lineage.record(RunEnded("r", "x"))
+    blamed = [a.reason_detail for a in lineage.trails[0].contexts[0].arrivals]
+    assert blamed == ["by Filter0", "by Filter1"]
+
+
+def test_what_only_the_question_quotes_did_not_arrive(lineage):
+    question = f"Is it true that {RENEWAL[:-1]}, as I was told?"
+    lineage.record(RunStarted("r", None, "chain", "test", question))
+    lineage.record(RetrievalStarted("ret", "r", "R", question, "test"))
+    text = f"{RENEWAL} Unless it is a leap year, in which case it is the day after that one."
+    lineage.record(RetrievalEnded("ret", [chunk(text, 0)]))
+    lineage.record(PromptSent("llm", "r", [Message("user", f"Answer: {question}")], "test"))
+    lineage.record(GenerationEnded("llm", "No."))
+    lineage.record(RunEnded("r", "No."))
+    (arrival,) = lineage.trails[0].contexts[0].arrivals
+    assert (arrival.state, arrival.spans) == ("absent", ())
+
+
+def test_an_event_that_arrives_while_its_thread_is_busy_waits_for_its_turn(lineage):
+    class Collected(dict):
+        """Stands for the garbage collector, which closes a stream in the middle of anything."""
+
+        def pop(self, *args):
+            if lineage.open_count and (ended := streams.pop() if streams else None):
+                lineage.record(ended)
+            return super().pop(*args)
+
+    streams = [GenerationEnded("llm", "the part that was read")]
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("llm", "r", [Message("user", QUESTION)], "test"))
+    lineage._recorder._runs = Collected(lineage._recorder._runs)
+    ending = threading.Thread(target=lineage.record, args=[RunEnded("r", "answer")], daemon=True)
+    ending.start()
+    ending.join(10)
+    assert not ending.is_alive()
+    assert [t.status for t in lineage.trails] == ["ok"]
+
+
 def test_the_models_own_earlier_words_are_no_arrival(lineage):
     lineage.record(RunStarted("r", None, "chain", "test"))
     lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))

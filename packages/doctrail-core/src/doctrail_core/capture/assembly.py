@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from doctrail_core.capture.events import ContextSelected
+from doctrail_core.capture.response import Selection
 from doctrail_core.model import (
     AbsenceReason,
     Arrival,
@@ -64,14 +65,22 @@ class Prompt:
 def assemble(
     generation: Generation,
     retrievals: Sequence[Retrieval],
-    selections: Sequence[ContextSelected],
+    selections: Sequence[Selection],
+    question: str,
 ) -> Context:
-    """Match every chunk retrieved before this generation against its prompt."""
+    """Match every chunk retrieved before this generation against its prompt.
+
+    Pieces of a chunk that stand only in the question did not arrive: the user brought them along.
+    """
     before = [r for r in retrievals if r.ended_at <= generation.started_at]
     offered = _chunks(r for r in before if r.enclosing_id is None)
     prompt = Prompt.of(generation.messages)
     texts = {chunk_id: chunk.text or "" for chunk_id, chunk in offered.items()}
-    matches = match(prompt.text, texts)
+    asked = list(_occurrences(prompt.text, question))
+    matches = {
+        chunk_id: _ABSENT if found.state == "partial" and _within(found.spans, asked) else found
+        for chunk_id, found in match(prompt.text, texts).items()
+    }
     order = _order(matches)
     cut_after = _cut_after(prompt.text, offered, matches, order)
     arrivals = [
@@ -93,6 +102,17 @@ def assemble(
 
 def _chunks(retrievals: Iterable[Retrieval]) -> dict[str, Chunk]:
     return {hit.chunk.chunk_id: hit.chunk for r in retrievals for hit in r.hits}
+
+
+def _occurrences(prompt: str, question: str) -> Iterator[tuple[int, int]]:
+    start = prompt.find(question) if question else -1
+    while start >= 0:
+        yield start, start + len(question)
+        start = prompt.find(question, start + len(question))
+
+
+def _within(spans: Iterable[tuple[int, int]], places: Sequence[tuple[int, int]]) -> bool:
+    return all(any(first <= s and e <= last for first, last in places) for s, e in spans)
 
 
 def _order(matches: dict[str, Match]) -> dict[str, int]:
@@ -118,7 +138,7 @@ def _arrival(
     found: Match,
     order: dict[str, int],
     prompt: Prompt,
-    selections: Sequence[ContextSelected],
+    selections: Sequence[Selection],
     cut_after: str | None,
 ) -> Arrival:
     reason, detail = _reason(chunk, found, order, selections, cut_after)
@@ -140,19 +160,29 @@ def _reason(
     chunk: Chunk,
     found: Match,
     order: dict[str, int],
-    selections: Sequence[ContextSelected],
+    selections: Sequence[Selection],
     cut_after: str | None,
 ) -> tuple[AbsenceReason | None, str | None]:
     if found.state in ("full", "ambiguous"):
         return None, None
-    for selection in selections:
-        if found.state == "absent" and chunk.chunk_id not in selection.kept:
-            return selection.reason, f"by {selection.by}"
+    if found.state == "absent" and (dropped := _dropped(chunk, selections)):
+        return dropped.reason, f"by {dropped.by}"
     if cut_after == chunk.chunk_id:
         return "truncated", "the context ends inside this chunk"
     if cut_after is not None and chunk.chunk_id not in order:
         return "truncated", f"the context ends inside {cut_after}"
     return "not observed", None
+
+
+def _dropped(chunk: Chunk, selections: Sequence[Selection]) -> ContextSelected | None:
+    """The step that dropped a chunk for good; a later search may have brought it back."""
+    dropped = None
+    for selection in selections:
+        if chunk.chunk_id in selection.event.kept:
+            dropped = None
+        elif dropped is None and chunk.chunk_id in selection.among:
+            dropped = selection.event
+    return dropped
 
 
 def _dropped_inside(chunk: Chunk, offered: dict[str, Chunk]) -> Arrival:

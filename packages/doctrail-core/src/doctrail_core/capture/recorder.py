@@ -4,7 +4,9 @@ Invariants: an event never raises into the host; before a model is called, the i
 retrieved are on the ledger; a response closes when its root has ended and no generation of it is
 open, and at once when its root failed; then nothing of it stays behind.
 
-The lock guards memory only. Spans, ledger and trail store are written outside of it.
+The lock guards memory only. Spans, ledger and trail store are written outside of it. An event may
+arrive while its own thread is busy with another one, because the garbage collector closes abandoned
+streams wherever it runs; it waits until that one is done.
 """
 
 import threading
@@ -53,6 +55,14 @@ _REMEMBERED = 256
 """Runs that a failed root left open and whose own end is still to come, as aborted streams do it."""
 
 
+class _Inbox(threading.local):
+    """The events that this thread has still to take."""
+
+    def __init__(self) -> None:
+        self.waiting = deque[Event]()
+        self.busy = False
+
+
 class FaultSink(Protocol):
     """Counts what went wrong without the user noticing."""
 
@@ -80,6 +90,7 @@ class Recorder:
     _runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
     _responses: dict[str, OpenResponse] = field(default_factory=dict[str, OpenResponse])
     _left_behind: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _inbox: _Inbox = field(default_factory=_Inbox)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _handlers: dict[type, Callable[[Any], None]] = field(init=False)
 
@@ -106,6 +117,18 @@ class Recorder:
 
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises."""
+        inbox = self._inbox
+        inbox.waiting.append(event)
+        if inbox.busy:
+            return
+        inbox.busy = True
+        try:
+            while inbox.waiting:
+                self._take(inbox.waiting.popleft())
+        finally:
+            inbox.busy = False
+
+    def _take(self, event: Event) -> None:
         try:
             self._handlers[type(event)](event)
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
@@ -125,7 +148,7 @@ class Recorder:
     def _start(self, event: StartEvent, kind: RunKind) -> OpenRun | None:
         if suppressed():
             return None
-        at = event.at or self.clock()
+        at = self.clock() if event.at is None else event.at
         lost = None
         with self._lock:
             parent = self._parent(event.parent_id)
@@ -210,7 +233,7 @@ class Recorder:
     def _context_selected(self, event: ContextSelected) -> None:
         run = self._runs.get(event.run_id)
         if run is not None:
-            run.response.selections.append(event)
+            run.response.selected(event)
 
     # --- ends
 
@@ -224,7 +247,7 @@ class Recorder:
                 return None
             run.response.runs.pop(run_id, None)
             run.response.open_generations.discard(run_id)
-        return run, at or self.clock()
+        return run, self.clock() if at is None else at
 
     def _retrieval_ended(self, event: RetrievalEnded) -> None:
         if ended := self._end(event.run_id, event.at):
@@ -411,7 +434,7 @@ class Recorder:
     def _contexts(self, response: OpenResponse) -> tuple[Context, ...]:
         try:
             return tuple(
-                assemble(generation, response.retrievals, response.selections)
+                assemble(generation, response.retrievals, response.selections, response.asked())
                 for generation in response.generations
                 if not generation.auxiliary
             )

@@ -21,6 +21,14 @@ StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
 RunKind = Literal["run", "retrieval", "generation", "tool"]
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A choice of what was to arrive, among all that had been retrieved by then."""
+
+    event: ContextSelected
+    among: frozenset[str]
+
+
 @dataclass(slots=True, eq=False)
 class OpenRun:
     """One node of the host's run tree."""
@@ -72,7 +80,7 @@ class OpenResponse:
     retrievals: list[Retrieval] = field(default_factory=list[Retrieval])
     generations: list[Generation] = field(default_factory=list[Generation])
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
-    selections: list[ContextSelected] = field(default_factory=list[ContextSelected])
+    selections: list[Selection] = field(default_factory=list["Selection"])
     open_generations: set[str] = field(default_factory=set[str])
     on_record: set[str] = field(default_factory=set[str])
     query_hashes: dict[str, str] = field(default_factory=dict[str, str])
@@ -82,9 +90,16 @@ class OpenResponse:
         """Whether anything was retrieved or generated; other runs concern nobody."""
         return bool(self.retrievals or self.generations or self.open_generations)
 
+    def _retrieved(self) -> frozenset[str]:
+        return frozenset(h.chunk.chunk_id for r in self.retrievals for h in r.hits)
+
+    def selected(self, event: ContextSelected) -> None:
+        """Note a choice: it says nothing of what is retrieved later."""
+        self.selections.append(Selection(event, self._retrieved()))
+
     def new_sources(self) -> bool:
         """Mark everything retrieved so far as being on record; False if all of it was already."""
-        found = {h.chunk.chunk_id for r in self.retrievals for h in r.hits}
+        found = self._retrieved()
         if found <= self.on_record:
             return False
         self.on_record |= found

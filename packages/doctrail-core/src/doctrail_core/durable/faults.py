@@ -45,7 +45,7 @@ class Faults:
         remake_after_fork(self)
 
     def after_fork_in_child(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a stream in here
         self._counts = Counter[tuple[str, str | None]]()
 
     def note(self, where: str, error: BaseException) -> None:
