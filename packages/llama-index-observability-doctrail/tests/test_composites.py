@@ -240,5 +240,5 @@ def test_bm25_says_what_it_is(rag):
     [retrieval] = rag.captured.trails[0].retrievals
     assert [retrieval.retriever, retrieval.search_type, retrieval.k] == ["BM25Retriever", "bm25", 2]
     assert retrieval.hits[0].chunk.chunk_id == "chunk-renewal"
-    assert {h.score_kind for h in retrieval.hits} == {"unknown"}
+    assert {h.score_kind for h in retrieval.hits} == {"relevance"}
     assert all(h.score is not None for h in retrieval.hits)

@@ -17,7 +17,7 @@ __all__ = ["describe", "inner", "is_wrapper", "score_kind"]
 _SCORE_KINDS: Mapping[str, ScoreKind] = {
     "VectorIndexRetriever": "similarity",  # the stores' contract: `similarities`, larger is closer
     "SummaryIndexEmbeddingRetriever": "similarity",
-    "BM25Retriever": "unknown",  # a sum of term weights without a scale
+    "BM25Retriever": "relevance",  # a sum of term weights: larger is better, without a scale
     "QueryFusionRetriever": "fused",
     "AutoMergingRetriever": "unknown",  # a parent's is the mean of those children that were found
     "RecursiveRetriever": "unknown",  # that of the link, not of the node behind it
