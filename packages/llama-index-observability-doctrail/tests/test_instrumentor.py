@@ -84,6 +84,16 @@ def test_the_handlers_of_others_stay_even_if_they_are_equal(captured):
     assert any(h is spans for h in root.span_handlers)
 
 
+def test_a_scope_alone_has_unwrapped_calls_recorded(rag, captured):
+    with captured.scope(session_id="s-1") as opened:
+        assert [len(found) for found in installed()] == [1, 1]
+        rag.index.as_retriever(similarity_top_k=1).retrieve(rag.question)
+    trail = opened.trail
+    assert trail is not None
+    assert (trail.session_id, trail.framework) == ("s-1", "llama_index")
+    assert len(trail.retrievals) == 1
+
+
 def test_uninstalling_leaves_wrapped_retrievers_at_work(rag, captured):
     engine = rag.engine()
     LineageInstrumentor(captured).install().uninstall()

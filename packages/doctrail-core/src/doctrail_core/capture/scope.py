@@ -4,7 +4,7 @@ Both live in context variables, so they follow async tasks and copied contexts, 
 reset in the same place: nothing leaks into whoever consumes a generator.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,6 +33,14 @@ _SCOPE: ContextVar[Scope | None] = ContextVar("doctrail_scope", default=None)
 _SUPPRESSED: ContextVar[bool] = ContextVar("doctrail_suppressed", default=False)
 
 
+_prepare: list[Callable[[], None]] = []
+
+
+def when_entered(prepare: Callable[[], None]) -> None:
+    """Have this called before any scope opens, for adapters that listen to their host on demand."""
+    _prepare.append(prepare)
+
+
 def current_scope() -> Scope | None:
     """The scope that the running code is in, if any."""
     return _SCOPE.get()
@@ -41,6 +49,8 @@ def current_scope() -> Scope | None:
 @contextmanager
 def entered(scope: Scope) -> Generator[Scope]:
     """Be in this scope."""
+    for prepare in _prepare:
+        prepare()
     token = _SCOPE.set(scope)
     try:
         yield scope

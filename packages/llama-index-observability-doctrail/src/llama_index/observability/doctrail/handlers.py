@@ -31,7 +31,7 @@ from llama_index.observability.doctrail.runs import Runs
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
 
-__all__ = ["RUNS", "LineageInstrumentor", "install_for_wrapper"]
+__all__ = ["RUNS", "LineageInstrumentor", "install_on_demand"]
 
 
 @dataclass
@@ -179,8 +179,8 @@ class LineageSpans(BaseSpanHandler[BaseSpan]):
 _EVENTS, _SPANS = LineageEvents(), LineageSpans()
 
 
-def install_for_wrapper() -> None:
-    """Have LlamaIndex tell us for as long as the process lives: wrappers may be anywhere."""
+def install_on_demand() -> None:
+    """Have LlamaIndex tell us for as long as the process lives: wrappers and scopes may be anywhere."""
     _demand.wrapped = True
     _install()
 

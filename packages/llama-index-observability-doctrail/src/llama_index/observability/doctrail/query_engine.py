@@ -9,7 +9,7 @@ from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from llama_index.observability.doctrail.handlers import RUNS, install_for_wrapper
+from llama_index.observability.doctrail.handlers import RUNS, install_on_demand
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
@@ -35,7 +35,7 @@ class LineageQueryEngine(BaseQueryEngine):
         self.base = engine
         self.lineage = lineage
         super().__init__(engine.__dict__.get("callback_manager"))
-        install_for_wrapper()
+        install_on_demand()
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
         return self._noted(self.base.query(query_bundle))
@@ -97,4 +97,4 @@ class LineageQueryEngine(BaseQueryEngine):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Record in this process too."""
         vars(self).update(state)
-        install_for_wrapper()
+        install_on_demand()

@@ -6,7 +6,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.prompts.mixin import PromptDictType, PromptMixinType
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
-from llama_index.observability.doctrail.handlers import install_for_wrapper
+from llama_index.observability.doctrail.handlers import install_on_demand
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
@@ -36,7 +36,7 @@ class LineageRetriever(BaseRetriever):
         held = base.__dict__
         # The object map stays empty: `base` follows its links itself.
         super().__init__(held.get("callback_manager"), verbose=held.get("_verbose", False))  # pyright: ignore[reportUnknownMemberType]  # a bare dict among its parameters
-        install_for_wrapper()
+        install_on_demand()
 
     # Both levels pass through: of one query, callback handlers see one retrieval, the base's.
 
@@ -84,4 +84,4 @@ class LineageRetriever(BaseRetriever):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Record in this process too."""
         vars(self).update(state)
-        install_for_wrapper()
+        install_on_demand()
