@@ -192,6 +192,27 @@ def _ours(
     return instrument
 
 
+def silent(pipeline: str, _folder: Path) -> Cell:
+    """A handler that does nothing: what a host takes for having any."""
+    if pipeline != "llamaindex":
+        from langchain_core.callbacks import BaseCallbackHandler
+
+        class SilentHandler(BaseCallbackHandler):
+            run_inline = True
+
+        return Cell(_call(pipeline, [SilentHandler()]))
+
+    from llama_index.core.instrumentation import get_dispatcher
+    from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+
+    class SilentEvents(BaseEventHandler):
+        def handle(self, event: object, **_: object) -> None:
+            pass
+
+    get_dispatcher().add_event_handler(SilentEvents())
+    return Cell(_call(pipeline))
+
+
 def deaf(pipeline: str, folder: Path) -> Cell:
     """Doctrail's adapter alone: it hears the host and tells nobody."""
     from doctrail_core import Lineage, Settings
@@ -214,7 +235,8 @@ CELLS: dict[str, Instrument] = {
 }
 
 PARTS: dict[str, tuple[str, Instrument]] = {
-    "adapter": ("callbacks of the host and their translation into events", deaf),
+    "host": ("what it takes for having any handler at all", silent),
+    "adapter": ("the host's callbacks, translated into events", deaf),
     "recorder": ("run tree, ids, hashes, the trail's records", _ours(matching=False)),
     "matching": ("finding the chunks in the prompt", _ours()),
     "spans": ("four spans through a batch processor", _ours("spans")),
