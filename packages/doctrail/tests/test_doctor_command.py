@@ -75,13 +75,14 @@ def test_a_damaged_store_does_not_keep_the_other_from_being_looked_at(app, doctr
     assert str(app.home / "trails.db") in trails["trouble"]
 
 
-def test_records_set_aside_are_pointed_out(app, doctrail):
+@pytest.mark.parametrize("kind", ["damaged", "refused"])
+def test_records_set_aside_are_pointed_out(kind, app, doctrail):
     app.answer()
-    damaged = app.home / "spool" / "ledger" / "x.spool.0.damaged"
-    damaged.write_bytes(b"?")
+    aside = app.home / "spool" / "ledger" / f"x.spool.0.{kind}"
+    aside.write_bytes(b"?")
     said = doctrail("doctor")
     assert said.code == 1
-    assert str(damaged) in said.out
+    assert str(aside) in said.out
 
 
 def test_a_folder_that_others_can_open_is_pointed_out(app, doctrail):

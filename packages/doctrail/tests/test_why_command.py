@@ -1,7 +1,15 @@
 """`doctrail why`."""
 
+from doctrail_core.capture.events import (
+    PromptSent,
+    RetrievalEnded,
+    RetrievalStarted,
+    RetrievedChunk,
+    RunStarted,
+)
 from doctrail_core.capture.settings import Settings
 from doctrail_core.composition import Lineage
+from doctrail_core.model import Message
 
 
 def test_an_answer_is_explained_by_its_id(app, doctrail):
@@ -91,3 +99,36 @@ def test_a_chunk_that_did_not_arrive_is_told_from_one_that_did(app, doctrail):
     said = doctrail("why", "response-0001").out
     assert "1 reached the model in full, 1 did not reach it" in said
     assert "chunk 1 (not 0)" in said
+
+
+def ask_without_answer(app, response_id):
+    """As far as the call of the model, in which the process then dies."""
+    lineage = Lineage(Settings(home=app.home, spans=False))
+    search, call = f"{response_id}-search", f"{response_id}-call"
+    lineage.record(RunStarted(response_id, None, "chain", "langchain"))
+    lineage.record(RetrievalStarted(search, response_id, "Retriever", "a question", "langchain"))
+    lineage.record(RetrievalEnded(search, [RetrievedChunk("a text", document_id="doc_42")]))
+    lineage.record(PromptSent(call, response_id, [Message("user", "a text")], "langchain"))
+    assert lineage.flush()
+    return lineage
+
+
+def test_an_answer_of_which_only_the_ledger_knows_is_told_as_such(app, doctrail):
+    lineage = ask_without_answer(app, "killed-0001")
+    said = doctrail("why", "killed-0001")
+    assert (said.code, said.out) == (1, "")
+    assert "response killed-0001 has no trail" in said.err
+    assert "it still runs, or its process died" in said.err
+    assert "doc_42" in said.err
+    app.answer()
+    assert doctrail("why", "killed-0001").err == said.err
+    lineage.close()
+
+
+def test_an_answer_whose_trail_was_lost_is_still_known_to_the_ledger(app, doctrail):
+    app.answer()
+    (app.home / "trails.db").unlink()
+    said = doctrail("why", "response-0001")
+    assert (said.code, said.out) == (1, "")
+    assert "was complete at 2026-11-22 12:00:00 UTC (ok), but its trail is not kept" in said.err
+    assert "doc_42" in said.err

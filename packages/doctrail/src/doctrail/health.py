@@ -134,7 +134,7 @@ def _store(
     trouble = _trouble(open_reader)
     facts = _facts(path, table)
     spool = home.spool(name)
-    set_aside = sorted(str(p) for p in spool.glob("*.damaged")) if spool.is_dir() else []
+    set_aside = sorted(str(p) for kind in ("damaged", "refused") for p in spool.glob(f"*.{kind}"))
     return StoreHealth(
         name=name,
         path=str(path),

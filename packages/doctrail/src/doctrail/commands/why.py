@@ -4,13 +4,14 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
-from doctrail.installation import trails_of
+from doctrail.installation import ledger_of, trails_of
 from doctrail.terminal import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from doctrail_core import Trail
+    from doctrail_core.ledger.entry import LedgerEntry
     from doctrail_core.trails.store import TrailSummary
 
 NAME = "why"
@@ -28,13 +29,55 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
-    with trails_of(options, terminal) as trails:
-        found = trails.find(options.response)
-        if len(found) == 1:
-            trail = trails.get(found[0].response_id)
-            if trail is not None:
-                return _tell(trail, options, terminal)
-    return _ask_back(found, options, terminal) if found else _nothing(options, terminal)
+    from doctrail_core.durable.errors import NothingRecordedError
+
+    try:
+        with trails_of(options, terminal) as trails:
+            found = trails.find(options.response)
+            if len(found) == 1:
+                trail = trails.get(found[0].response_id)
+                if trail is not None:
+                    return _tell(trail, options, terminal)
+    except NothingRecordedError:
+        if _told_by_ledger(options, terminal):
+            return exit_codes.NOTHING
+        raise
+    if found:
+        return _ask_back(found, options, terminal)
+    if not _told_by_ledger(options, terminal):
+        _complain_of_nothing(options, terminal)
+    return exit_codes.NOTHING
+
+
+def _told_by_ledger(options: Namespace, terminal: Terminal) -> bool:
+    """Whether the ledger knows the response: it does before there is a trail, and for longer."""
+    from doctrail_core.durable.errors import NothingRecordedError
+
+    try:
+        with ledger_of(options, terminal) as ledger:
+            entries = ledger.entries_of(options.response)
+    except NothingRecordedError:
+        return False
+    if entries:
+        _complain_of_no_trail(entries[-1], terminal)
+    return bool(entries)
+
+
+def _complain_of_no_trail(entry: "LedgerEntry", terminal: Terminal) -> None:
+    from datetime import datetime
+
+    from doctrail_core.model.wording import few, moment
+
+    when = moment(datetime.fromisoformat(entry.timestamp))
+    known = (
+        f"was complete at {when} ({entry.status}), but its trail is not kept"
+        if entry.kind == "answered"
+        else f"has no trail: its sources were retrieved at {when}; it still runs, or its process died"
+    )
+    terminal.complain(
+        f"response {entry.response_id} {known}. The ledger names its documents:"
+        f" {few(entry.document_ids) or 'none'}. `doctrail affected --document ID` tells how deeply each was involved."
+    )
 
 
 def _tell(trail: "Trail", options: Namespace, terminal: Terminal) -> int:
@@ -59,9 +102,8 @@ def _ask_back(found: "Sequence[TrailSummary]", options: Namespace, terminal: Ter
     return exit_codes.NOTHING
 
 
-def _nothing(options: Namespace, terminal: Terminal) -> int:
+def _complain_of_nothing(options: Namespace, terminal: Terminal) -> None:
     terminal.complain(
         f"no answer on record matches {options.response!r}, as an id or as words of a question or answer."
         " `doctrail responses` lists what there is."
     )
-    return exit_codes.NOTHING
