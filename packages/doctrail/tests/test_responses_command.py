@@ -88,3 +88,10 @@ def test_a_limit_must_be_a_number_from_1(doctrail, limit):
 def test_the_choices_offered_are_those_of_the_records():
     assert Status.__args__ == responses.STATUSES
     assert affected.GRADES == GRADES
+
+
+def test_an_empty_phrase_is_no_condition(app, doctrail):
+    app.answer()
+    said = doctrail("responses", "--phrase", "")
+    assert (said.code, said.out) == (2, "")
+    assert "--phrase is empty" in said.err

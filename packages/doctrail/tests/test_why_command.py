@@ -48,6 +48,22 @@ def test_several_matches_are_listed_with_what_to_type(app, doctrail):
     )
 
 
+def test_where_more_match_than_are_listed_that_is_said(app, doctrail):
+    for number in range(22):
+        app.answer(f"response-{number:04}", flush=number == 21)
+    said = doctrail("why", "renewal")
+    assert len(said.lines) == 1 + 20
+    assert said.err.startswith("doctrail: more than 20 answers match 'renewal'. Name one")
+
+
+def test_a_reference_that_is_empty_is_no_question(app, doctrail):
+    app.answer()
+    for reference in ("", " "):
+        said = doctrail("why", reference)
+        assert (said.code, said.out) == (2, "")
+        assert "RESPONSE is empty" in said.err
+
+
 def test_several_matches_are_json_lines_for_programs(app, doctrail):
     app.answer("response-0001")
     app.answer("response-0002")

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes, times
+from doctrail.errors import UsageError
 from doctrail.installation import trails_of
 from doctrail.terminal import Terminal
 
@@ -38,6 +39,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> int:
     times.check_range(options)
+    if options.phrase is not None and not options.phrase.strip():
+        raise UsageError("--phrase is empty; give words of the question or the answer")
     with trails_of(options, terminal) as trails:
         found = list(
             trails.responses(

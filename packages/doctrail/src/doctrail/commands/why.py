@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
+from doctrail.errors import UsageError
 from doctrail.installation import ledger_of, trails_of
 from doctrail.terminal import Terminal
 
@@ -22,6 +23,8 @@ what could not be seen. RESPONSE is a response id or its beginning (8 characters
 message id, or a phrase of the question or the answer."""
 EXAMPLE = "doctrail why 'renewal deadline'"
 
+_MOST = 20
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("response", metavar="RESPONSE", help="an id, or a phrase in quotes")
@@ -31,9 +34,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(options: Namespace, terminal: Terminal) -> int:
     from doctrail_core.durable.errors import NothingRecordedError
 
+    if not options.response.strip():
+        raise UsageError("RESPONSE is empty; give an id, or words of the question or the answer")
     try:
         with trails_of(options, terminal) as trails:
-            found = trails.find(options.response)
+            found = trails.find(options.response, limit=_MOST + 1)
             if len(found) == 1:
                 trail = trails.get(found[0].response_id)
                 if trail is not None:
@@ -94,9 +99,10 @@ def _tell(trail: "Trail", options: Namespace, terminal: Terminal) -> int:
 def _ask_back(found: "Sequence[TrailSummary]", options: Namespace, terminal: Terminal) -> int:
     from doctrail.commands.responses import show_responses
 
-    show_responses(found, options, terminal)
+    show_responses(found[:_MOST], options, terminal)
+    number = str(len(found)) if len(found) <= _MOST else f"more than {_MOST}"
     terminal.complain(
-        f"{len(found)} answers match {options.response!r}. Name one by its id:"
+        f"{number} answers match {options.response!r}. Name one by its id:"
         f" doctrail why {found[0].response_id}"
     )
     return exit_codes.NOTHING
