@@ -8,6 +8,8 @@ from contextlib import closing
 import pytest
 
 from doctrail import exit_codes, installation
+from doctrail_core.durable.faults import Faults
+from doctrail_core.durable.home import Home
 
 READERS = {
     "why": ("trails", ("why", "response-0001")),
@@ -180,3 +182,14 @@ def test_a_phrase_is_never_taken_for_a_query_language(app, doctrail, phrase):
     app.answer("response-0002", answer="Quite another.")
     said = doctrail("responses", "--phrase", phrase, "--json")
     assert [line["response_id"] for line in said.json_lines] == ["response-0001"]
+
+
+def test_faults_are_counted_not_the_notes_of_them(app, doctrail):
+    app.answer()
+    faults = Faults(Home(app.home))
+    for _ in range(120):
+        faults.note("ledger", OSError("no space"))
+    faults.note("trail store", OSError("no space"))
+    said = doctrail("doctor")
+    assert said.code == exit_codes.NOTHING
+    assert "at least 101 faults were kept from the application" in said.out

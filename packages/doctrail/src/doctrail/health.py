@@ -207,7 +207,8 @@ def _on_stores(stores: tuple[StoreHealth, ...]) -> Iterator[str]:
 
 def _on_faults(faults: tuple[Fault, ...]) -> Iterator[str]:
     if faults:
+        last = {(fault.pid, fault.where, fault.kind): fault.count for fault in faults}
         yield (
-            f"{len(faults)} faults were kept from the application, the last in {faults[-1].where} at"
+            f"at least {sum(last.values()):,} faults were kept from the application, the last in {faults[-1].where} at"
             f" {faults[-1].time}. Delete faults.jsonl when they are dealt with."
         )
