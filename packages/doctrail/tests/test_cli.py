@@ -139,6 +139,20 @@ def test_a_reader_that_goes_away_is_no_error(app):
     assert (process.returncode, err) == (exit_codes.BROKEN_PIPE, b"")
 
 
+def test_a_process_without_standard_output_ends_in_silence(app):
+    app.answer()
+    command = f"'{sys.executable}' -m doctrail responses >&-"
+    run = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False)
+    assert (run.returncode, run.stderr) == (0, b"")
+
+
+def test_a_process_without_standard_error_keeps_complaints_out_of_its_results(app):
+    app.answer()
+    command = f"'{sys.executable}' -m doctrail why nowhere-to-be-found 2>&-"
+    run = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False)
+    assert (run.returncode, run.stdout) == (1, b"")
+
+
 class Screen(io.StringIO):
     def isatty(self):
         return True

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         code: int = options.command.run(options, terminal)
-        sys.stdout.flush()
+        terminal.flush()
     except BrokenPipeError:
         _discard_output()
         return exit_codes.BROKEN_PIPE

@@ -11,16 +11,20 @@ _BOLD = "\x1b[1m{}\x1b[0m"
 
 
 class Terminal:
-    """Standard output and standard error, with colour only where it helps."""
+    """Standard output and standard error, with colour only where it helps.
+
+    A stream that the process was started without is None, and what is said there is lost.
+    """
 
     def __init__(
-        self, out: TextIO, err: TextIO, environment: Mapping[str, str] = os.environ
+        self, out: TextIO | None, err: TextIO | None, environment: Mapping[str, str] = os.environ
     ) -> None:
         self._out = out
         self._err = err
         plain = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
-        self._coloured = out.isatty() and not plain
-        self._width = _width() if out.isatty() else None
+        seen = out is not None and out.isatty()
+        self._coloured = seen and not plain
+        self._width = _width() if seen else None
         for stream in (out, err):
             _never_fail_to_encode(stream)
 
@@ -50,10 +54,17 @@ class Terminal:
 
     def complain(self, text: str) -> None:
         """Say on standard error, in one line, what is wrong and what to do."""
-        print(f"doctrail: {_safe(' '.join(text.split()))}", file=self._err)
+        if self._err is not None:
+            print(f"doctrail: {_safe(' '.join(text.split()))}", file=self._err)
+
+    def flush(self) -> None:
+        """Have everything written, or fail."""
+        if self._out is not None:
+            self._out.flush()
 
     def _print(self, line: str) -> None:
-        print(line, file=self._out)
+        if self._out is not None:
+            print(line, file=self._out)
 
 
 def _safe(text: str) -> str:
@@ -88,7 +99,7 @@ def _json_form(value: Any) -> Any:
     return isoformat()
 
 
-def _never_fail_to_encode(stream: TextIO) -> None:
+def _never_fail_to_encode(stream: TextIO | None) -> None:
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="backslashreplace")
