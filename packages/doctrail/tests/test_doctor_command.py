@@ -2,6 +2,8 @@
 
 from dataclasses import fields
 
+import pytest
+
 from doctrail_core import Settings
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
