@@ -131,6 +131,21 @@ def test_after_a_rest_it_goes_on(spool, memory, sequencer, eventually):
     eventually(lambda: memory.records == [b"one", b"two"])
 
 
+def test_a_thread_that_could_not_be_started_is_started_with_the_next_record(
+    spool, memory, sequencer, eventually, monkeypatch
+):
+    def fail(self):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as no_threads:
+        no_threads.setattr(threading.Thread, "start", fail)
+        spool.append(b"one")
+        sequencer.wake()
+    spool.append(b"two")
+    sequencer.wake()
+    eventually(lambda: memory.records == [b"one", b"two"])
+
+
 def test_draining_moves_everything_at_once_and_leaves_no_file(home, spool, memory, sequencer):
     spool.append(b"one")
     sequencer.drain()

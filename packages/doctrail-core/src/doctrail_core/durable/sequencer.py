@@ -58,6 +58,7 @@ class Sequencer:
         """Say that something was appended."""
         if not self._work.is_set():
             self._work.set()
+        if self._thread is None:
             self._start()
 
     def drain(self, timeout: float = 10.0) -> None:
@@ -104,7 +105,8 @@ class Sequencer:
                 return
             name = f"doctrail-{self._spool.stream}"
             thread = threading.Thread(target=self._run, name=name, daemon=True)
-            # An interpreter that is going down starts no threads; its exit drains the spool.
+            # An interpreter that is going down starts no threads, and its exit drains the spool; one
+            # that has too many may start this with the next record.
             with suppress(RuntimeError):
                 thread.start()
                 self._thread = thread
