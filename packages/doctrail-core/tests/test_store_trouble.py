@@ -176,6 +176,24 @@ def test_readers_do_not_wait_for_the_writer(home, make_trail):
         writer._connection.execute("ROLLBACK")
 
 
+def test_a_database_that_is_opened_again_keeps_its_locks(home, make_trail):
+    home.ensure()
+    path = home.database("ledger")
+    LedgerWriter(path).close()
+    change_mode = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0);"
+        "c.execute('PRAGMA journal_mode = DELETE')"  # nobody else may have it open for that
+    )
+    with open_ledger(home, drain=False) as reader:
+        reader.count()
+        writer = LedgerWriter(path)
+        other = subprocess.run(
+            [sys.executable, "-c", change_mode, path], capture_output=True, check=False
+        )
+        writer.close()
+    assert b"database is locked" in other.stderr
+
+
 @STORES
 def test_what_another_process_holds_back_is_told_with_the_answer(
     home, stream, opened, writer, monkeypatch

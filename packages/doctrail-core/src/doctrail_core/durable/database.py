@@ -7,7 +7,7 @@ Only the holder of a stream's lease opens one for writing. Readers open it read-
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -56,11 +56,18 @@ def open_writer(path: Path, schema: Schema, *, patience: float = 2.0) -> sqlite3
         StoreError: It cannot be.
     """
     with explained(path, schema):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE))
+        _make_file(path)
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=patience
         )
         return _prepared(connection, lambda: _make_current(connection, path, schema))
+
+
+def _make_file(path: Path) -> None:
+    # Only if it is missing: to close a file takes away all locks that this process has on it, and
+    # SQLite, which has them, would go on as if it still had.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
 
 
 def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
