@@ -1,8 +1,14 @@
 """Steps that search without a retriever are seen by what they hand on."""
 
+import threading
+import uuid
+
+import pytest
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+
+from langchain_doctrail.by_hand import SearchesByHand
 
 QUESTION = "When is the renewal deadline?"
 
@@ -79,3 +85,37 @@ def test_documents_that_a_checkpoint_made_dicts_are_recognised(rag, store, handl
     rag(RunnableLambda(look_up), formatter=render).invoke(QUESTION, {"callbacks": [handler]})
     (retrieval,) = handler.last.retrievals
     assert retrieval.hits[0].chunk.chunk_id.startswith("chunk-")
+
+
+@pytest.mark.parametrize("odd", [uuid.UUID(int=1), 7, ["1"]], ids=str)
+def test_an_odd_id_in_what_a_step_returned_costs_nobody_the_trail(odd, rag, handler):
+    def look_up(question):
+        return [{"page_content": "Renew by May.", "id": odd}]
+
+    def render(found):
+        return found[0]["page_content"]
+
+    rag(RunnableLambda(look_up), formatter=render).invoke(QUESTION, {"callbacks": [handler]})
+    (retrieval,) = handler.last.retrievals
+    assert [hit.chunk.chunk_id for hit in retrieval.hits] == [str(odd)]
+
+
+def test_a_stream_that_is_closed_while_its_thread_is_busy_here_is_taken():
+    """The garbage collector closes abandoned streams wherever it runs."""
+
+    class Collecting(Document):
+        def __getattribute__(self, name):
+            if name == "page_content":
+                searches.step_ended("abandoned")
+            return super().__getattribute__(name)
+
+    searches = SearchesByHand()
+    searches.step_started("abandoned", None, "chain", QUESTION)
+    searches.step_started("root", None, "chain", QUESTION)
+    searches.child_started("search", "root")
+    found = [Collecting(page_content="x")]
+    busy = threading.Thread(target=searches.child_ended, args=("search", found), daemon=True)
+    busy.start()
+    busy.join(10)
+    assert not busy.is_alive()
+    assert searches.open_count == 1

@@ -47,7 +47,7 @@ class SearchesByHand:
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a stream in here
 
     @property
     def open_count(self) -> int:
@@ -103,7 +103,7 @@ class SearchesByHand:
         run.response.run_ids.add(run_id)
 
     def _forget(self, response: _Response) -> None:
-        for run_id in response.run_ids:
+        for run_id in list(response.run_ids):
             self._runs.pop(run_id, None)
 
 

@@ -104,4 +104,6 @@ def _as_document(item: object) -> Document | None:
     text = told.get("page_content")
     if not isinstance(text, str):
         return None
-    return Document(text, id=told.get("id"), metadata=dict(fields(told.get("metadata"))))
+    given = told.get("id")
+    chunk_id = None if given is None else str(given)
+    return Document(text, id=chunk_id, metadata=dict(fields(told.get("metadata"))))
