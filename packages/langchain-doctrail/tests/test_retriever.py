@@ -9,6 +9,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore, VectorStoreRetriever
 
+import doctrail_core
 from langchain_doctrail import LineageCallbackHandler, LineageRetriever
 
 QUERY = "When is the renewal deadline?"
@@ -324,6 +325,18 @@ def test_a_failure_of_ours_leaves_the_inner_result(captured, monkeypatch):
         ("langchain.retriever", "ours")
     ]
     captured.errors.clear()
+
+
+def test_settings_that_mean_nothing_are_logged_once_and_cost_the_user_nothing(monkeypatch, caplog):
+    def fail():
+        raise doctrail_core.SettingsError("content is 'perhaps'")
+
+    monkeypatch.setattr(doctrail_core, "default_lineage", fail)
+    retriever = wrap(ScoringStore([(Document("one", id="1"), 0.5)]))
+    for _ in range(2):
+        found = retriever.invoke(QUERY, {"callbacks": [LineageCallbackHandler()]})
+        assert [document.page_content for document in found] == ["one"]
+    assert caplog.text.count("doctrail cannot record") == 1
 
 
 def test_wrapping_twice_is_wrapping_once(retriever):

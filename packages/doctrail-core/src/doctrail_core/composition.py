@@ -256,6 +256,24 @@ def lineage(
         yield trail
 
 
+_explained: set[str] = set()
+
+
+def swallow(where: str, error: BaseException, recording: Callable[[], Lineage]) -> None:
+    """Note an error of ours that an adapter kept from the user's chain. Never raises.
+
+    Where there is no lineage to note it, its settings are wrong, and that is the error to show, once.
+    """
+    try:
+        into = recording()
+    except Exception as trouble:  # noqa: BLE001  # likewise kept from the user's chain
+        if str(trouble) not in _explained:
+            _explained.add(str(trouble))
+            log.exception("doctrail cannot record")
+    else:
+        into.fault(where, error)
+
+
 def _spans(settings: Settings, provider: "TracerProvider | None") -> SpanSink | None:
     if not settings.spans:
         return None

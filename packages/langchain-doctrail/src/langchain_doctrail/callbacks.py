@@ -60,7 +60,7 @@ def _observing(hook: _Hook) -> _Hook:
         try:
             hook(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
-            self.lineage.fault(f"langchain.{hook.__name__}", error)
+            self.swallow(hook.__name__, error)
 
     return cast("_Hook", observed)
 
@@ -94,6 +94,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def get(self, response_id: str) -> "Trail | None":
         """The trail of a response; its id is the run id of the outermost chain."""
         return self.lineage.get(response_id)
+
+    def swallow(self, where: str, error: BaseException) -> None:
+        """Note an error of ours that the chain must not see."""
+        from doctrail_core.composition import swallow
+
+        swallow(f"{_FRAMEWORK}.{where}", error, lambda: self.lineage)
 
     def __copy__(self) -> "LineageCallbackHandler":
         return self

@@ -102,7 +102,7 @@ class LineageRetriever(BaseRetriever):
             return documents
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
             for handler in listening:
-                handler.lineage.fault("langchain.retriever", error)
+                handler.swallow("retriever", error)
             return [document for document, _ in found.hits]
 
 

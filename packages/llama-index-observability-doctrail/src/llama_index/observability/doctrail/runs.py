@@ -5,7 +5,6 @@ with whoever drew them. The same goes for LLM calls. With the root of a tree goe
 below it.
 """
 
-import logging
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -45,8 +44,6 @@ __all__ = ["Runs"]
 
 FRAMEWORK = "llama_index"
 
-log = logging.getLogger("doctrail")
-
 _Arguments = Mapping[str, Any]
 
 
@@ -71,12 +68,13 @@ class Runs:
 
     def fault(self, hook: str, error: BaseException) -> None:
         """Count an error of ours: the host swallows it, or must not see it."""
-        try:
-            lineage = self._lineage() or doctrail_core.default_lineage()
-        except Exception:  # its settings are wrong, and that is the error to show
-            log.exception("doctrail cannot record")
-        else:
-            lineage.fault(f"{FRAMEWORK}.{hook}", error)
+        from doctrail_core.composition import swallow
+
+        swallow(
+            f"{FRAMEWORK}.{hook}",
+            error,
+            lambda: self._lineage() or doctrail_core.default_lineage(),
+        )
 
     def note(self, span_id: str | None, response: object) -> None:
         """Write onto the response where it is on record, if the span's answer is."""
