@@ -7,6 +7,7 @@ model's own earlier turns are left out: it may quote itself.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from doctrail_core.capture.events import ContextSelected
 from doctrail_core.capture.response import Selection
@@ -33,19 +34,18 @@ class Prompt:
 
     text: str
     starts: tuple[int, ...]
+    ends: tuple[int, ...]
     numbers: tuple[int, ...]
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> "Prompt":
         """Join what the model was told, in order."""
         told = [(n, m.text) for n, m in enumerate(messages) if m.text and m.role != "assistant"]
-        starts: list[int] = []
-        position = 0
-        for _, text in told:
-            starts.append(position)
-            position += len(text) + len(_JOINT)
+        lengths = [len(text) + len(_JOINT) for _, text in told]
+        starts = tuple(accumulate(lengths[:-1], initial=0))
+        ends = tuple(start + len(text) for start, (_, text) in zip(starts, told, strict=False))
         text = _JOINT.join(text for _, text in told)
-        return cls(text, tuple(starts), tuple(number for number, _ in told))
+        return cls(text, starts, ends, tuple(number for number, _ in told))
 
     def spans(self, found: Iterable[tuple[int, int]]) -> tuple[PromptSpan, ...]:
         """Offsets of the joined text as offsets into messages; a span never crosses messages."""
@@ -54,11 +54,10 @@ class Prompt:
     def _parts(self, start: int, end: int) -> Iterator[PromptSpan]:
         place = bisect_right(self.starts, start) - 1
         while place < len(self.starts) and self.starts[place] < end:
-            base = self.starts[place]
-            limit = self.starts[place + 1] - len(_JOINT) if place + 1 < len(self.starts) else end
-            first, last = max(start, base), min(end, limit)
-            if first < last:
-                yield PromptSpan(self.numbers[place], first - base, last - base)
+            base, limit = self.starts[place], self.ends[place]
+            if start < limit:
+                yield PromptSpan(self.numbers[place], start - base, min(end, limit) - base)
+            start = limit + len(_JOINT)
             place += 1
 
 

@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 
 from doctrail_core.model import ArrivalState
 from doctrail_core.text.reading import TOKENS, WORDS, Reading
@@ -28,6 +28,8 @@ __all__ = ["Match", "match", "unexplained"]
 _FULL = 0.97
 _MAX_COPIES = 64
 """Copies of one chunk that are told apart."""
+_PLAIN_LETTERS = 64
+"""From so many characters on a text is no chance find, if it stands there once."""
 _TELLING_LETTERS = 12
 """Fewer say so little that they stand anywhere by chance: a name, a date, a yes."""
 
@@ -51,11 +53,30 @@ class Match:
 
 def match(prompt: str, chunks: Mapping[str, str]) -> dict[str, Match]:
     """Find each chunk (id: text) in the prompt."""
+    if plain := _match_plainly(prompt, chunks):
+        return plain
     page = _Page(prompt)
     wanted = {chunk_id: _Wanted(text) for chunk_id, text in chunks.items()}
     found = _match_whole(page, wanted)
     found |= _match_pieces(page, {i: want for i, want in wanted.items() if i not in found})
     return {chunk_id: found.get(chunk_id) or Match("absent", 0.0) for chunk_id in chunks}
+
+
+def _match_plainly(prompt: str, chunks: Mapping[str, str]) -> dict[str, Match]:
+    """Match the chunks if each stands there once, as it is, apart from the others; else nothing.
+
+    That is how most prompts are made, and then there is nothing to weigh.
+    """
+    found: dict[str, Match] = {}
+    for chunk_id, text in chunks.items():
+        wanted = text.strip()
+        place = prompt.find(wanted) if len(wanted) >= _PLAIN_LETTERS else -1
+        if place < 0 or prompt.find(wanted, place + 1) >= 0:
+            return {}
+        found[chunk_id] = Match("full", 1.0, ((place, place + len(wanted)),))
+    spans = sorted(match.spans[0] for match in found.values())
+    apart = all(one[1] <= other[0] for one, other in pairwise(spans))
+    return found if apart else {}
 
 
 class _Wanted:

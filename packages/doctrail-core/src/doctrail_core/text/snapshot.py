@@ -18,6 +18,10 @@ from uuid import UUID
 
 __all__ = ["json_value"]
 
+_FEW = 32
+_SHORT = 1024
+_SMALL = 2**53
+
 _MAX_DEPTH = 8
 _MAX_ITEMS = 256
 _MAX_STRING = 4096
@@ -32,7 +36,26 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 def json_value(value: object) -> Any:
     """Copy `value` as JSON; what JSON cannot say becomes None (NaN) or a short description."""
-    return _Snapshot().copy(value)
+    anything: Any = value
+    if type(value) is dict and _is_simple(anything):
+        return anything.copy()
+    return _Snapshot().copy(anything)
+
+
+def _is_simple(value: dict[Any, Any]) -> bool:
+    """Whether it is what metadata mostly is, a few names of short texts and numbers: JSON already."""
+    return len(value) <= _FEW and all(
+        type(key) is str and key.isascii() and len(key) <= _SHORT and _is_plain(item)
+        for key, item in value.items()
+    )
+
+
+def _is_plain(item: object) -> bool:
+    if type(item) is str:
+        return len(item) <= _SHORT and item.isascii()
+    if type(item) is float:
+        return isfinite(item)
+    return item is None or type(item) is bool or (type(item) is int and -_SMALL < item < _SMALL)
 
 
 class _Snapshot:
