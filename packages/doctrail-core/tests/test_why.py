@@ -306,6 +306,41 @@ What could not be seen
 """)
 
 
+def test_a_search_without_a_model_is_not_called_answered():
+    told = explain(replace(TRAIL, answer=None, contexts=(), generations=()))
+    assert "  Answer    (none)\n" in told
+    assert "  Status    ok: searched; no answer was seen\n" in told
+
+
+def test_a_call_of_which_nothing_came_back_is_not_taken_for_a_text_that_was_left_out():
+    call = replace(CALL, output=None, ended_at=None, error="never ended")
+    cut = replace(TRAIL, status="aborted", answer=None, generations=(call,))
+    assert "said: (nothing was seen)" in explain(cut, full=True)
+    assert "(text not kept)" not in explain(cut, full=True)
+
+
+def test_where_the_question_is_not_known_that_is_said():
+    assert "  Question  not known\n" in explain(replace(TRAIL, question=""))
+
+
+def test_a_text_of_nothing_but_space_is_called_empty():
+    for full in (False, True):
+        assert "  Answer    (empty)\n" in explain(replace(TRAIL, answer=" \n"), full=full)
+
+
+def test_what_a_call_said_is_shown_where_the_answer_is_another():
+    other = replace(CALL, generation_id="g2", output="It lasts for a different time.")
+    told = explain(replace(TRAIL, generations=(other, CALL)))
+    assert told.count("said: ") == 1
+    assert "     said: It lasts for a different time.\n" in told
+
+
+def test_a_source_that_is_the_documents_id_is_not_said_twice():
+    hit = Hit(replace(EXPIRY, source="euler-hermes"), 0)
+    told = explain(replace(TRAIL, retrievals=(replace(SEARCH, hits=(hit,)),), contexts=()))
+    assert "  retrieved only  euler-hermes  chunk 7\n" in told
+
+
 def test_where_texts_are_not_kept_ids_scores_and_positions_still_tell_the_story():
     hits = tuple(replace(h, chunk=replace(h.chunk, text=None)) for h in SEARCH.hits)
     messages = tuple(replace(m, text=None) for m in CALL.messages)
@@ -426,6 +461,7 @@ What was retrieved (4 searches)
 
 What the model read (2 calls)
   1. model not known, in preparation, its output is not the answer, 1 message, took 5 ms
+     said: ?
   2. reader-1 (acme), 2 messages, 512 tokens in, 12 tokens out, finished: stop, took 1.4 s
      place  arrived       of prompt  document      chunk  where
      1      full          30 %       euler-hermes  7      message 2, characters 0-61

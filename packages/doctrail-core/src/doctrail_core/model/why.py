@@ -72,7 +72,7 @@ class _Telling:
         trail = self.trail
         yield f"Response {one_line(trail.response_id)}"
         facts = [
-            ("Question", self.text(trail.question)),
+            ("Question", ["not known"] if trail.question == "" else self.text(trail.question)),
             ("Answer", self.text(trail.answer) if trail.answer is not None else self.no_answer()),
             ("Status", [self.status()]),
             (
@@ -90,18 +90,26 @@ class _Telling:
     def text(self, text: str | None) -> list[str]:
         if text is None:
             return ["(text not kept)"]
+        if not text.strip():
+            return ["(empty)"]
         if self.full:
-            return [line for p in paragraphs(text) for line in _wrapped(p, _WIDTH - 12)] or [
-                "(empty)"
-            ]
-        return _wrapped(one_line(text, 6 * (_WIDTH - 12)), _WIDTH - 12) or ["(empty)"]
+            return [line for p in paragraphs(text) for line in _wrapped(p, _WIDTH - 12)]
+        return _wrapped(one_line(text, 6 * (_WIDTH - 12)), _WIDTH - 12)
 
     def no_answer(self) -> list[str]:
-        return ["(text not kept)" if self.trail.status == "ok" else "(none)"]
+        said = self.trail.status == "ok" and any(not g.auxiliary for g in self.trail.generations)
+        return ["(text not kept)" if said and self.silenced else "(none)"]
+
+    @property
+    def silenced(self) -> bool:
+        """Whether texts were left out: of one that keeps them the question is known, if only as empty."""
+        return self.trail.question is None
 
     def status(self) -> str:
         trail = self.trail
-        words = f"{trail.status}: {STATUS_WORDS[trail.status]}"
+        only_searched = trail.status == "ok" and trail.answer is None and not trail.generations
+        meaning = "searched; no answer was seen" if only_searched else STATUS_WORDS[trail.status]
+        words = f"{trail.status}: {meaning}"
         return f"{words} ({one_line(trail.error, 200)})" if trail.error else words
 
     def who(self) -> Iterator[str]:
@@ -162,7 +170,10 @@ class _Telling:
             GRADE_WORDS[document.grade],
             self.identifier(document.document_id),
             chunks,
-            one_line(source + version, None if self.full else 60),
+            one_line(
+                (source if source != document.document_id else "") + version,
+                None if self.full else 60,
+            ),
         ]
 
     # -- what was retrieved --------------------------------------------------------------------
@@ -223,6 +234,7 @@ class _Telling:
                 yield from self.context(context, generation)
             if self.full:
                 yield from self.prompt(generation)
+            yield from self.said(generation)
 
     def context(self, context: Context, generation: Generation) -> Iterator[str]:
         if context.arrivals:
@@ -256,7 +268,14 @@ class _Telling:
             for paragraph in paragraphs(text):
                 yield from ("        " + line for line in _wrapped(paragraph, _WIDTH - 8))
         yield ""
-        yield from _hanging("     said: ", self.text(generation.output))
+
+    def said(self, generation: Generation) -> Iterator[str]:
+        """What the model said; in short only where the answer does not say it already."""
+        output = generation.output
+        if self.full and output is None and not self.silenced:
+            yield "     said: (nothing was seen)"
+        elif self.full or output not in (None, "", self.trail.answer):
+            yield from _hanging("     said: ", self.text(output))
 
     # -- tools ---------------------------------------------------------------------------------
 
