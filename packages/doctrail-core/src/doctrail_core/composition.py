@@ -266,7 +266,7 @@ def swallow(where: str, error: BaseException, recording: Callable[[], Lineage]) 
     """
     try:
         into = recording()
-    except Exception as trouble:  # noqa: BLE001  # likewise kept from the user's chain
+    except Exception as trouble:  # likewise kept from the user's chain
         if str(trouble) not in _explained:
             _explained.add(str(trouble))
             log.exception("doctrail cannot record")
