@@ -29,7 +29,7 @@ class Finding:
 @dataclass(slots=True)
 class _Response:
     root_id: str
-    question: str | None
+    inputs: object
     run_ids: set[str] = field(default_factory=set[str])
     seen: set[str] = field(default_factory=set[str])
 
@@ -38,8 +38,8 @@ class _Response:
 class _Run:
     response: _Response
     name: str
-    query: str | None
-    fed: bool
+    inputs: object
+    searches: bool
 
 
 class SearchesByHand:
@@ -54,19 +54,24 @@ class SearchesByHand:
         """How many runs are open; 0 when nothing is running."""
         return len(self._runs)
 
-    def step_started(self, run_id: str, parent_id: str | None, name: str, inputs: object) -> None:
-        """A chain or a step of one began."""
-        query = question_in(inputs)
+    def step_started(self, run_id: str, parent_id: str | None, name: str, inputs: object) -> bool:
+        """A chain or a step of one began; returns whether it is the outermost one."""
         with self._lock:
             parent = self._runs.get(parent_id) if parent_id else None
-            response = parent.response if parent else _Response(run_id, query)
-            self._add(run_id, _Run(response, name, query, holds_documents(inputs)))
+            response = parent.response if parent else _Response(run_id, inputs)
+            self._add(run_id, _Run(response, name, inputs, searches=True))
+        return parent is None
+
+    def is_outermost(self, run_id: str) -> bool:
+        """Whether this open run has no other around it."""
+        run = self._runs.get(run_id)
+        return run is None or run.response.root_id == run_id
 
     def child_started(self, run_id: str, parent_id: str | None) -> None:
         """A retriever or a tool began; what runs inside it belongs to the same response."""
         with self._lock:
             if parent_id and (parent := self._runs.get(parent_id)):
-                self._add(run_id, _Run(parent.response, "", None, fed=True))
+                self._add(run_id, _Run(parent.response, "", None, searches=False))
 
     def child_ended(self, run_id: str, documents: Sequence[Document] = ()) -> None:
         """A retriever or a tool is over, having returned these."""
@@ -93,10 +98,10 @@ class SearchesByHand:
             response.seen.update(_names(documents))
             if response.root_id == run_id:
                 self._forget(response)
-        if not new or run.fed or holds_documents(inputs):
+        if not new or not run.searches or any(map(holds_documents, (inputs, run.inputs))):
             return None
-        query = question_in(inputs) or run.query or response.question or ""
-        return Finding(run.name, query, documents)
+        asked = map(question_in, (inputs, run.inputs, response.inputs))
+        return Finding(run.name, next(filter(None, asked), ""), documents)
 
     def _add(self, run_id: str, run: _Run) -> None:
         self._runs[run_id] = run

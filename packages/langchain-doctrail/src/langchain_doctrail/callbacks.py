@@ -132,18 +132,22 @@ class LineageCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "chain")
-        self._by_hand.step_started(run, parent, name, inputs)
-        question = question_in(inputs)
-        self.lineage.record(
-            RunStarted(run, parent, name, _FRAMEWORK, question=question, **_who(metadata))
-        )
+        if self._by_hand.step_started(run, parent, name, inputs):
+            asked, who = question_in(inputs), _who(metadata)
+            self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK, asked, **who))
+        else:
+            self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK))
 
     @_observing
     @override
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run, inputs = str(run_id), kwargs.get("inputs")
+        outermost = self._by_hand.is_outermost(run)
         if finding := self._by_hand.step_ended(run, outputs, inputs):
             self._record_finding(run, finding)
+        if not outermost:
+            self.lineage.record(RunEnded(run))
+            return
         answer, question = answer_in(outputs), question_in(inputs)
         waits, left = _INTERRUPT in fields(outputs), outputs is None
         self.lineage.record(

@@ -8,4 +8,6 @@ __all__ = ["fields"]
 
 def fields(value: object) -> Mapping[str, Any]:
     """The value as a mapping; empty if it is none."""
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    if type(value) is str or value is None:  # most are, and to ask for a mapping takes long
+        return {}
+    return cast("Mapping[str, Any]", value) if isinstance(value, (dict, Mapping)) else {}
