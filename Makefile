@@ -47,6 +47,10 @@ lowest: | .uv/bin/uv
 wheels: | .uv/bin/uv
 	sh tools/test_wheels.sh
 
+# What instrumentation costs, side by side with the peers; about 10 minutes.
+bench: setup
+	.venv/bin/python benchmarks/overhead.py --json benchmarks/results/overhead.json
+
 lock: | .uv/bin/uv
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --group dev pyproject.toml \
 	    $(foreach package,$(notdir $(PACKAGES)),--no-emit-package $(package)) -o requirements.lock
