@@ -134,7 +134,7 @@ class Lineage:
         response_id: str | None = None,
         question: str | None = None,
     ) -> "Generator[OpenTrail]":
-        """Group everything that happens inside into one response.
+        """Group everything that happens inside into one response; a block inside another is part of it.
 
         Args:
             session_id: The conversation it belongs to.
@@ -187,14 +187,19 @@ class OpenTrail:
 
     @property
     def trail(self) -> Trail | None:
-        """The finished trail; None while the block is still open or if nothing was recorded."""
+        """The finished trail; None while the block is open, if nothing was seen, or inside another."""
         return self.lineage.get(self.response_id)
 
     def why(self) -> str:
         """Say where the answer came from."""
         trail = self.trail
         return (
-            trail.why() if trail else f"Nothing is on record for response {self.response_id} yet."
+            trail.why()
+            if trail
+            else (
+                f"Nothing is on record for response {self.response_id}: it is still open, nothing"
+                " was seen in it, or it lies inside another block, whose trail has it."
+            )
         )
 
 
