@@ -187,6 +187,8 @@ def test_a_phrase_is_never_taken_for_a_query_language(app, doctrail, phrase):
 def test_faults_are_counted_not_the_notes_of_them(app, doctrail):
     app.answer()
     faults = Faults(Home(app.home))
+    faults.note("ledger", OSError("no space"))
+    assert "at least 1 fault was kept from the application" in doctrail("doctor").out
     for _ in range(120):
         faults.note("ledger", OSError("no space"))
     faults.note("trail store", OSError("no space"))

@@ -208,7 +208,8 @@ def _on_stores(stores: tuple[StoreHealth, ...]) -> Iterator[str]:
 def _on_faults(faults: tuple[Fault, ...]) -> Iterator[str]:
     if faults:
         last = {(fault.pid, fault.where, fault.kind): fault.count for fault in faults}
+        number = sum(last.values())
         yield (
-            f"at least {sum(last.values()):,} faults were kept from the application, the last in {faults[-1].where} at"
+            f"at least {number:,} {'fault was' if number == 1 else 'faults were'} kept from the application, the last in {faults[-1].where} at"
             f" {faults[-1].time}. Delete faults.jsonl when they are dealt with."
         )
