@@ -1,244 +1,86 @@
-"""SQLite files as both stores use them: opened safely, versioned, and with errors that say what to do.
-
-Only the holder of a stream's lease opens one for writing. Readers open it read-only: SQLite before
-3.51.3 can corrupt a database of which two writing connections reset the log at once.
-"""
+"""A store's one writing connection, and a reading one."""
 
 import os
-import sqlite3
-from collections.abc import Callable, Collection, Generator, Mapping
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Self
 
-from doctrail_core.durable.errors import NothingRecordedError, StaleStoreError, StoreError
-from doctrail_core.durable.home import FILE_MODE
+from doctrail_core.durable.errors import NothingRecordedError, StaleStoreError
+from doctrail_core.durable.opening import Schema, explained, open_reader, open_writer
 
-__all__ = [
-    "Schema",
-    "Writer",
-    "explained",
-    "open_reader",
-    "open_writer",
-    "peek_cursors",
-]
+if TYPE_CHECKING:
+    import sqlite3
 
-_CURSORS = """
-CREATE TABLE cursor (file TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
-"""
-_PRAGMAS = (
-    "journal_mode = WAL",
-    "synchronous = FULL",
-    "secure_delete = ON",
-    "cache_size = -16000",
-    "wal_autocheckpoint = 4000",
-)
+__all__ = ["Reader", "Schema", "Writer", "peek_cursors"]
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """The tables of a store. Each step leads to the next version; a released step never changes."""
+class Writer(ABC):
+    """The one writing connection of a store, with the spool's cursors in the same file.
 
-    name: str
-    application_id: int
-    steps: tuple[str, ...]
-
-    @property
-    def version(self) -> int:
-        return len(self.steps)
-
-
-def open_writer(path: Path, schema: Schema, *, patience: float = 2.0) -> sqlite3.Connection:
-    """Open for writing, making or upgrading the file as needed.
-
-    Raises:
-        StoreError: It cannot be.
+    See `doctrail_core.durable.intake.Store`.
     """
-    with explained(path, schema):
-        _make_file(path)
-        connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=patience
-        )
-        return _prepared(connection, lambda: _make_current(connection, path, schema))
-
-
-def _make_file(path: Path) -> None:
-    # Only if it is missing: to close a file takes away all locks that this process has on it, and
-    # SQLite, which has them, would go on as if it still had.
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
-
-
-def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
-    """Open for reading.
-
-    Raises:
-        NothingRecordedError: There is no such file, or nothing in it.
-        StoreError: It cannot be read.
-    """
-    if not path.exists():
-        raise _nothing(path)
-    with explained(path, schema):
-        try:
-            return _opened_for_reading(path, schema, "mode=ro")
-        except sqlite3.OperationalError as error:
-            if (
-                _code(error) != sqlite3.SQLITE_CANTOPEN
-                or path.with_name(f"{path.name}-wal").exists()
-            ):
-                raise
-            # A folder that cannot be written to has no room for the log, and needs none.
-            return _opened_for_reading(path, schema, "immutable=1")
-
-
-def _opened_for_reading(path: Path, schema: Schema, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
-    )
-    return _prepared(connection, lambda: _check_for_reading(connection, path, schema))
-
-
-def _check_for_reading(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    # Without a version it is still empty: somebody is about to make it, or died before that.
-    if _check(connection, path, schema) == 0:
-        raise _nothing(path)
-
-
-def _nothing(path: Path) -> NothingRecordedError:
-    return NothingRecordedError(
-        f"nothing is recorded yet at {path}. Run the application first, or set DOCTRAIL_HOME to the"
-        " folder in which it records."
-    )
-
-
-def _prepared(connection: sqlite3.Connection, prepare: Callable[[], object]) -> sqlite3.Connection:
-    try:
-        prepare()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _make_current(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    version = _check(connection, path, schema)
-    for pragma in _PRAGMAS:
-        connection.execute(f"PRAGMA {pragma}")
-    if version < schema.version:
-        script = "".join(schema.steps[version:]) + (_CURSORS if version == 0 else "")
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {script} PRAGMA application_id = {schema.application_id};"
-            f" PRAGMA user_version = {schema.version}; COMMIT"
-        )
-
-
-def _check(connection: sqlite3.Connection, path: Path, schema: Schema) -> int:
-    """The file's schema version, if it is one of ours that we understand."""
-    # In one transaction: another process may be making the file what it is to be.
-    connection.execute("BEGIN")
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    connection.execute("COMMIT")
-    if tables and application != schema.application_id:
-        raise StoreError(
-            f"{path} is a database, but not a doctrail {schema.name}. Move it away, or set DOCTRAIL_HOME"
-            " to another folder."
-        )
-    if version > schema.version:
-        raise StoreError(
-            f"{path} was written by a newer doctrail (its schema is {version}, this one knows"
-            f" {schema.version}). Upgrade doctrail-core; nothing was changed."
-        )
-    return version
-
-
-def _code(error: sqlite3.DatabaseError) -> int:
-    """The primary result code; 0 where the error is not SQLite's own."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-@contextmanager
-def explained(path: Path, schema: Schema) -> Generator[None]:
-    """Turn what SQLite and the file system say into a `StoreError` that says what to do."""
-    try:
-        yield
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | sqlite3.ProgrammingError):
-            raise
-        raise StoreError(f"{path}: {_advice(error, schema)}") from error
-    except OSError as error:
-        raise StoreError(
-            f"{path} cannot be opened: {error.strerror}. Make it readable and writable for this user,"
-            " or set DOCTRAIL_HOME to another folder."
-        ) from error
-
-
-def _advice(error: sqlite3.DatabaseError, schema: Schema) -> str:
-    match _code(error):
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return (
-                "it is locked by another program that writes to it. Close that program; doctrail's own"
-                " processes take turns and do not lock each other out."
-            )
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return (
-                f"it is damaged or no database ({error}). Move it away to go on with a new {schema.name},"
-                f" and put a backup in its place or try `sqlite3 FILE .recover` to save what is in it."
-            )
-        case sqlite3.SQLITE_FULL:
-            return "the disk is full. Make room; what was recorded waits in the spool meanwhile."
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return (
-                f"it cannot be opened or written to ({error}). Make the folder readable and writable for"
-                " this user, or set DOCTRAIL_HOME to another one."
-            )
-        case _:
-            return f"it does not work ({error}). What was recorded waits in the spool meanwhile."
-
-
-class Writer:
-    """The one writing connection of a store, with the spool's cursors in the same file."""
 
     def __init__(self, path: Path, schema: Schema) -> None:
-        self.connection = open_writer(path, schema)
+        self._connection = open_writer(path, schema)
         self._path = path
         self._schema = schema
         self._file = path.stat()
         self._version = self._data_version()
+        self.recall()
+
+    @abstractmethod
+    def add(self, payload: bytes) -> None:
+        """Put a record in, as part of a transaction."""
+
+    @abstractmethod
+    def recall(self) -> None:
+        """Forget what may not be in the file."""
 
     def cursors(self) -> dict[str, int]:
         with explained(self._path, self._schema):
-            return read_cursors(self.connection)
+            return read_cursors(self._connection)
+
+    def commit(
+        self, payloads: Sequence[bytes], cursors: Mapping[str, int], forgotten: Collection[str]
+    ) -> None:
+        """Add records and move the cursors, all or nothing."""
+        try:
+            with self._transaction(cursors, forgotten):
+                for payload in payloads:
+                    self.add(payload)
+        except BaseException:
+            self.recall()
+            raise
+
+    def close(self) -> None:
+        with explained(self._path, self._schema):
+            self._connection.close()
 
     @contextmanager
-    def transaction(
+    def _transaction(
         self, cursors: Mapping[str, int], forgotten: Collection[str]
     ) -> Generator[None]:
         """Commit what is done inside together with the cursors, or nothing of it."""
         self._check_not_removed()
         with explained(self._path, self._schema):
-            self.connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._check_nobody_else_wrote()
                 yield
                 moved, gone = cursors.items(), [(name,) for name in forgotten]
-                self.connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", moved)
-                self.connection.executemany("DELETE FROM cursor WHERE file = ?", gone)
-                self.connection.execute("COMMIT")
+                self._connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", moved)
+                self._connection.executemany("DELETE FROM cursor WHERE file = ?", gone)
+                self._connection.execute("COMMIT")
             except BaseException:
-                if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-
-    def close(self) -> None:
-        with explained(self._path, self._schema):
-            self.connection.close()
 
     def _data_version(self) -> int:
         """A number that changes when another connection writes."""
-        return self.connection.execute("PRAGMA data_version").fetchone()[0]
+        return self._connection.execute("PRAGMA data_version").fetchone()[0]
 
     def _check_nobody_else_wrote(self) -> None:
         # Not with the lease; but if its file is removed by hand, two may believe they have it.
@@ -251,7 +93,34 @@ class Writer:
             raise StaleStoreError(f"{self._path} was removed or replaced while it was open")
 
 
-def read_cursors(connection: sqlite3.Connection) -> dict[str, int]:
+class Reader:
+    """A reading connection to a store.
+
+    Attributes:
+        warning: What a user should know of what is missing, if anything is.
+    """
+
+    def __init__(self, path: Path, schema: Schema, *, warning: str | None = None) -> None:
+        self._path = path
+        self._schema = schema
+        self._connection = open_reader(path, schema)
+        self.warning = warning
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        with explained(self._path, self._schema):
+            yield from self._connection.execute(query, parameters)
+
+
+def read_cursors(connection: "sqlite3.Connection") -> dict[str, int]:
     return dict(connection.execute("SELECT file, position FROM cursor"))
 
 

@@ -6,8 +6,7 @@ from uuid import uuid4
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.home import Home
-from doctrail_core.durable.sequencer import Sequencer
-from doctrail_core.durable.spool import Spool
+from doctrail_core.durable.journal import Journal
 from doctrail_core.ledger.entry import encode, from_trail, prepare
 from doctrail_core.ledger.sqlite import LedgerDatabase
 from doctrail_core.model import EntryKind, Trail
@@ -15,13 +14,12 @@ from doctrail_core.model import EntryKind, Trail
 __all__ = ["LedgerJournal"]
 
 
-class LedgerJournal:
+class LedgerJournal(Journal):
     """Appends entries. Each process is a writer of its own and numbers its entries."""
 
     def __init__(self, home: Home, faults: Faults) -> None:
         prepare()
-        self._spool = Spool(home, "ledger")
-        self._sequencer = Sequencer(self._spool, LedgerDatabase(home.database("ledger")), faults)
+        super().__init__(home, "ledger", LedgerDatabase(home.database("ledger")), faults)
         self.after_fork_in_child()
         remake_after_fork(self)
 
@@ -41,17 +39,3 @@ class LedgerJournal:
             self._spool.append(encode(entry))
             self._counter += 1
         self._sequencer.wake()
-
-    def flush(self, timeout: float = 10.0) -> None:
-        """Have all that was appended moved into the database.
-
-        Raises:
-            SequencerBusyError: Another process was to do that and did not in time.
-            StoreError: The database does not work.
-            OSError: The spool does not work.
-        """
-        self._sequencer.drain(timeout)
-
-    def close(self, timeout: float = 2.0) -> None:
-        """Move what can be moved in time; the rest is safe in the spool."""
-        self._sequencer.close(timeout)

@@ -5,20 +5,14 @@ that could be made anew from it: what is known of a response now, under the time
 and one `link` for each document that it had.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from doctrail_core.durable.columns import grade_of_rank, microseconds, moment, rank_of_grade
-from doctrail_core.durable.database import (
-    Schema,
-    Writer,
-    explained,
-    open_reader,
-    peek_cursors,
-)
+from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.ledger.entry import LedgerEntry, decode
 from doctrail_core.ledger.store import ImpactHit
 from doctrail_core.model import Grade
@@ -91,43 +85,25 @@ class LedgerDatabase:
         return peek_cursors(self.path, _SCHEMA)
 
 
-class LedgerWriter:
+class LedgerWriter(Writer):
     """Adds entries and what finds them."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = Writer(path, _SCHEMA)
-        self._connection = self._writer.connection
-        self._recall()
+        super().__init__(path, _SCHEMA)
 
-    def cursors(self) -> Mapping[str, int]:
-        return self._writer.cursors()
-
-    def close(self) -> None:
-        self._writer.close()
-
-    def commit(
-        self, payloads: Sequence[bytes], cursors: Mapping[str, int], forgotten: Collection[str]
-    ) -> None:
-        """Add entries, all or none; see `doctrail_core.durable.intake.Store`."""
-        try:
-            with self._writer.transaction(cursors, forgotten):
-                for payload in payloads:
-                    self._add(decode(payload), payload)
-        except BaseException:
-            self._recall()
-            raise
-
-    def _recall(self) -> None:
+    def recall(self) -> None:
         """Forget what may not be in the file, and see how far it goes."""
         self._documents: dict[str, int] = {}
         self._responses: dict[str, tuple[int, int]] = {}
         run = self._connection.execute
         (self._next,) = run("SELECT coalesce(max(seq) + 1, 0) FROM entry").fetchone()
 
-    def _add(self, entry: LedgerEntry, body: bytes) -> None:
+    def add(self, payload: bytes) -> None:
+        """Add an entry."""
+        entry = decode(payload)
         run = self._connection.execute
         time_us, response = self._response(entry)
-        run("INSERT INTO entry VALUES (?, ?, ?)", (self._next, response, body))
+        run("INSERT INTO entry VALUES (?, ?, ?)", (self._next, response, payload))
         self._next += 1
         complete = entry.kind == "answered"
         if complete:
@@ -173,26 +149,11 @@ class LedgerWriter:
         return run("INSERT INTO document VALUES (NULL, ?)", (document_id,)).lastrowid or 0
 
 
-class LedgerReader:
-    """Answers from the file; see `doctrail_core.ledger.store.LedgerStore`.
-
-    Attributes:
-        warning: What a user should know of what is missing, if anything is.
-    """
+class LedgerReader(Reader):
+    """Answers from the file; see `doctrail_core.ledger.store.LedgerStore`."""
 
     def __init__(self, path: Path, *, warning: str | None = None) -> None:
-        self._path = path
-        self._connection = open_reader(path, _SCHEMA)
-        self.warning = warning
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._connection.close()
+        super().__init__(path, _SCHEMA, warning=warning)
 
     def responses_with(
         self,
@@ -220,10 +181,6 @@ class LedgerReader:
         for (body,) in self._rows("SELECT body FROM entry ORDER BY seq DESC LIMIT 1"):
             return decode(body)
         return None
-
-    def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        with explained(self._path, _SCHEMA):
-            yield from self._connection.execute(query, parameters)
 
 
 def _remember(memory: dict[str, Any], key: str, value: object) -> None:

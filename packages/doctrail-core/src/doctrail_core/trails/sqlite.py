@@ -1,14 +1,14 @@
 """The trail store in an SQLite file. Each text is there once, whatever number of trails has it."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from doctrail_core.durable.columns import grade_of_rank, microseconds, moment, rank_of_grade
-from doctrail_core.durable.database import Schema, Writer, explained, open_reader, peek_cursors
+from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.model import Status, Trail
 from doctrail_core.text.identity import canonical_id, clean_text
@@ -115,38 +115,20 @@ class TrailDatabase:
         return peek_cursors(self.path, _SCHEMA)
 
 
-class TrailWriter:
+class TrailWriter(Writer):
     """Puts trails in. One that is there already is replaced: what came later knows more."""
 
     def __init__(self, path: Path) -> None:
-        self._writer = Writer(path, _SCHEMA)
-        self._connection = self._writer.connection
-        self._forget()
+        super().__init__(path, _SCHEMA)
 
-    def cursors(self) -> Mapping[str, int]:
-        return self._writer.cursors()
-
-    def close(self) -> None:
-        self._writer.close()
-
-    def commit(
-        self, payloads: Sequence[bytes], cursors: Mapping[str, int], forgotten: Collection[str]
-    ) -> None:
-        """Add trails, all or none; see `doctrail_core.durable.intake.Store`."""
-        try:
-            with self._writer.transaction(cursors, forgotten):
-                for payload in payloads:
-                    self._add(taken_apart(payload))
-        except BaseException:
-            self._forget()
-            raise
-
-    def _forget(self) -> None:
-        """Remember nothing that may not be in the file."""
+    def recall(self) -> None:
+        """Forget what may not be in the file."""
         self._chunks: dict[tuple[str, str, str], int] = {}
         self._texts: set[str] = set()
 
-    def _add(self, trail: Parts) -> None:
+    def add(self, payload: bytes) -> None:
+        """Put a trail in."""
+        trail = taken_apart(payload)
         run = self._connection.executemany
         ref = self._add_row(trail)
         run("INSERT OR IGNORE INTO message VALUES (?, ?)", [(m, ref) for m in trail.message_ids])
@@ -201,27 +183,12 @@ class TrailWriter:
             self._texts.add(content_hash)
 
 
-class TrailReader:
-    """Answers from the file; see `doctrail_core.trails.store.TrailStore`.
-
-    Attributes:
-        warning: What a user should know of what is missing, if anything is.
-    """
+class TrailReader(Reader):
+    """Answers from the file; see `doctrail_core.trails.store.TrailStore`."""
 
     def __init__(self, path: Path, *, warning: str | None = None) -> None:
-        self._path = path
-        self._connection = open_reader(path, _SCHEMA)
+        super().__init__(path, _SCHEMA, warning=warning)
         self._connection.create_function("holds", 2, holds, deterministic=True)
-        self.warning = warning
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._connection.close()
 
     def get(self, response_id: str) -> Trail | None:
         key = canonical_id(response_id)
@@ -295,10 +262,6 @@ class TrailReader:
                 *rest,
                 document_ids=tuple(json.loads(documents)),
             )
-
-    def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
-        with explained(self._path, _SCHEMA):
-            yield from self._connection.execute(query, parameters)
 
 
 def _meanings(reference: str) -> Iterator[Condition]:
