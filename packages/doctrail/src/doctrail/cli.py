@@ -79,7 +79,9 @@ def _parser() -> ArgumentParser:
 
 def _describe(command: "Command", parser: ArgumentParser) -> None:
     command.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON; the README names its keys")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON, one object a line; see the README"
+    )
     parser.add_argument(
         "--home",
         metavar="DIR",
