@@ -20,6 +20,7 @@ from doctrail_core.capture.recorder import FaultSink, Recorder
 from doctrail_core.capture.scope import Scope, entered
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import LedgerSink, SpanSink, TrailSink
+from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import Trail
 from doctrail_core.text.identity import keyed_hash
 
@@ -207,15 +208,21 @@ class _Default:
     """The lineage of this process, made when first asked for."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._make: Callable[[], Lineage] = Lineage
         self._made: Lineage | None = None
+        self.after_fork_in_child()
+        remake_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock = threading.RLock()  # the garbage collector may close a stream in here
 
     def get(self) -> Lineage:
         with self._lock:
             if self._made is None:
-                self._made = self._make()
-                atexit.register(self._made.close)
+                made = self._make()
+                if self._made is None:  # it may have been asked for, and made, while we made it
+                    self._made = made
+                    atexit.register(made.close)
             return self._made
 
     def replace(self, make: Callable[[], Lineage]) -> None:

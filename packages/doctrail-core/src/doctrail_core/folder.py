@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from doctrail_core.durable.errors import NothingRecordedError, SequencerBusyError, StoreError
@@ -12,6 +13,8 @@ from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.model import Trail
 from doctrail_core.trails import open_trails
 from doctrail_core.trails.journal import TrailJournal
+
+_PATIENCE = 5.0
 
 
 class Folder:
@@ -42,8 +45,11 @@ class Folder:
         Raises:
             StoreError: The trail store cannot be read.
         """
+        # What cannot be moved into the store in time is missing; what is there can be read.
+        with suppress(SequencerBusyError, OSError):
+            self.trails.flush(_PATIENCE)
         try:
-            with open_trails(self.home) as trails:
+            with open_trails(self.home, drain=False) as trails:
                 return trails.get(response_id)
         except NothingRecordedError:
             return None
