@@ -4,6 +4,8 @@ import json
 import logging
 import multiprocessing
 
+import pytest
+
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.faults import read_faults
 
@@ -37,10 +39,20 @@ def test_other_processes_see_counts_of_1_10_100(home, faults):
     ]
 
 
-def test_no_content_gets_into_the_file_or_the_log(home, faults, caplog):
-    faults.note("recorder", ValueError(PRIVATE))
+@pytest.mark.parametrize("kind", [ValueError, ConnectionError])
+def test_no_content_gets_into_the_file_or_the_log(home, faults, caplog, kind):
+    caplog.set_level(logging.DEBUG, "doctrail")
+    try:
+        fail(kind)
+    except kind as error:
+        faults.note("recorder", error)
     assert PRIVATE not in home.faults.read_text()
-    assert PRIVATE not in "".join(r.message for r in caplog.records if r.levelno > logging.DEBUG)
+    assert PRIVATE not in caplog.text
+    assert "in fail" in caplog.text
+
+
+def fail(kind):
+    raise kind(PRIVATE)
 
 
 def test_our_own_advice_is_logged(faults, caplog):

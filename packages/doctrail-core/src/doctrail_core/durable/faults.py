@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from traceback import format_tb
 
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.forks import remake_after_fork
@@ -52,7 +53,7 @@ class Faults:
         """Count an exception that was kept from the user's chain."""
         if self._add(where, type(error).__name__) == 1:
             _log.warning("doctrail: %s failed: %s", where, _without_content(error))
-            _log.debug("doctrail: %s failed", where, exc_info=error)
+            _log.debug("doctrail: %s failed at\n%s", where, _place(error))
 
     def count(self, where: str, number: int = 1) -> None:
         """Count what was dropped or set aside."""
@@ -96,6 +97,11 @@ def read_faults(home: Home) -> Iterator[Fault]:
 
 
 def _without_content(error: BaseException) -> str:
-    # Other exceptions' messages may quote what they could not digest.
-    safe = isinstance(error, OSError | StoreError)
+    # Other exceptions' messages may quote what they could not digest, also those of HTTP clients,
+    # which are OSErrors, but not from the operating system.
+    safe = isinstance(error, StoreError) or (isinstance(error, OSError) and error.errno is not None)
     return f"{type(error).__name__}: {error}" if safe else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    return "".join(format_tb(error.__traceback__))  # unlike a whole traceback, without the message
