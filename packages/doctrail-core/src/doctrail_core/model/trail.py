@@ -27,8 +27,7 @@ GRADES: tuple[Grade, ...] = ("cited", "supports", "in_prompt", "retrieved")
 
 def strongest(grades: Iterable[Grade]) -> Grade:
     """The grade that says most."""
-    ranks = {grade: rank for rank, grade in enumerate(GRADES)}
-    return min(grades, key=ranks.__getitem__)
+    return min(grades, key=GRADES.index)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,13 +50,12 @@ def explain(trail: Trail, *, full: bool = False) -> str:
 
 
 class _Telling:
-    """One trail being told: the trail, how much of it, and the lookups that every section needs."""
+    """One trail being told: the trail, how much of it, and its chunks, which every section needs."""
 
     def __init__(self, trail: Trail, *, full: bool) -> None:
         self.trail = trail
         self.full = full
         self.chunks = trail.chunks
-        self.generations = {g.generation_id: g for g in trail.generations}
 
     def lines(self) -> Iterator[str]:
         yield from self.header()

@@ -11,7 +11,6 @@ from openinference.semconv.trace import (
     OpenInferenceMimeTypeValues,
     OpenInferenceSpanKindValues,
     SpanAttributes,
-    ToolCallAttributes,
 )
 
 # OpenInference
@@ -45,7 +44,6 @@ MESSAGE_ROLE = MessageAttributes.MESSAGE_ROLE
 MESSAGE_CONTENT = MessageAttributes.MESSAGE_CONTENT
 TOOL_NAME = SpanAttributes.TOOL_NAME
 TOOL_PARAMETERS = SpanAttributes.TOOL_PARAMETERS
-TOOL_CALL_ID = ToolCallAttributes.TOOL_CALL_ID
 
 # OpenTelemetry GenAI
 GENAI_OPERATION = "gen_ai.operation.name"
@@ -56,7 +54,6 @@ GENAI_RETRIEVAL_TOP_K = "gen_ai.retrieval.top_k"
 GENAI_RETRIEVAL_QUERY = "gen_ai.retrieval.query.text"
 GENAI_RETRIEVAL_DOCUMENTS = "gen_ai.retrieval.documents"
 GENAI_REQUEST_MODEL = "gen_ai.request.model"
-GENAI_RESPONSE_MODEL = "gen_ai.response.model"
 GENAI_RESPONSE_ID = "gen_ai.response.id"
 GENAI_FINISH_REASONS = "gen_ai.response.finish_reasons"
 GENAI_INPUT_TOKENS = "gen_ai.usage.input_tokens"
