@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from doctrail_core.durable import sequencer as sequencer_module
 from doctrail_core.durable.errors import SequencerBusyError, StoreError
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.frame import frame, scan
@@ -68,6 +69,12 @@ def spool(home):
     spool.seal()
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """Records gather for less time than they do for users."""
+    monkeypatch.setattr(sequencer_module, "_GATHER", 0.2)
+
+
 @pytest.fixture
 def sequencer(spool, memory, faults):
     sequencer = Sequencer(spool, memory, faults)
@@ -94,6 +101,27 @@ def others(home: Home) -> list[str]:
 # --- the ordinary course of things
 
 
+def test_what_was_appended_is_synced_before_it_is_moved(
+    spool, memory, sequencer, eventually, monkeypatch
+):
+    synced: list[bool] = []
+    monkeypatch.setattr(
+        "doctrail_core.durable.spool.os.fdatasync", lambda _fd: synced.append(not memory.records)
+    )
+    spool.append(b"one")
+    sequencer.wake()
+    eventually(lambda: memory.records == [b"one"])
+    assert synced[0]
+
+
+def test_a_lot_is_moved_without_waiting_for_more(spool, memory, sequencer, eventually, monkeypatch):
+    monkeypatch.setattr(sequencer_module, "_GATHER", 3600.0)
+    monkeypatch.setattr(sequencer_module, "_ENOUGH", 1000)
+    spool.append(b"x" * 2000)
+    sequencer.wake()
+    eventually(lambda: memory.records)
+
+
 def test_what_was_appended_arrives_without_anybody_asking(spool, memory, sequencer, eventually):
     spool.append(b"one")
     sequencer.wake()
@@ -114,7 +142,7 @@ def test_lease_connection_and_spool_are_given_up_when_nothing_comes(
 ):
     spool.append(b"one")
     sequencer.wake()
-    eventually(lambda: memory.opened == 1)
+    eventually(lambda: memory.records == [b"one"])
     eventually(lambda: memory.opened == 0)
     assert sizes(home.spool("ledger")) == {}
     lease = Lease(home.spool("ledger") / "sequencer.lock")

@@ -1,8 +1,8 @@
 """Elects the one process that moves a stream's records from all spools into its database.
 
-Appending wakes a thread, which waits a moment for company, takes the lease, moves what there is, and
-gives the lease back when nothing has come for a while. Readers do the same once, or wait until the
-process that has the lease has done it.
+Appending wakes a thread, which has the records on stable storage at once, lets them gather, and then
+takes the lease and moves what there is. Nobody has to wait for that: readers move what lies in the
+spools themselves, or wait until the process that has the lease has done it.
 """
 
 import atexit
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["Sequencer"]
 
 _LINGER = 0.05
-"""Seconds in which records gather before they are committed together."""
-_LONG_LINGER = 0.2
-"""The same, when many come: a commit costs by the page, and many records share pages."""
-_MANY = 8
-_KEEP = 1.0
-"""Seconds without a record after which the lease is given back."""
+"""Seconds after which records are synced."""
+_GATHER = 5.0
+"""Seconds in which records gather: opening, committing to and closing a database costs as much for
+one as for many."""
+_ENOUGH = 2 << 20
+"""So many bytes are moved without waiting longer."""
+_RETRY = 0.2
 _PATIENCE = 30.0
 """The longest pause, in seconds, before a database that does not work is tried again."""
 _EXIT_TIMEOUT = 2.0
@@ -113,42 +114,35 @@ class Sequencer:
 
     def _run(self) -> None:
         while self._work.wait() and not self._stop.is_set():
-            self._attend()
-            try:
-                self._tenure.let_go()
-            except StoreError as error:
-                self._note(error)
+            self._gather()
+            self._move()
 
-    def _attend(self) -> None:
-        """Move records until none has come for a while."""
-        last = time.monotonic()
-        pause = _LINGER
-        while not self._stop.wait(pause):
+    def _gather(self) -> None:
+        """Sync what comes, until it is enough or has waited long enough."""
+        deadline = time.monotonic() + _GATHER
+        while not self._stop.wait(_LINGER):
             self._work.clear()
             try:
-                moved = self._tenure.move()
+                self._spool.sync()
+            except OSError as error:
+                self._faults.note("syncing the spool", error)
+            left = deadline - time.monotonic()
+            if left <= 0 or self._spool.pending >= _ENOUGH:
+                return
+            self._work.wait(left)
+
+    def _move(self) -> None:
+        """Move what there is; what was moved is sealed, so that its file is deleted and its texts gone."""
+        pause = _RETRY
+        while not self._stop.is_set():
+            self._spool.seal()
+            try:
+                if self._drain_now():
+                    return
             except Exception as error:  # noqa: BLE001  # this thread has nobody above it
                 self._note(error)
-                pause = min(2 * pause, _PATIENCE)
-                continue
-            if moved is None:
-                pause = min(2 * pause, _KEEP)
-                continue
-            pause = _LINGER if moved < _MANY else _LONG_LINGER
-            if moved:
-                last = time.monotonic()
-            elif time.monotonic() - last > _KEEP:
-                return self._leave_nothing()
-            else:
-                # Our own records wake us; only those of others have to be looked for.
-                self._work.wait(_LONG_LINGER)
-        return None
-
-    def _leave_nothing(self) -> None:
-        # Texts leave the spool when they are in: what was drained is sealed, then deleted.
-        self._spool.seal()
-        with suppress(StoreError, OSError):
-            self._tenure.move()
+            self._stop.wait(pause)
+            pause = min(2 * pause, _PATIENCE)
 
     def _drain_now(self) -> bool:
         """Move everything; False if somebody else is at it."""

@@ -10,6 +10,8 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -59,9 +61,23 @@ class Spool:
     def seal(self) -> None:
         """Write no more to the current segment, so that it can be deleted once it is drained."""
         with self._lock:
+            self.pending = 0
             if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
+
+    def sync(self) -> None:
+        """Have what was appended since the last time on stable storage.
+
+        Raises:
+            OSError: It cannot be brought there.
+        """
+        with self._lock:
+            unsynced, self._unsynced = self._unsynced, set[Path]()
+        for segment in unsynced:
+            with suppress(FileNotFoundError):  # moved into the database already
+                _sync(segment, os.fdatasync)
+                _sync(segment.parent, os.fsync)
 
     def after_fork_in_child(self) -> None:
         if self._fd is not None:
@@ -74,6 +90,10 @@ class Spool:
         self._lock = threading.RLock()
         self._writer = f"{_host()}.{_boot()}.{os.getpid()}.{uuid4().hex}"
         self._segments = 0
+        self._segment_path = self.directory
+        self._unsynced = set[Path]()
+        self.pending = 0
+        """Bytes appended since the last seal."""
 
     def _segment(self) -> int:
         if self._fd is not None:
@@ -96,6 +116,7 @@ class Spool:
                 os.close(fd)
                 raise
             if os.fstat(fd).st_nlink:
+                self._segment_path = self.directory / name
                 return fd
             os.close(fd)  # The sequencer took it for a dead writer's, before we had the lock.
 
@@ -104,6 +125,8 @@ class Spool:
         if written < len(record):
             self._take_back(fd, written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._unsynced.add(self._segment_path)
+        self.pending += written
 
     def _take_back(self, fd: int, written: int) -> None:
         try:
@@ -118,6 +141,14 @@ class Spool:
             " or set DOCTRAIL_HOME to a folder on a local disk that is"
         )
         return OSError(error.errno, message)
+
+
+def _sync(path: Path, sync: Callable[[int], None]) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        sync(fd)
+    finally:
+        os.close(fd)
 
 
 def _host() -> str:
