@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from doctrail_core.text.arrival import Match, match, unexplained
+from doctrail_core.text.arrival import Match, match
+from doctrail_core.text.spans import unexplained
 from doctrail_core.text.tags import tag
 
 RENEWAL = (

@@ -45,7 +45,8 @@ def ask(lineage: CapturedLineage, run_id="r", *, context=f"{RENEWAL}\n\n{NOTICE}
     lineage.record(RetrievalStarted(f"{run_id}-ret", run_id, "Retriever", QUESTION, "test"))
     lineage.record(RetrievalEnded(f"{run_id}-ret", found))
     prompt = [Message("system", f"Answer from this:\n{context}"), Message("user", QUESTION)]
-    lineage.record(PromptSent(f"{run_id}-llm", run_id, prompt, "test", model="m-1"))
+    asked = {"temperature": 0.5, "stop": ["February"]}
+    lineage.record(PromptSent(f"{run_id}-llm", run_id, prompt, "test", "m-1", parameters=asked))
     lineage.record(GenerationEnded(f"{run_id}-llm", "February 28th."))
     lineage.record(RunEnded(run_id, "February 28th."))
 
@@ -182,6 +183,44 @@ def test_an_event_that_arrives_while_its_thread_is_busy_waits_for_its_turn(linea
     ending.join(10)
     assert not ending.is_alive()
     assert [t.status for t in lineage.trails] == ["ok"]
+
+
+def test_what_another_call_of_the_answer_read_is_nobodys_fault(lineage):
+    lineage.record(RunStarted("r", None, "refine", "test"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0), chunk(NOTICE, 1)]))
+    for call, text in (("a", RENEWAL), ("b", NOTICE[:60]), ("c", NOTICE[60:])):
+        lineage.record(PromptSent(call, "r", [Message("user", text)], "test"))
+        lineage.record(GenerationEnded(call, "x"))
+    lineage.record(RunEnded("r", "x"))
+    first, second, _ = lineage.trails[0].contexts
+    assert (first.arrivals[1].state, first.arrivals[1].reason) == ("absent", "not observed")
+    assert (second.arrivals[0].state, second.arrivals[0].reason) == ("absent", None)
+    assert second.arrivals[0].reason_detail == "read by another call of this answer"
+
+
+def test_a_run_that_two_handlers_report_is_recorded_once(lineage):
+    for _ in range(2):
+        lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    for _ in range(2):
+        lineage.record(RetrievalStarted("ret", "r", "R", QUESTION, "test"))
+    for _ in range(2):
+        lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+    for _ in range(2):
+        lineage.record(RunEnded("r", "x"))
+    (trail,) = lineage.trails
+    assert len(trail.retrievals) == 1
+    assert lineage.dropped == {}
+
+
+def test_a_forked_child_leaves_what_is_open_to_its_parent(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("llm", "r", [], "test"))
+    lineage._recorder._lock.acquire()  # by a thread that the child does not have
+    lineage._recorder.after_fork_in_child()
+    lineage.record(RunEnded("r", "x"))
+    lineage.close()
+    assert (lineage.trails, lineage.dropped, lineage.open_count) == ([], {}, 0)
 
 
 def test_the_models_own_earlier_words_are_no_arrival(lineage):

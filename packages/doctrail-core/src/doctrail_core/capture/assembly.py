@@ -6,7 +6,7 @@ model's own earlier turns are left out: it may quote itself.
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from doctrail_core.capture.events import ContextSelected
@@ -21,11 +21,14 @@ from doctrail_core.model import (
     PromptSpan,
     Retrieval,
 )
-from doctrail_core.text.arrival import Match, match, unexplained
+from doctrail_core.text.arrival import Match, match
+from doctrail_core.text.spans import unexplained
 
 _JOINT = "\n\n"
 _ABSENT = Match("absent", 0.0)
 _PREFIX = 32
+_SEVERAL = 2
+_WHOLE = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,31 @@ def assemble(
         unexplained_length=sum(span.end - span.start for span in free),
         unexplained=free,
     )
+
+
+def settled(contexts: Iterable[Context]) -> tuple[Context, ...]:
+    """The contexts of one response, in the light of each other.
+
+    A chunk that another call of the same answer read is missing from this one for no fault: engines
+    that refine an answer, or pack a long chunk over several prompts, read one part at a time.
+    """
+    found = tuple(contexts)
+    if len(found) < _SEVERAL:
+        return found
+    read: dict[str, float] = {}
+    for arrival in (a for context in found for a in context.arrivals):
+        read[arrival.chunk_id] = read.get(arrival.chunk_id, 0.0) + arrival.coverage
+    whole = {chunk_id for chunk_id, coverage in read.items() if coverage >= _WHOLE}
+    return tuple(
+        replace(c, arrivals=tuple(_unblamed(a) if a.chunk_id in whole else a for a in c.arrivals))
+        for c in found
+    )
+
+
+def _unblamed(arrival: Arrival) -> Arrival:
+    if arrival.reason is None:
+        return arrival
+    return replace(arrival, reason=None, reason_detail="read by another call of this answer")
 
 
 def _chunks(retrievals: Iterable[Retrieval]) -> dict[str, Chunk]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from doctrail_core.capture.assembly import assemble
+from doctrail_core.capture.assembly import assemble, settled
 from doctrail_core.capture.events import (
     ContextSelected,
     Event,
@@ -45,21 +45,22 @@ from doctrail_core.capture.response import OpenResponse, OpenRun, RunKind, Start
 from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import LedgerSink, SpanSink, StageSpan, TrailSink
+from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import Context, EntryKind, StageKind, Status, Trail
 
 MAX_OPEN_RESPONSES = 10_000
 """Beyond this many, the oldest response is closed as interrupted: its host lost it."""
 
 
-_REMEMBERED = 256
+_REMEMBERED = 1024
 """Runs that a failed root left open and whose own end is still to come, as aborted streams do it."""
 
 
 class _Inbox(threading.local):
-    """The events that this thread has still to take."""
+    """What this thread has still to do."""
 
     def __init__(self) -> None:
-        self.waiting = deque[Event]()
+        self.waiting = deque[Callable[[], None]]()
         self.busy = False
 
 
@@ -75,7 +76,7 @@ class FaultSink(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Recorder:
     """Gathers the events of each response and hands the finished trail to the sinks."""
 
@@ -96,6 +97,7 @@ class Recorder:
 
     def __post_init__(self) -> None:
         """Say who takes which event."""
+        remake_after_fork(self)
         self._handlers = {
             RunStarted: self._run_started,
             RunEnded: self._run_ended,
@@ -117,14 +119,28 @@ class Recorder:
 
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises."""
+        self._in_turn(partial(self._take, event))
+
+    def close_all(self) -> None:
+        """Close what is still open as interrupted, so that it is on record."""
+        self._in_turn(self._close_all)
+
+    def after_fork_in_child(self) -> None:
+        """Leave what is open to the parent, in whose process it goes on."""
+        self._lock = threading.Lock()
+        self._inbox = _Inbox()
+        self._left_behind.extend(self._runs)
+        self._runs, self._responses = {}, {}
+
+    def _in_turn(self, work: Callable[[], None]) -> None:
         inbox = self._inbox
-        inbox.waiting.append(event)
+        inbox.waiting.append(work)
         if inbox.busy:
             return
         inbox.busy = True
         try:
             while inbox.waiting:
-                self._take(inbox.waiting.popleft())
+                inbox.waiting.popleft()()
         finally:
             inbox.busy = False
 
@@ -134,8 +150,7 @@ class Recorder:
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
             self.faults.note(f"recorder.{type(event).__name__}", error)
 
-    def close_all(self) -> None:
-        """Close what is still open as interrupted, so that it is on record."""
+    def _close_all(self) -> None:
         with self._lock:
             left = list(self._responses.values())
             for response in left:
@@ -151,6 +166,9 @@ class Recorder:
         at = self.clock() if event.at is None else event.at
         lost = None
         with self._lock:
+            if event.run_id in self._runs:  # two handlers tell the same; so they will of its end
+                self._left_behind.append(event.run_id)
+                return None
             parent = self._parent(event.parent_id)
             response = (
                 parent.response if parent else OpenResponse(event.run_id, at, event.framework)
@@ -241,12 +259,13 @@ class Recorder:
         """Take the run out of the tree; None (and counted) if it is not there any more."""
         with self._lock:
             run = self._runs.pop(run_id, None)
-            if run is None:
-                if run_id not in self._left_behind and not suppressed():
-                    self.faults.count("events after their run had ended")
-                return None
-            run.response.runs.pop(run_id, None)
-            run.response.open_generations.discard(run_id)
+            if run is not None:
+                run.response.runs.pop(run_id, None)
+                run.response.open_generations.discard(run_id)
+        if run is None:
+            if run_id not in self._left_behind and not suppressed():
+                self.faults.count("events after their run had ended")
+            return None
         return run, self.clock() if at is None else at
 
     def _retrieval_ended(self, event: RetrievalEnded) -> None:
@@ -433,7 +452,7 @@ class Recorder:
 
     def _contexts(self, response: OpenResponse) -> tuple[Context, ...]:
         try:
-            return tuple(
+            return settled(
                 assemble(generation, response.retrievals, response.selections, response.asked())
                 for generation in response.generations
                 if not generation.auxiliary

@@ -36,6 +36,7 @@ def _generation(generation: Generation) -> Generation:
     return replace(
         generation,
         output=None,
+        parameters={k: v for k, v in generation.parameters.items() if isinstance(v, int | float)},
         messages=tuple(replace(m, text=None) for m in generation.messages),
         error=_kind(generation.error),
     )

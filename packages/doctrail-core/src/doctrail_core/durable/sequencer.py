@@ -135,8 +135,8 @@ class Sequencer:
         """Move what there is; what was moved is sealed, so that its file is deleted and its texts gone."""
         pause = _RETRY
         while not self._stop.is_set():
-            self._spool.seal()
             try:
+                self._spool.seal()
                 if self._drain_now():
                     return
             except Exception as error:  # noqa: BLE001  # this thread has nobody above it

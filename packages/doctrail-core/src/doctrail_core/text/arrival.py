@@ -23,7 +23,7 @@ from doctrail_core.text.shingles import SHINGLE, Shingles
 from doctrail_core.text.spans import Ownership, Span, merged, unexplained
 from doctrail_core.text.tags import neutralise
 
-__all__ = ["Match", "match", "unexplained"]
+__all__ = ["Match", "match"]
 
 _FULL = 0.97
 _MAX_COPIES = 64
