@@ -33,7 +33,7 @@ def captured() -> Generator[CapturedLineage]:
 def handler(captured):
     handler = LineageCallbackHandler(captured)
     yield handler
-    assert handler._by_hand.open_count == 0
+    assert handler._open.open_count == 0
 
 
 @pytest.fixture

@@ -30,10 +30,10 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.model import Message
 from langchain_doctrail import generation
-from langchain_doctrail.by_hand import Finding, SearchesByHand
 from langchain_doctrail.documents import as_documents, retrieved
 from langchain_doctrail.fields import fields
 from langchain_doctrail.messages import answer_in, prompt_messages, question_in, text_of
+from langchain_doctrail.open_runs import Finding, OpenRuns
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
@@ -79,7 +79,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         """Record into `lineage`, or into the process's default one, which lies in `./.doctrail`."""
         super().__init__()
         self._lineage = lineage
-        self._by_hand = SearchesByHand()
+        self._open = OpenRuns()
 
     @property
     def lineage(self) -> "Lineage":
@@ -132,21 +132,19 @@ class LineageCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "chain")
-        if self._by_hand.step_started(run, parent, name, inputs):
+        if self._open.step_started(run, parent, name, inputs):
             asked, who = question_in(inputs), _who(metadata)
             self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK, asked, **who))
-        else:
-            self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK))
 
     @_observing
     @override
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run, inputs = str(run_id), kwargs.get("inputs")
-        outermost = self._by_hand.is_outermost(run)
-        if finding := self._by_hand.step_ended(run, outputs, inputs):
-            self._record_finding(run, finding)
-        if not outermost:
-            self.lineage.record(RunEnded(run))
+        told_as = self._open.told_as(run)
+        finding = self._open.step_ended(run, outputs, inputs)
+        if told_as and finding:
+            self._record_finding(run, told_as, finding)
+        if told_as != run:
             return
         answer, question = answer_in(outputs), question_in(inputs)
         waits, left = _INTERRUPT in fields(outputs), outputs is None
@@ -157,8 +155,11 @@ class LineageCallbackHandler(BaseCallbackHandler):
     @_observing
     @override
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        self._by_hand.step_ended(str(run_id))
-        self._record_failure(run_id, error, question_in(kwargs.get("inputs")))
+        run = str(run_id)
+        told_as = self._open.told_as(run)
+        self._open.step_ended(run)
+        if told_as == run:
+            self._record_failure(run_id, error, question_in(kwargs.get("inputs")))
 
     # --- retrievers
 
@@ -175,9 +176,10 @@ class LineageCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "retriever")
-        self._by_hand.child_started(run, parent)
+        self._open.child_started(run, parent)
+        around = self._open.around(parent)
         self.lineage.record(
-            RetrievalStarted(run, parent, name, str(query), _FRAMEWORK, **_who(metadata))
+            RetrievalStarted(run, around, name, str(query), _FRAMEWORK, **_who(metadata))
         )
 
     @_observing
@@ -193,7 +195,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any
     ) -> None:
         found = as_documents(documents)
-        self._by_hand.child_ended(str(run_id), found)
+        self._open.child_ended(str(run_id), found)
         self.lineage.record(
             RetrievalEnded(str(run_id), [retrieved(document) for document in found])
         )
@@ -201,7 +203,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     @_observing
     @override
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        self._by_hand.child_ended(str(run_id))
+        self._open.child_ended(str(run_id))
         self._record_failure(run_id, error)
 
     # --- models
@@ -262,14 +264,15 @@ class LineageCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "tool")
-        self._by_hand.child_started(run, parent)
+        self._open.child_started(run, parent)
         call_id = kwargs.get("tool_call_id")
-        self.lineage.record(ToolCalled(run, parent, name, _FRAMEWORK, str(input_str), call_id))
+        around = self._open.around(parent)
+        self.lineage.record(ToolCalled(run, around, name, _FRAMEWORK, str(input_str), call_id))
 
     @_observing
     @override
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        self._by_hand.child_ended(str(run_id))
+        self._open.child_ended(str(run_id))
         message = output if isinstance(output, ToolMessage) else None
         result = text_of(message.content) if message else str(output)
         call_id = message.tool_call_id if message else None
@@ -278,7 +281,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     @_observing
     @override
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        self._by_hand.child_ended(str(run_id))
+        self._open.child_ended(str(run_id))
         self._record_failure(run_id, error)
 
     # --- events
@@ -288,10 +291,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
     ) -> None:
         self.lineage.record(RunFailed(str(run_id), error, question=question))
 
-    def _record_finding(self, run: str, finding: Finding) -> None:
+    def _record_finding(self, run: str, told_as: str, finding: Finding) -> None:
         search = f"{run}/documents"
         chunks = [retrieved(document) for document in finding.documents]
-        self.lineage.record(RetrievalStarted(search, run, finding.step, finding.query, _FRAMEWORK))
+        self.lineage.record(
+            RetrievalStarted(search, told_as, finding.step, finding.query, _FRAMEWORK)
+        )
         self.lineage.record(RetrievalEnded(search, chunks))
 
     def _record_prompt(
@@ -306,7 +311,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         self.lineage.record(
             PromptSent(
                 str(run_id),
-                _id(parent_run_id),
+                self._open.around(_id(parent_run_id)),
                 prompt,
                 _FRAMEWORK,
                 model=generation.model_of(serialized, metadata, asked),

@@ -1,10 +1,15 @@
-"""Documents that a step of a chain returned although no retriever was asked.
+"""The open runs of each response: who is told to the recorder, and what was searched by hand.
+
+Of LangChain's runs the recorder hears of the outermost one, of searches, models and tools; every
+runnable between them only stands for the nearest of those around it.
 
 Many chains search a vector store in a plain function. Such a step shows by what it hands on: documents
 that did not go into it and that nothing in this response had returned before.
+
+There is no lock: every change is one step of a dict or set, so neither the garbage collector, which may
+close a stream in the middle of anything, nor a fork finds one held.
 """
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +19,7 @@ from doctrail_core.text.identity import CHUNK_ID_STAMP
 from langchain_doctrail.documents import as_documents, holds_documents
 from langchain_doctrail.messages import question_in
 
-__all__ = ["Finding", "SearchesByHand"]
+__all__ = ["Finding", "OpenRuns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,48 +42,50 @@ class _Response:
 @dataclass(frozen=True, slots=True)
 class _Run:
     response: _Response
+    told_as: str
     name: str
     inputs: object
     searches: bool
 
 
-class SearchesByHand:
+class OpenRuns:
     """The open runs of each response and which documents they returned; nothing outlives its root."""
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
-        self._lock = threading.RLock()  # the garbage collector may close a stream in here
 
     @property
     def open_count(self) -> int:
         """How many runs are open; 0 when nothing is running."""
         return len(self._runs)
 
+    def told_as(self, run_id: str) -> str | None:
+        """The run that the recorder knows in this one's place; None if it is not open."""
+        run = self._runs.get(run_id)
+        return run.told_as if run else None
+
+    def around(self, parent_id: str | None) -> str | None:
+        """The run that the recorder knows around what happens in this one."""
+        return (self.told_as(parent_id) or parent_id) if parent_id else None
+
     def step_started(self, run_id: str, parent_id: str | None, name: str, inputs: object) -> bool:
         """A chain or a step of one began; returns whether it is the outermost one."""
-        with self._lock:
-            parent = self._runs.get(parent_id) if parent_id else None
-            response = parent.response if parent else _Response(run_id, inputs)
-            self._add(run_id, _Run(response, name, inputs, searches=True))
+        parent = self._runs.get(parent_id) if parent_id else None
+        response = parent.response if parent else _Response(run_id, inputs)
+        told_as = parent.told_as if parent else run_id
+        self._add(run_id, _Run(response, told_as, name, inputs, searches=True))
         return parent is None
-
-    def is_outermost(self, run_id: str) -> bool:
-        """Whether this open run has no other around it."""
-        run = self._runs.get(run_id)
-        return run is None or run.response.root_id == run_id
 
     def child_started(self, run_id: str, parent_id: str | None) -> None:
         """A retriever or a tool began; what runs inside it belongs to the same response."""
-        with self._lock:
-            if parent_id and (parent := self._runs.get(parent_id)):
-                self._add(run_id, _Run(parent.response, "", None, searches=False))
+        if parent_id and (parent := self._runs.get(parent_id)):
+            self._add(run_id, _Run(parent.response, run_id, "", None, searches=False))
 
     def child_ended(self, run_id: str, documents: Sequence[Document] = ()) -> None:
         """A retriever or a tool is over, having returned these."""
-        with self._lock:
-            if run := self._runs.pop(run_id, None):
-                run.response.run_ids.discard(run_id)
-                run.response.seen.update(_names(documents))
+        if run := self._runs.pop(run_id, None):
+            run.response.run_ids.discard(run_id)
+            run.response.seen.update(_names(documents))
 
     def step_ended(
         self, run_id: str, outputs: object = None, inputs: object = None
@@ -87,17 +94,16 @@ class SearchesByHand:
 
         `inputs` is given where they were not known at the start.
         """
+        run = self._runs.pop(run_id, None)
+        if run is None:
+            return None
         documents = as_documents(outputs)
-        with self._lock:
-            run = self._runs.pop(run_id, None)
-            if run is None:
-                return None
-            response = run.response
-            response.run_ids.discard(run_id)
-            new = any(response.seen.isdisjoint(_names([document])) for document in documents)
-            response.seen.update(_names(documents))
-            if response.root_id == run_id:
-                self._forget(response)
+        response = run.response
+        response.run_ids.discard(run_id)
+        new = any(response.seen.isdisjoint(_names([document])) for document in documents)
+        response.seen.update(_names(documents))
+        if response.root_id == run_id:
+            self._forget(response)
         if not new or not run.searches or any(map(holds_documents, (inputs, run.inputs))):
             return None
         asked = map(question_in, (inputs, run.inputs, response.inputs))

@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 
-from langchain_doctrail.by_hand import SearchesByHand
+from langchain_doctrail.open_runs import OpenRuns
 
 QUESTION = "When is the renewal deadline?"
 
@@ -109,7 +109,7 @@ def test_a_stream_that_is_closed_while_its_thread_is_busy_here_is_taken():
                 searches.step_ended("abandoned")
             return super().__getattribute__(name)
 
-    searches = SearchesByHand()
+    searches = OpenRuns()
     searches.step_started("abandoned", None, "chain", QUESTION)
     searches.step_started("root", None, "chain", QUESTION)
     searches.child_started("search", "root")
