@@ -30,6 +30,7 @@ lint: setup
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports
 	.venv/bin/pyright
+	for package in $(PACKAGES); do (cd $$package && ../../.venv/bin/deptry --no-ansi src) || exit 1; done
 
 # Each package with nothing but its own dependencies.
 alone: | .uv/bin/uv
