@@ -182,7 +182,7 @@ def _ours(
 
         if not matching:
             nothing_read = Context("", (), 0, 0)
-            patch("doctrail_core.capture.recorder.assemble", lambda *_: nothing_read).start()
+            patch("doctrail_core.capture.reports.assemble", lambda *_: nothing_read).start()
         spans = Spans()
         settings = Settings(home=folder, spans="spans" in parts, span_content=span_content)
         storage: Storage = _Only(folder, *parts)

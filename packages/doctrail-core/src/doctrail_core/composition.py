@@ -16,10 +16,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
-from doctrail_core.capture.recorder import FaultSink, Recorder
+from doctrail_core.capture.recorder import Recorder
+from doctrail_core.capture.reports import Reports
 from doctrail_core.capture.scope import Scope, entered
 from doctrail_core.capture.settings import Settings
-from doctrail_core.capture.sinks import LedgerSink, SpanSink, TrailSink
+from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import Trail
 from doctrail_core.text.identity import keyed_hash
@@ -87,16 +88,16 @@ class Lineage:
         self.settings = settings or Settings.load()
         self._storage = storage or _folder(self.settings)
         self._last: Trail | None = None
-        self._recorder = Recorder(
+        reports = Reports(
             settings=self.settings,
             ledger=self._storage.ledger,
             trails=self._storage.trails,
             faults=self._storage.faults,
-            spans=_spans(self.settings, tracer_provider),
             query_hash=self._query_hash,
-            clock=clock,
             closed=self._closed,
         )
+        spans = _spans(self.settings, tracer_provider)
+        self._recorder = Recorder(reports, self._storage.faults, spans, clock)
 
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises; thread-safe."""

@@ -4,7 +4,7 @@ Invariants: an event never raises into the host; before a model is called, the i
 retrieved are on the ledger; a response closes when its root has ended and no generation of it is
 open, and at once when its root failed; then nothing of it stays behind.
 
-The lock guards memory only. Spans, ledger and trail store are written outside of it. An event may
+The lock guards memory only; what is told of a response (`reports`) is told outside of it. An event may
 arrive while its own thread is busy with another one, because the garbage collector closes abandoned
 streams wherever it runs; it waits until that one is done.
 """
@@ -14,9 +14,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from doctrail_core.capture.assembly import assemble, settled
 from doctrail_core.capture.events import (
     ContextSelected,
     Event,
@@ -38,15 +37,13 @@ from doctrail_core.capture.records import (
     generation_record,
     retrieval_record,
     tool_record,
-    utc,
 )
-from doctrail_core.capture.redaction import redact
+from doctrail_core.capture.reports import Reports
 from doctrail_core.capture.response import OpenResponse, OpenRun, RunKind, StartEvent
 from doctrail_core.capture.scope import current_scope, suppressed
-from doctrail_core.capture.settings import Settings
-from doctrail_core.capture.sinks import LedgerSink, SpanSink, StageSpan, TrailSink
+from doctrail_core.capture.sinks import FaultSink, SpanSink, StageSpan
 from doctrail_core.durable.forks import remake_after_fork
-from doctrail_core.model import Context, EntryKind, StageKind, Status, Trail
+from doctrail_core.model import StageKind, Status
 
 MAX_OPEN_RESPONSES = 10_000
 """Beyond this many, the oldest response is closed as interrupted: its host lost it."""
@@ -64,30 +61,14 @@ class _Inbox(threading.local):
         self.busy = False
 
 
-class FaultSink(Protocol):
-    """Counts what went wrong without the user noticing."""
-
-    def note(self, where: str, error: BaseException) -> None:
-        """Log the first of its kind, count all. Never raises."""
-        ...
-
-    def count(self, what: str, /) -> None:
-        """Count something dropped. Never raises."""
-        ...
-
-
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Recorder:
     """Gathers the events of each response and hands the finished trail to the sinks."""
 
-    settings: Settings
-    ledger: LedgerSink
-    trails: TrailSink
+    reports: Reports
     faults: FaultSink
     spans: SpanSink | None
-    query_hash: Callable[[str], str]
     clock: Callable[[], int]
-    closed: Callable[[Trail], None]
     _runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
     _responses: dict[str, OpenResponse] = field(default_factory=dict[str, OpenResponse])
     _left_behind: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -156,7 +137,7 @@ class Recorder:
             for response in left:
                 self._forget(response)
         for response in left:
-            self._finish(response, "interrupted")
+            self._complete(response, "interrupted")
 
     # --- starts
 
@@ -183,7 +164,7 @@ class Recorder:
             self._runs[event.run_id] = response.runs[event.run_id] = run
         if lost is not None:
             self.faults.count("responses that never ended")
-            self._finish(lost, "interrupted")
+            self._complete(lost, "interrupted")
         run.span = self._open_span(run)
         return run
 
@@ -230,8 +211,7 @@ class Recorder:
             response.open_generations.add(event.run_id)
             new = response.new_sources()
         if new:
-            known = self._trail(response, "interrupted", run.started, ())
-            self._put_on_ledger("retrieved", redact(known, self.settings.content))
+            self.reports.sources_known(response, run.started)
 
     def _tool_called(self, event: ToolCalled) -> None:
         self._start(event, "tool")
@@ -277,7 +257,7 @@ class Recorder:
     def _retrieval_over(
         self, run: OpenRun, chunks: Sequence[RetrievedChunk], at: int, error: BaseException | None
     ) -> None:
-        query_hash = partial(self._query_hash_in, run.response)
+        query_hash = partial(self.reports.query_hash_in, run.response)
         retrieval = retrieval_record(run, chunks, at, error, query_hash)
         run.response.retrievals.append(retrieval)
         if run.span is not None:
@@ -362,104 +342,17 @@ class Recorder:
             if waiting or self._responses.get(response.response_id) is not response:
                 return
             self._forget(response)
-        self._finish(response, response.status)
+        self._complete(response, response.status)
+
+    def _complete(self, response: OpenResponse, status: Status) -> None:
+        at = self.clock() if response.ended is None else response.ended
+        self.reports.complete(response, status, at)
 
     def _forget(self, response: OpenResponse) -> None:
         self._responses.pop(response.response_id, None)
         for run_id in response.runs:
             self._runs.pop(run_id, None)
             self._left_behind.append(run_id)
-
-    def _finish(self, response: OpenResponse, status: Status) -> None:
-        """Match arrivals, complete the ledger, keep the trail, end the spans; in that order of worth."""
-        at = response.ended or self.clock()
-        for run in list(response.runs.values()):
-            self._left_open(run, at)
-        trail = None
-        if response.is_an_answer:
-            trail = self._trail(response, status, at, self._contexts(response))
-            kept = redact(trail, self.settings.content)
-            self._put_on_ledger("answered", kept)
-            self._keep(kept)
-            self.closed(kept)
-        self._end_root_span(response, trail, at)
-
-    def _left_open(self, run: OpenRun, at: int) -> None:
-        """A run that the host began and never ended, as cancelled tasks leave them."""
-        if run.kind == "generation":
-            generation = generation_record(run, None, None, "never ended")
-            run.response.generations.append(generation)
-            if run.span is not None:
-                run.span.end(generation, at=at)
-        elif run.kind != "run" and run.span is not None:
-            run.span.end(None, at=at)
-
-    def _end_root_span(self, response: OpenResponse, trail: Trail | None, at: int) -> None:
-        root = response.root
-        if root.span is None:
-            return
-        for context in trail.contexts if trail else ():
-            if trail and context.arrivals:
-                root.span.context(context, trail)
-        if root.kind == "run":
-            root.span.end(trail, at=at)
-
-    def _put_on_ledger(self, kind: EntryKind, trail: Trail) -> None:
-        try:
-            self.ledger.append(kind, trail)
-        except Exception as error:  # noqa: BLE001  # a full disk must not cost the user the answer
-            self.faults.note("ledger", error)
-
-    def _keep(self, trail: Trail) -> None:
-        try:
-            self.trails.append(trail)
-        except Exception as error:  # noqa: BLE001  # likewise
-            self.faults.note("trail store", error)
-
-    # --- records
-
-    def _trail(
-        self, response: OpenResponse, status: Status, at: int, contexts: tuple[Context, ...]
-    ) -> Trail:
-        asked = response.asked()
-        span = response.root.span
-        return Trail(
-            response_id=response.response_id,
-            status=status,
-            started_at=utc(response.started),
-            ended_at=utc(at),
-            query_hash=self._query_hash_in(response, asked),
-            question=asked,
-            answer=response.answered(),
-            session_id=response.session_id,
-            user_id=response.user_id,
-            trace_id=span.trace_id if span else None,
-            service=self.settings.service,
-            framework=response.framework,
-            error=response.error,
-            retrievals=tuple(response.retrievals),
-            contexts=contexts,
-            generations=tuple(response.generations),
-            tool_calls=tuple(response.tool_calls),
-        )
-
-    def _query_hash_in(self, response: OpenResponse, query: str) -> str:
-        """The query's hash; most responses ask one question three times over."""
-        known = response.query_hashes.get(query)
-        if known is None:
-            known = response.query_hashes[query] = self.query_hash(query)
-        return known
-
-    def _contexts(self, response: OpenResponse) -> tuple[Context, ...]:
-        try:
-            return settled(
-                assemble(generation, response.retrievals, response.selections, response.asked())
-                for generation in response.generations
-                if not generation.auxiliary
-            )
-        except Exception as error:  # noqa: BLE001  # the ledger entry matters more than the match
-            self.faults.note("arrival", error)
-            return ()
 
 
 def _stage_name(run: OpenRun) -> str:

@@ -70,3 +70,15 @@ class SpanSink(Protocol):
     def root(self, kind: StageKind, name: str, *, at: int) -> StageSpan:
         """Open the first span of a response, under the ambient span, if any."""
         ...
+
+
+class FaultSink(Protocol):
+    """Counts what went wrong without the user noticing."""
+
+    def note(self, where: str, error: BaseException) -> None:
+        """Log the first of its kind, count all. Never raises."""
+        ...
+
+    def count(self, what: str, /) -> None:
+        """Count something dropped. Never raises."""
+        ...
