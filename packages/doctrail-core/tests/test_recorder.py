@@ -301,6 +301,19 @@ def test_the_same_chunk_returned_twice_stays_two_hits_of_one_chunk(lineage):
     assert [a.state for a in trail.contexts[0].arrivals] == ["full"]
 
 
+def test_chunks_of_two_documents_that_share_an_id_keep_apart(lineage):
+    same_id = [
+        RetrievedChunk(RENEWAL, "1", "doc_4"),
+        RetrievedChunk(NOTICE, "1", "doc_42"),
+        RetrievedChunk(RENEWAL, "1", "doc_4"),
+    ]
+    ask(lineage, chunks=same_id)
+    (trail,) = lineage.trails
+    assert [h.chunk.chunk_id for h in trail.retrievals[0].hits] == ["1", "doc_42#1", "1"]
+    assert [d.document_id for d in trail.documents] == ["doc_4", "doc_42"]
+    assert [a.state for a in trail.contexts[0].arrivals] == ["full", "full"]
+
+
 def test_a_run_that_retrieves_and_generates_nothing_leaves_nothing(lineage):
     lineage.record(RunStarted("r", None, "chain", "test", "format this"))
     lineage.record(RunEnded("r", "formatted"))

@@ -1,6 +1,7 @@
 """From what events said to the records of a trail: texts cleaned, ids settled, scores checked."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from doctrail_core.capture.events import (
@@ -12,9 +13,9 @@ from doctrail_core.capture.events import (
     ToolCalled,
     ToolReturned,
 )
-from doctrail_core.capture.response import OpenRun
+from doctrail_core.capture.response import OpenResponse, OpenRun
 from doctrail_core.model import Generation, Hit, Message, Retrieval, ScoreKind, ToolCall
-from doctrail_core.text.identity import clean_text, identify
+from doctrail_core.text.identity import canonical_id, clean_text, identify
 from doctrail_core.text.snapshot import json_value
 
 _LONGEST_ERROR = 2000
@@ -56,7 +57,9 @@ def retrieval_record(
         retriever=described.retriever or started.retriever,
         query=query,
         query_hash=query_hash(query),
-        hits=tuple(_hit(rank, chunk, described) for rank, chunk in enumerate(chunks)),
+        hits=tuple(
+            _apart(_hit(rank, chunk, described), run.response) for rank, chunk in enumerate(chunks)
+        ),
         started_at=utc(run.started),
         ended_at=utc(at),
         enclosing_id=outer.run_id if outer else None,
@@ -122,6 +125,16 @@ def _hit(rank: int, found: RetrievedChunk, described: RetrievalDescribed) -> Hit
     if score is None:
         score, kind = described.scores.get(chunk.chunk_id), described.score_kind
     return Hit(chunk, rank, *_score(score, kind))
+
+
+def _apart(hit: Hit, response: OpenResponse) -> Hit:
+    """Two documents whose chunks have the same id, as those of two stores may, keep apart."""
+    chunk = hit.chunk
+    first = response.chunk_documents.setdefault(chunk.chunk_id, chunk.document_id)
+    if first == chunk.document_id:
+        return hit
+    told_apart = canonical_id(f"{chunk.document_id}#{chunk.chunk_id}")
+    return replace(hit, chunk=replace(chunk, chunk_id=told_apart))
 
 
 def _score(score: object, kind: ScoreKind) -> tuple[float | None, ScoreKind]:

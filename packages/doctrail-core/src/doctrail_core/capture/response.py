@@ -83,6 +83,7 @@ class OpenResponse:
     selections: list[Selection] = field(default_factory=list["Selection"])
     open_generations: set[str] = field(default_factory=set[str])
     on_record: set[str] = field(default_factory=set[str])
+    chunk_documents: dict[str, str] = field(default_factory=dict[str, str])
     query_hashes: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
