@@ -225,8 +225,32 @@ def test_a_retriever_that_searches_its_own_way_keeps_it(store, handler):
     found, retrieval = ask(retriever, handler)
     assert [document.page_content for document in found] == ["own way"]
     assert (retrieval.k, retrieval.store) == (5, "InMemoryVectorStore")
-    inner = next(r for r in handler.last.retrievals if r.enclosing_id is not None)
-    assert inner.enclosing_id == retrieval.retrieval_id
+    assert len(handler.last.retrievals) == 1
+
+
+def test_a_search_that_is_handed_on_is_one_search_with_what_happens_inside_it(store, handler):
+    class Asking(BaseRetriever):
+        def _get_relevant_documents(self, query, *, run_manager):
+            callbacks = run_manager.get_child()
+            return store.as_retriever(search_kwargs={"k": 1}).invoke(
+                query, {"callbacks": callbacks}
+            )
+
+    LineageRetriever.wrap(Asking()).invoke(QUERY, {"callbacks": [handler]})
+    inner, outer = handler.last.retrievals
+    assert (outer.retriever, outer.enclosing_id) == ("Asking", None)
+    assert (inner.retriever, inner.enclosing_id) == ("VectorStoreRetriever", outer.retrieval_id)
+
+
+def test_a_search_that_is_handed_on_and_fails_is_one_failure(handler, captured):
+    class Broken(BaseRetriever):
+        def _get_relevant_documents(self, query, *, run_manager):
+            raise ConnectionError("away")
+
+    with pytest.raises(ConnectionError):
+        LineageRetriever.wrap(Broken()).invoke(QUERY, {"callbacks": [handler]})
+    (retrieval,) = captured.trails[-1].retrievals
+    assert retrieval.error == "ConnectionError: away"
 
 
 async def test_retrievers_without_a_vector_store_work_too(handler):

@@ -101,6 +101,10 @@ class LineageCallbackHandler(BaseCallbackHandler):
 
         swallow(f"{_FRAMEWORK}.{where}", error, lambda: self.lineage)
 
+    def delegates(self, run_id: UUID) -> None:
+        """A wrapped retriever's run hands its search on to another retriever's."""
+        self._open.delegating(str(run_id))
+
     def __copy__(self) -> "LineageCallbackHandler":
         return self
 
@@ -176,6 +180,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "retriever")
+        if self._open.is_delegate(run, parent):
+            return
         self._open.child_started(run, parent)
         around = self._open.around(parent)
         self.lineage.record(
@@ -194,6 +200,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def on_retriever_end(
         self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any
     ) -> None:
+        if self._open.delegate_ended(str(run_id)):
+            return
         found = as_documents(documents)
         self._open.child_ended(str(run_id), found)
         self.lineage.record(
@@ -203,6 +211,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
     @_observing
     @override
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        if self._open.delegate_ended(str(run_id)):
+            return
         self._open.child_ended(str(run_id))
         self._record_failure(run_id, error)
 

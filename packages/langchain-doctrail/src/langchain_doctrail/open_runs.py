@@ -53,11 +53,31 @@ class OpenRuns:
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
+        self._delegating: dict[str, str | None] = {}
+        self._delegates: dict[str, str] = {}
 
     @property
     def open_count(self) -> int:
         """How many runs are open; 0 when nothing is running."""
-        return len(self._runs)
+        return len(self._runs) + len(self._delegating) + len(self._delegates)
+
+    def delegating(self, run_id: str) -> None:
+        """A wrapped retriever hands its search on: the next run inside it is the same search."""
+        self._delegating[run_id] = None
+
+    def is_delegate(self, run_id: str, parent_id: str | None) -> bool:
+        """Whether this retriever's run is the one that its parent's search was handed on to."""
+        if parent_id is None or self._delegating.get(parent_id, "") is not None:
+            return False
+        self._delegating[parent_id] = run_id
+        self._delegates[run_id] = parent_id
+        return True
+
+    def delegate_ended(self, run_id: str) -> bool:
+        """Whether a run that is over was such a one; what it found, its parent's run tells."""
+        if left := self._delegating.pop(run_id, None):
+            self._delegates.pop(left, None)  # one that was cancelled never says that it is over
+        return self._delegates.pop(run_id, None) is not None
 
     def told_as(self, run_id: str) -> str | None:
         """The run that the recorder knows in this one's place; None if it is not open."""
@@ -66,6 +86,7 @@ class OpenRuns:
 
     def around(self, parent_id: str | None) -> str | None:
         """The run that the recorder knows around what happens in this one."""
+        parent_id = self._delegates.get(parent_id, parent_id) if parent_id else None
         return (self.told_as(parent_id) or parent_id) if parent_id else None
 
     def step_started(self, run_id: str, parent_id: str | None, name: str, inputs: object) -> bool:

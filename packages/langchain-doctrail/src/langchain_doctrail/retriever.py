@@ -58,7 +58,7 @@ class LineageRetriever(BaseRetriever):
         search = VectorSearch.of(self.inner, kwargs)
         with _interrupts_told(run_manager):
             if search is None:
-                config = RunnableConfig(callbacks=run_manager.get_child())
+                config = _delegated(run_manager)
                 found = Found.unscored(self.inner.invoke(query, config, **kwargs))
             else:
                 found = search.run(query)
@@ -71,7 +71,7 @@ class LineageRetriever(BaseRetriever):
         search = VectorSearch.of(self.inner, kwargs)
         with _interrupts_told(run_manager):
             if search is None:
-                config = RunnableConfig(callbacks=run_manager.get_child())
+                config = _delegated(run_manager)
                 found = Found.unscored(await self.inner.ainvoke(query, config, **kwargs))
             else:
                 found = await search.arun(query)
@@ -121,6 +121,13 @@ def _interrupts_told(run: _Run) -> Generator[None]:
         for handler in _lineage_handlers(run):
             handler.on_retriever_error(error, run_id=run.run_id)
         raise
+
+
+def _delegated(run: _Run) -> RunnableConfig:
+    """The configuration of the inner retriever's run, which is to be the same search on record."""
+    for handler in _lineage_handlers(run):
+        handler.delegates(run.run_id)
+    return RunnableConfig(callbacks=run.get_child())
 
 
 def _stamped(found: Found, *, keep: bool) -> list[Document]:
