@@ -21,6 +21,7 @@ from doctrail_core.capture.events import (
     ToolCalled,
     ToolReturned,
 )
+from doctrail_core.capture.reports import Reports
 from doctrail_core.capture.scope import suppress
 from doctrail_core.capture.settings import Settings
 from doctrail_core.model import Message
@@ -197,6 +198,36 @@ def test_what_another_call_of_the_answer_read_is_nobodys_fault(lineage):
     assert (first.arrivals[1].state, first.arrivals[1].reason) == ("absent", "not observed")
     assert (second.arrivals[0].state, second.arrivals[0].reason) == ("absent", None)
     assert second.arrivals[0].reason_detail == "read by another call of this answer"
+
+
+def test_the_same_half_in_every_call_is_still_half_a_chunk(lineage):
+    lineage.record(RunStarted("r", None, "agent", "test"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(f"{RENEWAL} {NOTICE}", 0)]))
+    for call in ("a", "b", "c"):
+        lineage.record(PromptSent(call, "r", [Message("user", RENEWAL)], "test"))
+        lineage.record(GenerationEnded(call, "x"))
+    lineage.record(RunEnded("r", "x"))
+    told = [(a.state, a.reason) for c in lineage.trails[0].contexts for a in c.arrivals]
+    assert told == [("partial", "truncated")] * 3
+
+
+def test_a_response_that_cannot_be_completed_costs_no_other_one(monkeypatch):
+    with capture_trails() as lineage:
+        complete = Reports.complete
+
+        def fail_first(reports, response, *args):
+            if response.response_id == "first":
+                raise RuntimeError("broken exporter")
+            complete(reports, response, *args)
+
+        monkeypatch.setattr(Reports, "complete", fail_first)
+        for name in ("first", "second"):
+            lineage.record(RunStarted(name, None, "chain", "test", QUESTION))
+            lineage.record(PromptSent(f"{name}-llm", name, [], "test"))
+        lineage.close()
+        assert [t.response_id for t in lineage.trails] == ["second"]
+        assert [where for where, _ in lineage.errors] == ["completing a response"]
 
 
 def test_a_run_that_two_handlers_report_is_recorded_once(lineage):

@@ -27,8 +27,6 @@ from doctrail_core.text.spans import unexplained
 _JOINT = "\n\n"
 _ABSENT = Match("absent", 0.0)
 _PREFIX = 32
-_SEVERAL = 2
-_WHOLE = 0.97
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +103,13 @@ def assemble(
 def settled(contexts: Iterable[Context]) -> tuple[Context, ...]:
     """The contexts of one response, in the light of each other.
 
-    A chunk that another call of the same answer read is missing from this one for no fault: engines
-    that refine an answer, or pack a long chunk over several prompts, read one part at a time.
+    A chunk that another call of the same answer read whole is missing from this one for no fault:
+    engines that refine an answer read one part at a time.
     """
     found = tuple(contexts)
-    if len(found) < _SEVERAL:
-        return found
-    read: dict[str, float] = {}
-    for arrival in (a for context in found for a in context.arrivals):
-        read[arrival.chunk_id] = read.get(arrival.chunk_id, 0.0) + arrival.coverage
-    whole = {chunk_id for chunk_id, coverage in read.items() if coverage >= _WHOLE}
+    read = {a.chunk_id for context in found for a in context.arrivals if a.state == "full"}
     return tuple(
-        replace(c, arrivals=tuple(_unblamed(a) if a.chunk_id in whole else a for a in c.arrivals))
+        replace(c, arrivals=tuple(_unblamed(a) if a.chunk_id in read else a for a in c.arrivals))
         for c in found
     )
 

@@ -193,8 +193,8 @@ class Recorder:
         run = self._start(event, "run")
         if run is not None:
             self._concern(run.response, event)
-            if run.parent is None and event.question is not None:
-                run.response.question = cleaned(event.question)
+            if run.parent is None:
+                self._ask(run.response, event.question)
 
     def _retrieval_started(self, event: RetrievalStarted) -> None:
         run = self._start(event, "retrieval")
@@ -220,6 +220,12 @@ class Recorder:
     def _concern(response: OpenResponse, event: RunStarted | RetrievalStarted | PromptSent) -> None:
         response.session_id = response.session_id or event.session_id
         response.user_id = response.user_id or event.user_id
+
+    @staticmethod
+    def _ask(response: OpenResponse, question: str | None) -> None:
+        """Take note of the question, where it is told; what is told later is more exact."""
+        if question is not None:
+            response.question = cleaned(question)
 
     # --- what happens within
 
@@ -298,15 +304,13 @@ class Recorder:
         run, at = ended
         if run.parent is None:
             response = run.response
-            if event.question is not None:
-                response.question = cleaned(event.question)
+            self._ask(response, event.question)
             response.output = cleaned(event.output)
             if event.interrupted:
                 response.status = "interrupted"
             elif event.abandoned and response.open_generations:
-                response.status = (
-                    "aborted"  # the consumer left; the model is drained behind its back
-                )
+                # The consumer left; the model is drained behind its back.
+                response.status = "aborted"
         self._root_over(run, at)
 
     def _run_failed(self, event: RunFailed) -> None:
@@ -322,8 +326,7 @@ class Recorder:
             self._generation_over(run, at, None, event.error)
         if run.parent is None:
             response = run.response
-            if event.question is not None:
-                response.question = cleaned(event.question)
+            self._ask(response, event.question)
             response.status = "error" if isinstance(event.error, Exception) else "aborted"
             response.error = describe(event.error)
         self._root_over(run, at)
@@ -346,7 +349,10 @@ class Recorder:
 
     def _complete(self, response: OpenResponse, status: Status) -> None:
         at = self.clock() if response.ended is None else response.ended
-        self.reports.complete(response, status, at)
+        try:
+            self.reports.complete(response, status, at)
+        except Exception as error:  # noqa: BLE001  # one response must not cost the next one's record
+            self.faults.note("completing a response", error)
 
     def _forget(self, response: OpenResponse) -> None:
         self._responses.pop(response.response_id, None)

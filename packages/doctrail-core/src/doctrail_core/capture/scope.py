@@ -31,8 +31,6 @@ class Scope:
 
 _SCOPE: ContextVar[Scope | None] = ContextVar("doctrail_scope", default=None)
 _SUPPRESSED: ContextVar[bool] = ContextVar("doctrail_suppressed", default=False)
-
-
 _prepare: list[Callable[[], None]] = []
 
 
@@ -61,7 +59,7 @@ def entered(scope: Scope) -> Generator[Scope]:
 @contextmanager
 def suppress() -> Generator[None]:
     """Record nothing of what starts in here: checks and evaluations leave no lineage of their own."""
-    token = _SUPPRESSED.set(True)  # the variable's only values
+    token = _SUPPRESSED.set(True)
     try:
         yield
     finally:
