@@ -104,8 +104,11 @@ def test_a_trail_holds_what_happened_and_nothing_else():
                     "parameters": {},
                     "finish_reasons": [],
                     "auxiliary": False,
+                    "tool_requests": [],
                 }
             ],
             "tool_calls": [],
+            "steps": [],
+            "carried": [],
         }
     )

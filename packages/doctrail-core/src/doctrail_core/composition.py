@@ -149,7 +149,7 @@ class Lineage:
         opened = OpenTrail(self, run_id)
         self.record(started)
         try:
-            with entered(Scope(self, run_id)):
+            with entered(Scope(self, run_id, run_id)):
                 yield opened
         except BaseException as error:
             self.record(RunFailed(run_id, error))

@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from doctrail_core.model import AbsenceReason, Message, ScoreKind, Usage
+from doctrail_core.model import AbsenceReason, Message, ScoreKind, ToolRequest, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
     """A chain, engine, agent or node began. A run without a parent is a response of its own.
 
+    One with a parent is a step of it; tell only of those that a person would look for.
+
     Attributes:
-        question: The user's question, where the input tells it.
+        question: The user's question, where the input tells it; for a step, its input.
         framework: The adapter's name for its host, such as `langchain`.
     """
 
@@ -130,7 +132,11 @@ class ContextSelected:
 
 @dataclass(frozen=True, slots=True)
 class PromptSent:
-    """A model was called with these messages. `auxiliary` calls prepare, they do not answer."""
+    """A model was called with these messages. `auxiliary` calls prepare, they do not answer.
+
+    `carried` are chunks that the host keeps with these messages, from this turn or from earlier ones:
+    they say whose text it is, not that it is there.
+    """
 
     run_id: str
     parent_id: str | None
@@ -142,6 +148,7 @@ class PromptSent:
     auxiliary: bool = False
     session_id: str | None = None
     user_id: str | None = None
+    carried: Sequence[RetrievedChunk] = ()
     at: int | None = None
 
 
@@ -155,6 +162,7 @@ class GenerationEnded:
     usage: Usage | None = None
     finish_reasons: Sequence[str] = ()
     message_id: str | None = None
+    tool_requests: Sequence[ToolRequest] = ()
     at: int | None = None
 
 

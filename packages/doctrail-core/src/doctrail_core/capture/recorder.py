@@ -36,6 +36,7 @@ from doctrail_core.capture.records import (
     describe,
     generation_record,
     retrieval_record,
+    step_record,
     tool_record,
 )
 from doctrail_core.capture.reports import Reports
@@ -173,7 +174,7 @@ class Recorder:
         if parent is not None:
             return parent
         scope = current_scope()
-        return self._runs.get(scope.response_id) if scope else None
+        return self._runs.get(scope.run_id) if scope else None
 
     def _oldest_beyond_limit(self) -> OpenResponse | None:
         if len(self._responses) < MAX_OPEN_RESPONSES:
@@ -263,8 +264,7 @@ class Recorder:
     def _retrieval_over(
         self, run: OpenRun, chunks: Sequence[RetrievedChunk], at: int, error: BaseException | None
     ) -> None:
-        query_hash = partial(self.reports.query_hash_in, run.response)
-        retrieval = retrieval_record(run, chunks, at, error, query_hash)
+        retrieval = retrieval_record(run, chunks, at, error, self._hash_in(run))
         run.response.retrievals.append(retrieval)
         if run.span is not None:
             run.span.end(retrieval, at=at, error=error)
@@ -292,10 +292,18 @@ class Recorder:
     def _tool_over(
         self, run: OpenRun, returned: ToolReturned | None, at: int, error: BaseException | None
     ) -> None:
-        call = tool_record(run, returned, at, error)
+        call = tool_record(run, returned, at, error, self._hash_in(run))
         run.response.tool_calls.append(call)
         if run.span is not None:
             run.span.end(call, at=at, error=error)
+
+    def _step_over(
+        self, run: OpenRun, output: str | None, at: int, error: BaseException | None
+    ) -> None:
+        run.response.steps.append(step_record(run, output, at, error, self._hash_in(run)))
+
+    def _hash_in(self, run: OpenRun) -> Callable[[str], str]:
+        return partial(self.reports.query_hash_in, run.response)
 
     def _run_ended(self, event: RunEnded) -> None:
         ended = self._end(event.run_id, event.at)
@@ -311,6 +319,8 @@ class Recorder:
             elif event.abandoned and response.open_generations:
                 # The consumer left; the model is drained behind its back.
                 response.status = "aborted"
+        else:
+            self._step_over(run, event.output, at, None)
         self._root_over(run, at)
 
     def _run_failed(self, event: RunFailed) -> None:
@@ -324,6 +334,8 @@ class Recorder:
             self._tool_over(run, None, at, event.error)
         elif run.kind == "generation":
             self._generation_over(run, at, None, event.error)
+        elif run.parent is not None:
+            self._step_over(run, None, at, event.error)
         if run.parent is None:
             response = run.response
             self._ask(response, event.question)

@@ -10,11 +10,21 @@ from doctrail_core.capture.events import (
     RetrievalDescribed,
     RetrievalStarted,
     RetrievedChunk,
+    RunStarted,
     ToolCalled,
     ToolReturned,
 )
 from doctrail_core.capture.response import OpenResponse, OpenRun
-from doctrail_core.model import Generation, Hit, Message, Retrieval, ScoreKind, ToolCall
+from doctrail_core.model import (
+    Generation,
+    Hit,
+    Message,
+    Retrieval,
+    ScoreKind,
+    Step,
+    ToolCall,
+    ToolRequest,
+)
 from doctrail_core.text.identity import canonical_id, clean_text, identify
 from doctrail_core.text.snapshot import json_value
 
@@ -69,6 +79,7 @@ def retrieval_record(
         store=described.store,
         tool_call_id=_tool_call_id(tool),
         error=describe(error),
+        parent_id=run.parent_id,
     )
 
 
@@ -92,24 +103,60 @@ def generation_record(
         message_id=ended.message_id if ended else None,
         auxiliary=sent.auxiliary or run.enclosing("retrieval") is not None,
         error=error,
+        parent_id=run.parent_id,
+        tool_requests=tuple(
+            ToolRequest(clean_text(r.name), cleaned(r.arguments), cleaned(r.tool_call_id))
+            for r in (ended.tool_requests if ended else ())
+        ),
+    )
+
+
+def step_record(
+    run: OpenRun,
+    output: str | None,
+    at: int,
+    error: BaseException | None,
+    query_hash: Callable[[str], str],
+) -> Step:
+    """The record of a run inside another that returned or failed."""
+    started = run.start
+    assert isinstance(started, RunStarted)  # noqa: S101  # kind and event are set together
+    told = cleaned(started.question)
+    return Step(
+        step_id=started.run_id,
+        name=clean_text(started.name),
+        started_at=utc(run.started),
+        ended_at=utc(at),
+        parent_id=run.parent_id,
+        input=told,
+        input_hash=None if told is None else query_hash(told),
+        output=cleaned(output),
+        error=describe(error),
     )
 
 
 def tool_record(
-    run: OpenRun, returned: ToolReturned | None, at: int, error: BaseException | None
+    run: OpenRun,
+    returned: ToolReturned | None,
+    at: int,
+    error: BaseException | None,
+    query_hash: Callable[[str], str],
 ) -> ToolCall:
     """The record of a tool call that returned or failed."""
     called = run.start
     assert isinstance(called, ToolCalled)  # noqa: S101  # kind and event are set together
+    arguments = cleaned(called.arguments)
     return ToolCall(
         tool_run_id=called.run_id,
         name=called.name,
-        arguments=cleaned(called.arguments),
+        arguments=arguments,
         result=cleaned(returned.result) if returned else None,
         started_at=utc(run.started),
         ended_at=utc(at),
         tool_call_id=called.tool_call_id or (returned.tool_call_id if returned else None),
         error=describe(error),
+        parent_id=run.parent_id,
+        arguments_hash=None if arguments is None else query_hash(arguments),
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from doctrail_core.capture.settings import Content
-from doctrail_core.model import Chunk, Generation, Retrieval, ToolCall, Trail
+from doctrail_core.model import Chunk, Generation, Retrieval, Step, ToolCall, Trail
 
 
 def redact(trail: Trail, content: Content) -> Trail:
@@ -19,6 +19,10 @@ def redact(trail: Trail, content: Content) -> Trail:
         retrievals=tuple(_retrieval(r, keep_hash=keep_hash) for r in trail.retrievals),
         generations=tuple(_generation(g) for g in trail.generations),
         tool_calls=tuple(_tool_call(t) for t in trail.tool_calls),
+        steps=tuple(_step(s) for s in trail.steps),
+        carried=tuple(
+            replace(c, chunk=_chunk(c.chunk, keep_hash=keep_hash)) for c in trail.carried
+        ),
     )
 
 
@@ -39,7 +43,12 @@ def _generation(generation: Generation) -> Generation:
         parameters={k: v for k, v in generation.parameters.items() if isinstance(v, int | float)},
         messages=tuple(replace(m, text=None) for m in generation.messages),
         error=_kind(generation.error),
+        tool_requests=tuple(replace(r, arguments=None) for r in generation.tool_requests),
     )
+
+
+def _step(step: Step) -> Step:
+    return replace(step, input=None, output=None, error=_kind(step.error))
 
 
 def _tool_call(call: ToolCall) -> ToolCall:

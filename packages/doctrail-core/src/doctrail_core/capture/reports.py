@@ -5,15 +5,24 @@ the others.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from doctrail_core.capture.assembly import assemble, settled
-from doctrail_core.capture.records import generation_record, utc
+from doctrail_core.capture.records import (
+    generation_record,
+    retrieval_record,
+    step_record,
+    tool_record,
+    utc,
+)
 from doctrail_core.capture.redaction import redact
 from doctrail_core.capture.response import OpenResponse, OpenRun
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, TrailSink
 from doctrail_core.model import Context, EntryKind, Status, Trail
+
+_LEFT_OPEN = "never ended"
 
 
 @dataclass(slots=True, eq=False)
@@ -54,13 +63,22 @@ class Reports:
 
     def _left_open(self, run: OpenRun, at: int) -> None:
         """A run that the host began and never ended, as cancelled tasks leave them."""
+        response, query_hash = run.response, partial(self.query_hash_in, run.response)
+        stage = None
         if run.kind == "generation":
-            generation = generation_record(run, None, None, "never ended")
-            run.response.generations.append(generation)
-            if run.span is not None:
-                run.span.end(generation, at=at)
-        elif run.kind != "run" and run.span is not None:
-            run.span.end(None, at=at)
+            stage = generation_record(run, None, None, _LEFT_OPEN)
+            response.generations.append(stage)
+        elif run.kind == "retrieval":
+            stage = replace(retrieval_record(run, (), at, None, query_hash), error=_LEFT_OPEN)
+            response.retrievals.append(stage)
+        elif run.kind == "tool":
+            stage = replace(tool_record(run, None, at, None, query_hash), error=_LEFT_OPEN)
+            response.tool_calls.append(stage)
+        elif run.parent is not None:
+            step = step_record(run, None, at, None, query_hash)
+            response.steps.append(replace(step, error=_LEFT_OPEN))
+        if stage is not None and run.span is not None:
+            run.span.end(stage, at=at)
 
     def _end_root_span(self, response: OpenResponse, trail: Trail | None, at: int) -> None:
         root = response.root
@@ -107,6 +125,7 @@ class Reports:
             contexts=contexts,
             generations=tuple(response.generations),
             tool_calls=tuple(response.tool_calls),
+            steps=tuple(response.steps),
         )
 
     def _contexts(self, response: OpenResponse) -> tuple[Context, ...]:

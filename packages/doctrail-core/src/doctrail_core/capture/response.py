@@ -15,7 +15,7 @@ from doctrail_core.capture.events import (
     ToolCalled,
 )
 from doctrail_core.capture.sinks import StageSpan
-from doctrail_core.model import Generation, Retrieval, Status, ToolCall
+from doctrail_core.model import Generation, Retrieval, Status, Step, ToolCall
 
 StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
 RunKind = Literal["run", "retrieval", "generation", "tool"]
@@ -45,6 +45,12 @@ class OpenRun:
     def run_id(self) -> str:
         """The host's id of this run."""
         return self.start.run_id
+
+    @property
+    def parent_id(self) -> str | None:
+        """The run right around this one, if it is not the response itself."""
+        parent = self.parent
+        return None if parent is None or parent.parent is None else parent.run_id
 
     def enclosing(self, kind: RunKind) -> "OpenRun | None":
         """The nearest run of this kind that this one happens inside of."""
@@ -80,6 +86,7 @@ class OpenResponse:
     retrievals: list[Retrieval] = field(default_factory=list[Retrieval])
     generations: list[Generation] = field(default_factory=list[Generation])
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    steps: list[Step] = field(default_factory=list[Step])
     selections: list[Selection] = field(default_factory=list["Selection"])
     open_generations: set[str] = field(default_factory=set[str])
     on_record: set[str] = field(default_factory=set[str])

@@ -23,10 +23,14 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The response that separate calls are grouped into, and who records it."""
+    """The response that separate calls are grouped into, and who records it.
+
+    `run_id` names the run of it that what happens now is part of.
+    """
 
     lineage: Records
     response_id: str
+    run_id: str
 
 
 _SCOPE: ContextVar[Scope | None] = ContextVar("doctrail_scope", default=None)

@@ -16,6 +16,15 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolRequest:
+    """A tool call that a model chose to make. `arguments` is text, JSON where the host has it."""
+
+    name: str
+    arguments: str | None = None
+    tool_call_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Token counts as the provider reported them."""
 
@@ -26,7 +35,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One LLM call. `auxiliary` calls (query rewriting, reranking, extraction) answer nobody."""
+    """One LLM call. `auxiliary` calls (query rewriting, reranking, extraction) answer nobody.
+
+    `parent_id` names the run right around it, of whatever kind; None means the response itself.
+    """
 
     generation_id: str
     messages: tuple[Message, ...]
@@ -41,11 +53,17 @@ class Generation:
     message_id: str | None = None
     auxiliary: bool = False
     error: str | None = None
+    parent_id: str | None = None
+    tool_requests: tuple[ToolRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One tool call. Arguments and result are texts, as they crossed the boundary."""
+    """One tool call. Arguments and result are texts, as they crossed the boundary.
+
+    `parent_id` names the run right around it, of whatever kind; None means the response itself.
+    `arguments_hash` is keyed like a query's.
+    """
 
     tool_run_id: str
     name: str
@@ -55,3 +73,5 @@ class ToolCall:
     ended_at: datetime
     tool_call_id: str | None = None
     error: str | None = None
+    parent_id: str | None = None
+    arguments_hash: str | None = None

@@ -25,7 +25,8 @@ class Retrieval:
     """One query to one retriever.
 
     `enclosing_id` names the retrieval that this one ran inside of (a sub-query, an ensemble member);
-    None means that the application itself got these hits. `k`, `filters`, `search_type` and `store`
+    None means that the application itself got these hits. `parent_id` names the run right around it, of
+    whatever kind; None means the response itself. `k`, `filters`, `search_type` and `store`
     are None where the host does not tell.
     """
 
@@ -43,3 +44,4 @@ class Retrieval:
     store: str | None = None
     tool_call_id: str | None = None
     error: str | None = None
+    parent_id: str | None = None

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from doctrail_core.model.carried import CarriedChunk, Involvement
 from doctrail_core.model.chunk import Chunk
 from doctrail_core.model.context import Context
 from doctrail_core.model.generation import Generation, ToolCall
 from doctrail_core.model.retrieval import Retrieval
+from doctrail_core.model.step import Step
 
 Status = Literal["ok", "error", "aborted", "interrupted"]
 """`aborted`: the caller stopped it. `interrupted`: it ended without an answer, or never ended."""
@@ -44,7 +46,10 @@ class Trail:
     """The lineage of one response: what was retrieved, what arrived, what was answered.
 
     `query_hash` is `hmac-sha256:<hex>` under the installation's key, so it can be compared within an
-    installation but not guessed from outside. `framework` names the adapter that reported it.
+    installation but not guessed from outside. `framework` names the adapter that reported it. `turn`
+    is the response's place (from 1) in its session, as far as the session is on record.
+
+    Steps, retrievals, generations and tool calls form one tree by `parent_id`.
     """
 
     response_id: str
@@ -64,18 +69,30 @@ class Trail:
     contexts: tuple[Context, ...] = ()
     generations: tuple[Generation, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
+    steps: tuple[Step, ...] = ()
+    carried: tuple[CarriedChunk, ...] = ()
+    turn: int | None = None
 
     @property
     def chunks(self) -> dict[str, Chunk]:
-        """Every retrieved chunk by id, as the outermost retrieval returned it."""
+        """Every chunk by id, as the outermost retrieval returned it; those of earlier turns too."""
         outermost_last = sorted(self.retrievals, key=lambda r: r.enclosing_id is None)
-        return {h.chunk.chunk_id: h.chunk for r in outermost_last for h in r.hits}
+        earlier = {c.chunk.chunk_id: c.chunk for c in self.carried}
+        return earlier | {h.chunk.chunk_id: h.chunk for r in outermost_last for h in r.hits}
 
     @property
     def chunk_grades(self) -> dict[str, Grade]:
-        """The grade each retrieved chunk reached."""
+        """The grade each chunk reached; one that an earlier answer brought had been in its prompt."""
         arrived = {a.chunk_id for c in self.contexts for a in c.arrivals if a.state != "absent"}
+        arrived |= {c.chunk.chunk_id for c in self.carried}
         return {cid: "in_prompt" if cid in arrived else "retrieved" for cid in self.chunks}
+
+    @property
+    def involvements(self) -> dict[str, Involvement]:
+        """How each chunk that played a part reached the answer; those that played none are not in it."""
+        from doctrail_core.model.involvement import involvements
+
+        return involvements(self)
 
     @property
     def documents(self) -> tuple[SourceDocument, ...]:

@@ -133,8 +133,8 @@ class Runs:
         lineage, scope = self._lineage(), current_scope()
         if lineage is None and kind not in ("query", "retrieval"):
             return None
-        scope_id = scope.response_id if scope else None
-        return Tree(scope_id or root_id[-UUID_LENGTH:], lineage, scope_id)
+        response_id = scope.response_id if scope else root_id[-UUID_LENGTH:]
+        return Tree(response_id, lineage, scope.run_id if scope else None)
 
     def _take(self, span_id: str) -> Span | None:
         """Take a span out; None for one that only stood for another."""

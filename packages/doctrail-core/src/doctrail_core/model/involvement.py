@@ -1,0 +1,54 @@
+"""How each chunk reached the answer: before the model that gave it, or through something in between."""
+
+from collections.abc import Iterator
+
+from doctrail_core.model.carried import Involvement
+from doctrail_core.model.generation import Generation
+from doctrail_core.model.trail import Trail
+
+__all__ = ["answering", "involvements"]
+
+
+def involvements(trail: Trail) -> dict[str, Involvement]:
+    """Per chunk that played a part: `direct` where a call that answered read it, else `indirect`.
+
+    Indirect is what only a sub-agent or an earlier step read, what a tool searched whose result was
+    read, and what an earlier turn's answer brought.
+    """
+    answers = {g.generation_id: g for g in answering(trail)}
+    read: dict[str, set[str]] = {"direct": set(), "indirect": set()}
+    for context in trail.contexts:
+        how = "direct" if context.generation_id in answers else "indirect"
+        read[how].update(a.chunk_id for a in context.arrivals if a.state != "absent")
+    heard = {m.tool_call_id for g in answers.values() for m in g.messages if m.tool_call_id}
+    read["indirect"].update(
+        hit.chunk.chunk_id
+        for retrieval in trail.retrievals
+        if retrieval.tool_call_id in heard
+        for hit in retrieval.hits
+    )
+    read["indirect"].update(carried.chunk.chunk_id for carried in trail.carried)
+    return {
+        chunk_id: "direct" if chunk_id in read["direct"] else "indirect"
+        for chunk_id in read["direct"] | read["indirect"]
+    }
+
+
+def answering(trail: Trail) -> Iterator[Generation]:
+    """The calls whose output the user got, or that gave it together: they share one place in the tree."""
+    called = {call.tool_run_id: call.parent_id for call in trail.tool_calls}
+    parents = {step.step_id: step.parent_id for step in trail.steps} | called
+    parents |= {r.retrieval_id: r.parent_id for r in trail.retrievals}
+
+    def in_a_tool(run_id: str | None) -> bool:
+        while run_id is not None and run_id not in called:
+            run_id = parents.get(run_id)
+        return run_id is not None
+
+    outside = [g for g in trail.generations if not g.auxiliary and not in_a_tool(g.parent_id)]
+    place = outside[-1].parent_id if outside else None
+    answer = trail.answer or ""
+    for generation in outside:
+        said = (generation.output or "").strip()
+        if generation.parent_id == place or (said and said in answer):
+            yield generation
