@@ -319,8 +319,7 @@ class Recorder:
             elif event.abandoned and response.open_generations:
                 # The consumer left; the model is drained behind its back.
                 response.status = "aborted"
-        else:
-            self._step_over(run, event.output, at, None)
+        self._over(run, at, None, event.output)
         self._root_over(run, at)
 
     def _run_failed(self, event: RunFailed) -> None:
@@ -328,20 +327,26 @@ class Recorder:
         if ended is None:
             return
         run, at = ended
-        if run.kind == "retrieval":
-            self._retrieval_over(run, (), at, event.error)
-        elif run.kind == "tool":
-            self._tool_over(run, None, at, event.error)
-        elif run.kind == "generation":
-            self._generation_over(run, at, None, event.error)
-        elif run.parent is not None:
-            self._step_over(run, None, at, event.error)
+        self._over(run, at, event.error)
         if run.parent is None:
             response = run.response
             self._ask(response, event.question)
             response.status = "error" if isinstance(event.error, Exception) else "aborted"
             response.error = describe(event.error)
         self._root_over(run, at)
+
+    def _over(
+        self, run: OpenRun, at: int, error: BaseException | None, output: str | None = None
+    ) -> None:
+        """Record a run of any kind of which no more is known than that it is over."""
+        if run.kind == "retrieval":
+            self._retrieval_over(run, (), at, error)
+        elif run.kind == "tool":
+            self._tool_over(run, None, at, error)
+        elif run.kind == "generation":
+            self._generation_over(run, at, None, error)
+        elif run.parent is not None:
+            self._step_over(run, output, at, error)
 
     # --- closing
 
