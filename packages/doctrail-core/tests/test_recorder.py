@@ -10,6 +10,7 @@ from doctrail_core.capture import recorder as recorder_module
 from doctrail_core.capture.events import (
     ContextSelected,
     GenerationEnded,
+    GenerationStreamed,
     PromptSent,
     RetrievalDescribed,
     RetrievalEnded,
@@ -360,6 +361,29 @@ def test_an_abandoned_stream_is_aborted_and_waits_for_the_model_to_be_drained(li
     (trail,) = lineage.trails
     assert (trail.status, trail.answer) == ("aborted", "the full text")
     assert lineage.open_count == 0
+
+
+def test_the_answer_of_an_abandoned_stream_is_what_had_been_said_by_then(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("llm", "r", [Message("user", QUESTION)], "test"))
+    lineage.record(GenerationStreamed("llm", "the full"))
+    lineage.record(RunEnded("r", None, abandoned=True))
+    lineage.record(GenerationEnded("llm", "the full text"))
+    (trail,) = lineage.trails
+    assert (trail.answer, trail.generations[0].output) == ("the full", "the full text")
+
+
+def test_a_call_that_never_ends_keeps_what_it_had_said(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(ToolCalled("tool", "r", "ask", "test"))
+    for call, parent in (("one", "r"), ("two", "r"), ("inner", "tool")):
+        lineage.record(PromptSent(call, parent, [Message("user", QUESTION)], "test"))
+        lineage.record(GenerationStreamed(call, f"{call} \ud800"))
+    lineage.record(RunFailed("r", GeneratorExit()))
+    (trail,) = lineage.trails
+    assert trail.answer == "one \ufffd\n\ntwo \ufffd"
+    assert {g.output for g in trail.generations} == {"one \ufffd", "two \ufffd", "inner \ufffd"}
+    assert {g.error for g in trail.generations} == {"never ended"}
 
 
 def test_a_cancelled_run_closes_at_once_although_its_model_never_ends(lineage):

@@ -153,6 +153,14 @@ class PromptSent:
 
 
 @dataclass(frozen=True, slots=True)
+class GenerationStreamed:
+    """What a running call had said when its stream was broken off: its own end may never be told."""
+
+    run_id: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationEnded:
     """A model answered. `model`, when the response names one, is more exact than the request's."""
 
@@ -198,6 +206,7 @@ Event = (
     | RetrievalEnded
     | ContextSelected
     | PromptSent
+    | GenerationStreamed
     | GenerationEnded
     | ToolCalled
     | ToolReturned

@@ -20,6 +20,7 @@ from doctrail_core.capture.events import (
     ContextSelected,
     Event,
     GenerationEnded,
+    GenerationStreamed,
     PromptSent,
     RetrievalDescribed,
     RetrievalEnded,
@@ -89,6 +90,7 @@ class Recorder:
             RetrievalEnded: self._retrieval_ended,
             ContextSelected: self._context_selected,
             PromptSent: self._prompt_sent,
+            GenerationStreamed: self._generation_streamed,
             GenerationEnded: self._generation_ended,
             ToolCalled: self._tool_called,
             ToolReturned: self._tool_returned,
@@ -235,6 +237,11 @@ class Recorder:
         if run is not None and run.kind == "retrieval":
             run.described = event
 
+    def _generation_streamed(self, event: GenerationStreamed) -> None:
+        run = self._runs.get(event.run_id)
+        if run is not None:
+            run.streamed = event.output
+
     def _context_selected(self, event: ContextSelected) -> None:
         run = self._runs.get(event.run_id)
         if run is not None:
@@ -319,6 +326,7 @@ class Recorder:
             elif event.abandoned and response.open_generations:
                 # The consumer left; the model is drained behind its back.
                 response.status = "aborted"
+                response.output = response.streamed()
         self._over(run, at, None, event.output)
         self._root_over(run, at)
 
@@ -333,6 +341,7 @@ class Recorder:
             self._ask(response, event.question)
             response.status = "error" if isinstance(event.error, Exception) else "aborted"
             response.error = describe(event.error)
+            response.output = response.streamed()
         self._root_over(run, at)
 
     def _over(

@@ -92,7 +92,7 @@ def generation_record(
     return Generation(
         generation_id=sent.run_id,
         messages=tuple(Message(m.role, cleaned(m.text), m.tool_call_id) for m in sent.messages),
-        output=cleaned(ended.output) if ended else None,
+        output=cleaned(ended.output if ended else run.streamed),
         started_at=utc(run.started),
         ended_at=None if at is None else utc(at),
         model=(ended and ended.model) or sent.model,

@@ -16,6 +16,7 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.capture.sinks import StageSpan
 from doctrail_core.model import Generation, Retrieval, Status, Step, ToolCall
+from doctrail_core.text.identity import clean_text
 
 StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
 RunKind = Literal["run", "retrieval", "generation", "tool"]
@@ -40,6 +41,7 @@ class OpenRun:
     started: int
     span: StageSpan | None = None
     described: RetrievalDescribed | None = None
+    streamed: str | None = None
 
     @property
     def run_id(self) -> str:
@@ -118,6 +120,15 @@ class OpenResponse:
         if self.question is not None:
             return self.question
         return next((r.query or "" for r in self.retrievals if r.enclosing_id is None), "")
+
+    def streamed(self) -> str | None:
+        """What the calls that are still open had said when their consumer left."""
+        said = [
+            run.streamed
+            for run in self.runs.values()
+            if run.streamed and not (run.enclosing("retrieval") or run.enclosing("tool"))
+        ]
+        return clean_text("\n\n".join(said)) or None
 
     def answered(self) -> str | None:
         """What the user got: the root's output, else the last answer of a model."""
