@@ -1,0 +1,114 @@
+"""A search, told by hand."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from doctrail_core.capture.events import (
+    Event,
+    RetrievalDescribed,
+    RetrievalEnded,
+    RetrievalStarted,
+    RetrievedChunk,
+)
+from doctrail_core.manual.arguments import question_in
+from doctrail_core.manual.block import FRAMEWORK, Block
+from doctrail_core.manual.chunks import ChunkLike, as_chunks
+from doctrail_core.model import ScoreKind
+
+if TYPE_CHECKING:
+    from doctrail_core.composition import Lineage
+
+__all__ = ["Search", "retrieval"]
+
+
+class Search(Block):
+    """A search while it happens: tell it what was `found`."""
+
+    def __init__(
+        self,
+        query: str | None,
+        described: RetrievalDescribed,
+        chunks: Callable[[Any], Iterable[ChunkLike]] | None,
+        lineage: "Lineage | None",
+    ) -> None:
+        """See `retrieval`."""
+        super().__init__(lineage)
+        self._query = query
+        self._described = described
+        self._chunks = chunks
+        self._found: tuple[RetrievedChunk, ...] = ()
+
+    def found(self, chunks: Iterable[ChunkLike]) -> None:
+        """Say what the store returned, best first; said again, it is more of it.
+
+        Args:
+            chunks: Each a `RetrievedChunk`, a mapping with the names of its fields, or a bare text.
+        """
+        self._learn(self._find, chunks)
+
+    def _find(self, chunks: Iterable[ChunkLike]) -> None:
+        self._found += tuple(as_chunks(chunks, self._described.score_kind))
+
+    def _called(self, name: str, arguments: Mapping[str, Any]) -> None:
+        self._query = question_in(arguments) if self._query is None else self._query
+        told = self._described
+        k = arguments.get("k", told.k)
+        self._described = replace(
+            told, retriever=told.retriever or name, k=k if isinstance(k, int) else told.k
+        )
+
+    def _returned(self, result: Any) -> None:
+        self._find(result if self._chunks is None else self._chunks(result))
+
+    def _yielded(self, piece: Any) -> None:
+        self._returned([piece])
+
+    def _started(self, run_id: str) -> Iterable[Event]:
+        self._found = ()
+        name = self._described.retriever or "search"
+        yield RetrievalStarted(run_id, None, name, self._query or "", FRAMEWORK)
+        yield replace(self._described, run_id=run_id)
+
+    def _ended(self, run_id: str) -> Iterable[Event]:
+        yield RetrievalEnded(run_id, self._found)
+
+
+def retrieval(
+    query: str | None = None,
+    *,
+    retriever: str | None = None,
+    store: str | None = None,
+    k: int | None = None,
+    filters: Any = None,
+    search_type: str | None = None,
+    score_kind: ScoreKind = "unknown",
+    chunks: Callable[[Any], Iterable[ChunkLike]] | None = None,
+    lineage: "Lineage | None" = None,
+) -> Search:
+    """Record a search.
+
+    As a block: `with retrieval(query) as search: search.found(chunks)`. Or decorate the function that does it.
+
+    Args:
+        query: What is searched for. Of a decorated function: its argument `query` or `question`, else
+            its first text.
+        retriever: What searches; default the name of the decorated function.
+        store: What is searched, such as `qdrant:contracts`.
+        k: How many chunks are asked for. Of a decorated function: its argument `k`.
+        filters: Any filter given to the store.
+        search_type: `similarity`, `mmr`, `bm25`, ...
+        score_kind: What the chunks' scores mean, where a chunk does not say it itself.
+        chunks: Makes chunks of what a decorated function returns, where it does not return them.
+        lineage: Where to record; default the enclosing scope's, else the process's own.
+    """
+    described = RetrievalDescribed(
+        "",
+        k=k,
+        filters=filters,
+        search_type=search_type,
+        store=store,
+        retriever=retriever,
+        score_kind=score_kind,
+    )
+    return Search(query, described, chunks, lineage)
