@@ -62,7 +62,7 @@ def retrieved(document: Document) -> RetrievedChunk:
     stamp = document.metadata.get(CHUNK_ID_STAMP)
     return RetrievedChunk(
         document.page_content,
-        chunk_id=stamp if isinstance(stamp, str) else document.id,
+        chunk_id=stamp if isinstance(stamp, str) else document.id or _point_id(document),
         document_id=_outlived_id(stamp_of(document), document.page_content),
         metadata=document.metadata,
     )
@@ -79,6 +79,12 @@ def holds_documents(value: object) -> bool:
     if isinstance(value, Document):
         return True
     return any(map(as_documents, (value, *fields(value).values())))
+
+
+def _point_id(document: Document) -> str | None:
+    """The id that Qdrant's integration tells in the metadata only, next to the collection's name."""
+    point = document.metadata.get("_id") if "_collection_name" in document.metadata else None
+    return str(point) if isinstance(point, (str, int)) else None
 
 
 def _outlived_id(stamp: StampedId | None, text: str) -> str | None:

@@ -15,6 +15,7 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 
+from doctrail_core.capture.scores import settled_kind
 from doctrail_core.model import ScoreKind
 from doctrail_core.text.snapshot import json_value
 from langchain_doctrail.fields import fields
@@ -30,7 +31,15 @@ _METHODS = {
     "mmr": "max_marginal_relevance_search",
 }
 _FILTER_NAMES = ("filter", "filters", "where", "where_document", "pre_filter", "expr")
-_COLLECTION_NAMES = ("collection_name", "_collection_name", "index_name", "_index_name")
+_COLLECTION_NAMES = (
+    "collection_name",
+    "_collection_name",
+    "index_name",
+    "_index_name",
+    "_table_name",
+    "_table",
+)
+_IGNORING_FILTERS = ("SQLiteVec", "DuckDB")  # which take any argument and search all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +55,15 @@ class Found:
         return cls([(document, None) for document in documents])
 
     @classmethod
-    def scored(cls, pairs: Iterable[tuple[Document, object]], kind: ScoreKind) -> "Found":
-        """Documents with what the store calls their scores."""
-        return cls([(document, _finite(score)) for document, score in pairs], kind)
+    def scored(
+        cls, results: Iterable[Document | tuple[Document, object]], kind: ScoreKind | None
+    ) -> "Found":
+        """Documents with what the store calls their scores; some leave those out when asked for them.
+
+        Where the kind is None, the order of the documents tells it.
+        """
+        hits = [_hit(result) for result in results]
+        return cls(hits, settled_kind(kind, [score for _, score in hits]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +120,16 @@ class VectorSearch:
 
     def default_k(self) -> int | None:
         """How many documents the store returns when it is not told."""
-        return _default_k(getattr(type(self.store), self.method))
+        k = _default_k(getattr(type(self.store), self.method))
+        return _held(self.store).get("limit") if k is None else k  # LanceDB's own
 
     def _found(self, result: Any) -> Found:
         if self.method == _SCORED:
-            return Found.scored(result, _score_kind(self.store))
+            return Found.scored(result, _score_kind(self))
         if self.method == _THRESHOLD:
             return Found.scored(result, "relevance")
+        if _is_a(self.store, "DuckDB"):
+            return Found.scored(map(_with_the_score_inside, result), "similarity")
         return Found.unscored(result)
 
 
@@ -125,7 +143,7 @@ def description(
     store = getattr(retriever, "vectorstore", None)
     return {
         "k": k if isinstance(k, int) else None,
-        "filters": _filters(given),
+        "filters": None if _is_a(store, *_IGNORING_FILTERS) else _filters(given),
         "search_type": search_type if isinstance(search_type, str) else None,
         "store": None if store is None else _store_name(store),
     }
@@ -133,15 +151,30 @@ def description(
 
 def _filters(arguments: dict[str, Any]) -> Any:
     """What the search was narrowed to, under whatever name the store calls it."""
-    given = {n: arguments[n] for n in _FILTER_NAMES if arguments.get(n) is not None}
+    given = {n: _plain(arguments[n]) for n in _FILTER_NAMES if arguments.get(n) is not None}
     return json_value(next(iter(given.values())) if len(given) == 1 else given or None)
+
+
+def _plain(condition: Any) -> Any:
+    """A condition as data, also one that a store has classes for."""
+    dump = getattr(condition, "model_dump", None)
+    return dump(mode="json", exclude_none=True) if callable(dump) else condition
 
 
 def _store_name(store: object) -> str:
     """The store's class, and the collection in it where that has a name."""
-    named = (vars(store).get(name) for name in _COLLECTION_NAMES)
+    named = (_held(store).get(name) for name in _COLLECTION_NAMES)
     collection = next((name for name in named if isinstance(name, str) and name), None)
     return type(store).__name__ + (f"({collection})" if collection else "")
+
+
+def _held(store: object) -> dict[str, Any]:
+    return getattr(store, "__dict__", {})
+
+
+def _is_a(store: object, *names: str) -> bool:
+    """Whether the store is of a class of that name; the classes themselves may not be installed."""
+    return any(kind.__name__ in names for kind in type(store).__mro__)
 
 
 def _has_its_own_way(kind: type[VectorStoreRetriever]) -> bool:
@@ -176,32 +209,72 @@ def _finite(score: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _score_kind(store: VectorStore) -> ScoreKind:
-    for kind in type(store).__mro__:
+def _hit(result: Document | tuple[Document, object]) -> tuple[Document, float | None]:
+    document, score = (result, None) if isinstance(result, Document) else result
+    return document, _finite(score)
+
+
+def _with_the_score_inside(document: Document) -> tuple[Document, object]:
+    return document, document.metadata.get("_similarity_score")
+
+
+def _score_kind(search: VectorSearch) -> ScoreKind | None:
+    """What the store's scores mean; None where only the order of what it returns tells."""
+    for kind in type(search.store).__mro__:
         if known := _SCORE_KINDS.get(kind.__name__):
-            return known(store)
+            return known(search)
     return "unknown"
 
 
-def _similarity(_store: VectorStore) -> ScoreKind:
+def _similarity(_search: VectorSearch) -> ScoreKind:
     return "similarity"
 
 
-def _distance(_store: VectorStore) -> ScoreKind:
+def _distance(_search: VectorSearch) -> ScoreKind:
     return "distance"
 
 
-def _by_faiss_metric(store: VectorStore) -> ScoreKind:
-    metric = getattr(getattr(store, "index", None), "metric_type", None)
+def _by_faiss_metric(search: VectorSearch) -> ScoreKind:
+    metric = getattr(getattr(search.store, "index", None), "metric_type", None)
     kinds: dict[object, ScoreKind] = {0: "similarity", 1: "distance"}  # METRIC_INNER_PRODUCT, _L2
     return kinds.get(metric, "unknown")
 
 
-# Only stores whose scores are known to run one way. Pinecone, Qdrant, Milvus and most others leave the
-# metric to the index on the server, so from here it cannot be told whether larger is better.
-_SCORE_KINDS: dict[str, Callable[[VectorStore], ScoreKind]] = {
+def _by_lance_query(search: VectorSearch) -> ScoreKind:
+    """A vector search has distances, a search of words has other scores or none."""
+    return "distance" if search.arguments.get("query_type", "vector") == "vector" else "unknown"
+
+
+def _by_qdrant_mode(search: VectorSearch) -> ScoreKind:
+    held = _held(search.store)
+    told = (_value(held.get("retrieval_mode")), _value(held.get("distance")))
+    match told:
+        case "dense", "Cosine" | "Dot":
+            return "similarity"
+        case "dense", "Euclid" | "Manhattan":
+            return "distance"
+        case "sparse", _:
+            return "relevance"  # a sum of term weights, without a scale
+        case "hybrid", _:
+            return "fused"
+        case _:
+            return "unknown"
+
+
+def _value(member: object) -> object:
+    return getattr(member, "value", member)
+
+
+# Only stores whose scores are known to run one way. Most others leave the metric to the index on the
+# server, so from here it cannot be told whether larger is better.
+_SCORE_KINDS: dict[str, Callable[[VectorSearch], ScoreKind | None]] = {
     "InMemoryVectorStore": _similarity,  # cosine, always
-    "Chroma": _distance,  # l2, cosine distance or 1 - inner product: smaller is nearer
+    "MongoDBAtlasVectorSearch": _similarity,
+    "Chroma": _distance,  # squared l2, cosine distance or 1 - inner product: smaller is nearer
     "PGVector": _distance,  # l2, cosine distance or negative inner product
+    "SQLiteVec": _distance,  # l2 in its own tables, and vec0 has no similarities
+    "LanceDB": _by_lance_query,
     "FAISS": _by_faiss_metric,
+    "QdrantVectorStore": _by_qdrant_mode,
+    "PineconeVectorStore": lambda _: None,  # the index's metric, on the server; best first
 }

@@ -15,7 +15,6 @@ __all__ = ["describe", "inner", "is_wrapper", "score_kind"]
 # By class name, looked up along the method resolution order; the classes live in packages that an
 # application may not have.
 _SCORE_KINDS: Mapping[str, ScoreKind] = {
-    "VectorIndexRetriever": "similarity",  # the stores' contract: `similarities`, larger is closer
     "SummaryIndexEmbeddingRetriever": "similarity",
     "BM25Retriever": "relevance",  # a sum of term weights: larger is better, without a scale
     "QueryFusionRetriever": "fused",
@@ -31,8 +30,24 @@ _SEARCH_KINDS: Mapping[str, ScoreKind] = {
     "mmr": "unknown",  # relevance less redundancy: depends on what was picked before
     "simple": "unknown",  # fusion that only puts hits of several scales in one row
 }
+# What a store calls `similarities` may be distances: only stores whose scores are known are here.
+_SIMILAR_BY_MODE = {
+    "SimpleVectorStore",
+    "PGVectorStore",  # 1 - distance
+    "MongoDBAtlasVectorSearch",
+    "OpensearchVectorStore",
+}
+_SIMILAR_IN_ANY_MODE = {
+    "ChromaVectorStore",  # e to the power of minus the distance
+    "DuckDBVectorStore",  # cosine
+}
+# The metric is the collection's, which only the server knows; it returns the best first.
+_TOLD_BY_ORDER = {"QdrantVectorStore", "PineconeVectorStore", "MilvusVectorStore"}
+# METRIC_INNER_PRODUCT and METRIC_L2
+_FAISS_KINDS: Mapping[object, ScoreKind] = {0: "similarity", 1: "distance"}
 _SEARCH_TYPES = {"default": "similarity"}
-_COLLECTIONS = ("collection_name", "index_name", "table_name", "namespace")
+_COLLECTIONS = ("collection_name", "index_name", "table_name", "_table_name", "namespace")
+_STORE_FILTERS = ("where", "where_document", "qdrant_filters")  # in a store's own words
 
 
 def is_wrapper(instance: object) -> bool:
@@ -58,17 +73,52 @@ def describe(run_id: str, retriever: object) -> RetrievalDescribed:
     )
 
 
-def score_kind(retriever: object) -> ScoreKind:
-    """What the scores of this retriever mean."""
+def score_kind(retriever: object) -> ScoreKind | None:
+    """What the scores of this retriever mean; None where only the order of the hits tells."""
     base = inner(retriever)
-    for cls in type(base).__mro__:
-        if cls.__name__ in _SCORE_KINDS:
-            return _SEARCH_KINDS.get(_mode(base) or "", _SCORE_KINDS[cls.__name__])
+    names = _class_names(base)
+    if "VectorIndexRetriever" in names:
+        return _store_score_kind(base)
+    known = next((name for name in names if name in _SCORE_KINDS), None)
+    if known is None:
+        return "unknown"
+    return _SEARCH_KINDS.get(_mode(base) or "", _SCORE_KINDS[known])
+
+
+def _store_score_kind(retriever: object) -> ScoreKind | None:
+    held, by_mode = _held(retriever), _SEARCH_KINDS.get(_mode(retriever) or "")
+    store = held.get("_vector_store")
+    names = set(_class_names(store))
+    if names & _SIMILAR_BY_MODE:
+        return by_mode or "similarity"
+    if names & _TOLD_BY_ORDER:
+        return by_mode
+    if names & _SIMILAR_IN_ANY_MODE:
+        return "similarity"
+    if "FaissVectorStore" in names:
+        metric = getattr(_held(store).get("_faiss_index"), "metric_type", None)
+        return _FAISS_KINDS.get(metric, "unknown")
+    if "LanceDBVectorStore" in names:
+        query_type = {**_held(store), **_own_arguments(held)}.get("query_type")
+        return "similarity" if query_type == "vector" else "unknown"  # others' are made of ranks
     return "unknown"
 
 
+def _class_names(thing: object) -> list[str]:
+    return [cls.__name__ for cls in type(thing).__mro__]
+
+
 def _held(thing: object) -> dict[str, Any]:
-    return getattr(thing, "__dict__", {})
+    """The values that it holds, a pydantic model's private ones included."""
+    public: dict[str, Any] = getattr(thing, "__dict__", {})
+    private: dict[str, Any] | None = getattr(thing, "__pydantic_private__", None)
+    return {**public, **private} if private else public
+
+
+def _own_arguments(held: dict[str, Any]) -> dict[str, Any]:
+    """What a vector retriever passes on to its store as it is."""
+    given = held.get("_kwargs")
+    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
 
 
 def _number(held: dict[str, Any], *names: str) -> int | None:
@@ -96,12 +146,16 @@ def _filters(held: dict[str, Any]) -> Any:
         found["metadata"] = _plain(filters)
     if held.get("_doc_ids"):
         found["doc_ids"] = list(held["_doc_ids"])
+    own = _own_arguments(held)
+    found.update({n: _plain(own[n]) for n in _STORE_FILTERS if own.get(n) is not None})
     if held.get("corpus_weight_mask") is not None:
         found["left_out"] = sum(1 for weight in held["corpus_weight_mask"] if not weight)
     return found or None
 
 
 def _plain(filters: Any) -> Any:
+    if isinstance(filters, dict | str):
+        return cast("Any", filters)
     return filters.model_dump(mode="json") if hasattr(filters, "model_dump") else repr(filters)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from llama_index.core.schema import BaseNode, Document, MetadataMode, NodeWithScore
 
 from doctrail_core.capture.events import RetrievedChunk
+from doctrail_core.capture.scores import settled_kind
 from doctrail_core.model import ScoreKind
 from doctrail_core.text.identity import canonical_id
 from llama_index.observability.doctrail.note import LineageNote
@@ -17,9 +18,11 @@ from llama_index.observability.doctrail.note import LineageNote
 __all__ = ["chunk_ids", "chunks", "document_id"]
 
 
-def chunks(nodes: Iterable[NodeWithScore], kind: ScoreKind) -> tuple[RetrievedChunk, ...]:
-    """The nodes as a retriever returned them, best first."""
-    return tuple(_chunk(hit, kind) for hit in nodes)
+def chunks(nodes: Iterable[NodeWithScore], kind: ScoreKind | None) -> tuple[RetrievedChunk, ...]:
+    """The nodes as a retriever returned them, best first; their order tells a kind that is None."""
+    hits = list(nodes)
+    settled = settled_kind(kind, [hit.score for hit in hits])
+    return tuple(_chunk(hit, settled) for hit in hits)
 
 
 def chunk_ids(nodes: Iterable[NodeWithScore]) -> tuple[str, ...]:
