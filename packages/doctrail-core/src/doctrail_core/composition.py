@@ -97,6 +97,7 @@ class Lineage:
             closed=self._closed,
         )
         spans = _spans(self.settings, tracer_provider)
+        self._clock = clock
         self._recorder = Recorder(reports, self._storage.faults, spans, clock)
 
     def record(self, event: Event) -> None:
@@ -106,6 +107,10 @@ class Lineage:
     def fault(self, where: str, error: BaseException) -> None:
         """Note an error that an adapter swallowed: logged once, counted, shown by `doctrail doctor`."""
         self._storage.faults.note(where, error)
+
+    def now(self) -> int:
+        """The time by the recorder's clock, for events that are reported late (ns since the epoch)."""
+        return self._clock()
 
     @property
     def last(self) -> Trail | None:

@@ -15,6 +15,7 @@ from llama_index.core.base.response.schema import (
     Response,
     StreamingResponse,
 )
+from llama_index.core.chat_engine.types import AgentChatResponse, StreamingAgentChatResponse
 from llama_index.core.schema import QueryBundle
 
 import doctrail_core
@@ -106,6 +107,9 @@ class Runs:
 
     def exit(self, span_id: str, result: Any) -> None:
         """A span returned."""
+        if isinstance(result, StreamingAgentChatResponse):
+            self._await_writing(span_id, result)
+            return
         span = self._take(span_id)
         if span is None:
             return
@@ -122,7 +126,10 @@ class Runs:
             return
         if span.call is not None:
             self._call_over(span, RunFailed(span.call.run_id, error))
-        self._finish(span, None, error)
+        if span.kind == "writing":
+            self._written(span, error)
+        else:
+            self._finish(span, None, error)
 
     def _lineage(self) -> "Lineage | None":
         scope = current_scope()
@@ -131,7 +138,8 @@ class Runs:
     def _plant(self, root_id: str, kind: Kind) -> Tree | None:
         """A tree for a root span, unless there is nobody whom it could ever concern."""
         lineage, scope = self._lineage(), current_scope()
-        if lineage is None and kind not in ("query", "retrieval"):
+        told_alone = kind not in ("writing", "responding")
+        if not told_alone or (lineage is None and kind not in ("query", "chat", "retrieval")):
             return None
         response_id = scope.response_id if scope else root_id[-UUID_LENGTH:]
         return Tree(response_id, lineage, scope.run_id if scope else None)
@@ -150,6 +158,8 @@ class Runs:
             self._end(span, _dropped(span, chunk_ids(result or ())))
         elif span.kind == "llm":
             self._await_tokens(span, result)
+        elif span.kind == "writing":
+            self._written(span, None)
         else:
             self._settle(span, result)
 
@@ -171,11 +181,34 @@ class Runs:
             except Exception as fault:  # noqa: BLE001  # it would surface where the tokens are drawn
                 self.fault("stream", fault)
 
+        span.returned = True
         self._open[span.span_id] = span
         span.tree.awaiting.append(span)
         if stream not in span.tree.streams:
             span.tree.streams.append(stream)
         stream.whenever_over.append(over)
+
+    def _await_writing(self, span_id: str, response: StreamingAgentChatResponse) -> None:
+        """A chat method returned; its writer, which may be at its end already, has the answer."""
+        span = self._open.get(span_id)
+        if span is not None and span.span_id == span_id:
+            # A writer that was cancelled before it began tells nobody.
+            weakref.finalize(response, self._left_unwritten, span).atexit = False
+        else:
+            self._open.pop(span_id, None)
+
+    def _written(self, writing: Span, error: BaseException | None) -> None:
+        """The writer of a chat answer is done, and so is the chat's turn."""
+        chat = writing.parent
+        if chat is not None and chat.kind == "chat" and self._take(chat.span_id) is not None:
+            self._finish(chat, cast("Any", writing.instance).response, error)
+
+    def _left_unwritten(self, chat: Span) -> None:
+        try:
+            if self._take(chat.span_id) is not None:
+                self._finish(chat, None, GeneratorExit())
+        except Exception as fault:  # noqa: BLE001  # there is nobody left to raise to
+            self.fault("chat stream", fault)
 
     def _finish(self, span: Span, output: str | None, error: BaseException | None) -> None:
         if span.run_id is None:
@@ -331,24 +364,27 @@ def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
         span.tree.record(ContextSelected(run_id, kept, by))
 
 
-_ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {
-    "query": _query_entered,
-    "retrieval": _retrieval_entered,
-    "postprocessing": _postprocessing_entered,
-    "synthesis": _synthesis_entered,
-}
-
-
 def _run_started(span: Span, arguments: _Arguments) -> None:
     span.run_id = span.own_id
     name, question = type(span.instance).__name__, _query(arguments)
     span.tree.record(RunStarted(span.own_id, span.enclosing_run(), name, FRAMEWORK, question))
 
 
+_ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {
+    "query": _query_entered,
+    "chat": _run_started,
+    "retrieval": _retrieval_entered,
+    "postprocessing": _postprocessing_entered,
+    "synthesis": _synthesis_entered,
+}
+
+
 def _query(arguments: _Arguments) -> str | None:
     """The first argument of every method that asks, whatever it is called."""
     asked = next(iter(arguments.values()), None)
-    return asked.query_str if isinstance(asked, QueryBundle) else asked
+    if isinstance(asked, QueryBundle):
+        return asked.query_str
+    return asked if isinstance(asked, str) else None
 
 
 def _dropped(span: Span, kept: tuple[str, ...]) -> ContextSelected | None:
@@ -359,6 +395,6 @@ def _dropped(span: Span, kept: tuple[str, ...]) -> ContextSelected | None:
 
 
 def _answer(result: Any) -> str | None:
-    if isinstance(result, Response):
+    if isinstance(result, Response | AgentChatResponse):
         return result.response
     return str(result) if isinstance(result, str | PydanticResponse) else None

@@ -6,18 +6,20 @@ without an instrumentor, a tree holds back what it would report until a wrapped 
 so that the way to that retriever is on record too; if none does, all of it is forgotten.
 """
 
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.chat_engine.types import BaseChatEngine, StreamingAgentChatResponse
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.response_synthesizers.base import BaseSynthesizer
 
 import doctrail_core
-from doctrail_core.capture.events import Event
+from doctrail_core.capture.events import ContextSelected, Event, RetrievalDescribed
 from doctrail_core.model import Message
 from llama_index.observability.doctrail.describe import inner
 from llama_index.observability.doctrail.note import LineageNote
@@ -28,32 +30,49 @@ if TYPE_CHECKING:
 
 __all__ = ["UUID_LENGTH", "Call", "Kind", "Span", "Tree", "kind_of"]
 
-Kind = Literal["query", "retrieval", "postprocessing", "synthesis", "llm"]
+Kind = Literal[
+    "query", "chat", "writing", "retrieval", "postprocessing", "synthesis", "responding", "llm"
+]
+"""`writing` follows a streamed chat answer to its end, in a thread or task of its own; `responding` is
+a synthesizer at work on bare texts."""
 
 UUID_LENGTH = 36
 """A span's id is `Class.method-<uuid>`."""
 
-_LLM_METHODS = [
-    f"{a}{s}{m}" for a in ("", "a") for s in ("", "stream_") for m in ("chat", "complete")
-]
-_METHODS: Mapping[str, tuple[Kind, type]] = {
-    "query": ("query", BaseQueryEngine),
-    "aquery": ("query", BaseQueryEngine),
-    "retrieve": ("retrieval", BaseRetriever),
-    "aretrieve": ("retrieval", BaseRetriever),
-    "_postprocess_nodes": ("postprocessing", BaseNodePostprocessor),
-    "_apostprocess_nodes": ("postprocessing", BaseNodePostprocessor),
-    "synthesize": ("synthesis", BaseSynthesizer),
-    "asynthesize": ("synthesis", BaseSynthesizer),
-    **dict.fromkeys(_LLM_METHODS, ("llm", BaseLLM)),
+_HOSTS: Mapping[Kind, tuple[type, tuple[str, ...]]] = {
+    "query": (BaseQueryEngine, ("query", "aquery", "_query", "_aquery")),
+    "chat": (BaseChatEngine, ("chat", "achat", "stream_chat", "astream_chat")),
+    "writing": (
+        StreamingAgentChatResponse,
+        ("write_response_to_history", "awrite_response_to_history"),
+    ),
+    "retrieval": (BaseRetriever, ("retrieve", "aretrieve")),
+    "postprocessing": (BaseNodePostprocessor, ("_postprocess_nodes", "_apostprocess_nodes")),
+    "synthesis": (BaseSynthesizer, ("synthesize", "asynthesize")),
+    "responding": (BaseSynthesizer, ("get_response", "aget_response")),
+    "llm": (
+        BaseLLM,
+        tuple(
+            f"{a}{s}{m}" for a in ("", "a") for s in ("", "stream_") for m in ("chat", "complete")
+        ),
+    ),
 }
+_METHODS: dict[str, list[tuple[Kind, type]]] = {}
+for _kind, (_host, _names) in _HOSTS.items():
+    for _name in _names:
+        _METHODS.setdefault(_name, []).append((_kind, _host))
 
 
 def kind_of(span_id: str, instance: object) -> Kind | None:
     """What kind of step a span is, if it is one that matters."""
     method = span_id[span_id.rfind(".") + 1 : -UUID_LENGTH - 1]
-    kind, host = _METHODS.get(method, (None, object))
-    return kind if isinstance(instance, host) else None
+    for kind, host in _METHODS.get(method, ()):
+        if isinstance(instance, host):
+            return kind
+    return None
+
+
+_SYNTHESIZES = ("synthesis", "responding")
 
 
 @dataclass(slots=True, eq=False)
@@ -86,7 +105,7 @@ class Tree:
     response_id: str
     lineage: "Lineage | None"
     scope_id: str | None
-    held: list[Event] = field(default_factory=list[Event])
+    held: list[tuple[int, Event]] = field(default_factory=list[tuple[int, Event]])
     calls: "dict[str, Span]" = field(default_factory=dict[str, "Span"])
     streams: list[Stream] = field(default_factory=list[Stream])
     awaiting: "list[Span]" = field(default_factory=list["Span"])
@@ -95,7 +114,7 @@ class Tree:
     def record(self, event: Event) -> None:
         """Report it, or hold it until it is known whether to."""
         if self.lineage is None:
-            self.held.append(event)
+            self.held.append((time.monotonic_ns(), event))
         else:
             self.lineage.record(event)
 
@@ -103,9 +122,16 @@ class Tree:
         """From now on report to this lineage, if to none so far; first what was held."""
         if self.lineage is None:
             self.lineage = lineage or doctrail_core.default_lineage()
-            for event in self.held:
-                self.lineage.record(event)
+            now, ticks = self.lineage.now(), time.monotonic_ns()
+            for then, event in self.held:
+                self.lineage.record(_timed(event, now - (ticks - then)))
             self.held.clear()
+
+
+def _timed(event: Event, at: int) -> Event:
+    """The event, which is told late, with the time at which it happened."""
+    untimed = isinstance(event, ContextSelected | RetrievalDescribed)
+    return event if untimed else replace(event, at=at)
 
 
 @dataclass(slots=True, eq=False)
@@ -116,6 +142,7 @@ class Span:
         run_id: The name under which the recorder knows it, if it does.
         offered: The chunks that a post-processor was given.
         retrieved: Whether anything was retrieved inside of it.
+        returned: Whether its method has returned; then its answer is still to be drawn.
         call: The LLM call that it makes.
         told: Whether its LLM call, or the one it is part of, is on record.
     """
@@ -128,6 +155,7 @@ class Span:
     run_id: str | None = None
     offered: tuple[str, ...] = ()
     retrieved: bool = False
+    returned: bool = False
     call: Call | None = None
     told: bool = False
 
@@ -138,6 +166,8 @@ class Span:
 
     def stands_for(self, kind: Kind, instance: object) -> bool:
         """Whether such a span right inside of this one is only another step of the same."""
+        if kind == "responding":
+            return self.kind in _SYNTHESIZES
         if self.kind != kind:
             return False
         return self.instance is instance or inner(self.instance) is instance
@@ -161,12 +191,14 @@ class Span:
         place = self.parent
         while place is not None and place.kind == "llm":
             place = place.parent
-        if place is None or place.kind == "synthesis":
+        if place is None or place.kind in _SYNTHESIZES:
             return False
-        return place.kind != "query" or place.awaits_its_context()
+        return place.kind not in ("query", "chat") or place.awaits_its_context()
 
     def awaits_its_context(self) -> bool:
         """Whether this engine leaves the answer to a synthesizer, or has yet to retrieve."""
+        if self.returned:  # what is left is to draw the answer
+            return False
         parts = getattr(self.instance, "__dict__", {}).values()
         if any(isinstance(part, BaseSynthesizer) for part in parts):
             return True
