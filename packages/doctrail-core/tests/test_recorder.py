@@ -453,15 +453,25 @@ def test_separate_calls_inside_a_scope_are_one_response(lineage):
     assert "February 28th" in opened.why()
 
 
-def test_a_scope_inside_another_is_part_of_it_and_says_where_to_look(lineage):
+def test_a_scope_inside_another_is_part_of_it(lineage):
     with lineage.scope() as outer:
         with lineage.scope() as inner:
-            lineage.record(RetrievalStarted("ret", inner.response_id, "Retriever", "q", "test"))
+            lineage.record(RetrievalStarted("ret", None, "Retriever", "q", "test"))
             lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
         assert "it is still open" in outer.why()
     assert [t.response_id for t in lineage.trails] == [outer.response_id]
-    assert inner.trail is None
-    assert "it lies inside another block, whose trail has it" in inner.why()
+    assert inner.response_id == outer.response_id
+    assert inner.trail == outer.trail
+
+
+def test_a_scope_of_another_lineage_is_a_response_of_its_own():
+    with (
+        capture_trails() as one,
+        capture_trails() as other,
+        one.scope() as outer,
+        other.scope() as inner,
+    ):
+        assert inner.response_id != outer.response_id
 
 
 def test_a_stream_that_is_drawn_after_its_scope_completes_the_response(lineage):

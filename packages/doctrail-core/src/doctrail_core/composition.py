@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
 from doctrail_core.capture.recorder import Recorder
 from doctrail_core.capture.reports import Reports
-from doctrail_core.capture.scope import Scope, entered
+from doctrail_core.capture.scope import Scope, current_scope, entered
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
 from doctrail_core.durable.forks import remake_after_fork
@@ -151,10 +151,13 @@ class Lineage:
         """
         run_id = response_id or str(uuid.uuid4())
         started = RunStarted(run_id, None, "request", "python", question, session_id, user_id)
-        opened = OpenTrail(self, run_id)
+        outer = current_scope()
+        if outer is not None and outer.lineage is not self:
+            outer = None  # it groups calls for somebody else
+        opened = OpenTrail(self, outer.response_id if outer else run_id)
         self.record(started)
         try:
-            with entered(Scope(self, run_id, run_id)):
+            with entered(Scope(self, opened.response_id, run_id)):
                 yield opened
         except BaseException as error:
             self.record(RunFailed(run_id, error))
@@ -194,7 +197,7 @@ class OpenTrail:
 
     @property
     def trail(self) -> Trail | None:
-        """The finished trail; None while the block is open, if nothing was seen, or inside another."""
+        """The finished trail; None while the (outermost) block is open, or if nothing was seen."""
         return self.lineage.get(self.response_id)
 
     def why(self) -> str:
@@ -204,8 +207,8 @@ class OpenTrail:
             trail.why()
             if trail
             else (
-                f"Nothing is on record for response {self.response_id}: it is still open, nothing"
-                " was seen in it, or it lies inside another block, whose trail has it."
+                f"Nothing is on record for response {self.response_id}: it is still open, or nothing"
+                " was seen in it."
             )
         )
 

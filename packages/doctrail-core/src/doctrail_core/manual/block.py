@@ -42,7 +42,7 @@ class Block(ABC):
         """Record into `lineage`, or into the one of the enclosing scope, or into the default one."""
         self._given = lineage
         self._lineage: Lineage | None = None
-        self._run_id = ""
+        self._run_id = self._response_id = ""
         self._within: AbstractContextManager[Any] | None = None
         self._open = False
 
@@ -212,19 +212,21 @@ class Block(ABC):
     # --- telling
 
     def _begin(self) -> None:
-        self._run_id, self._open = str(uuid.uuid4()), True
+        self._run_id = self._response_id = str(uuid.uuid4())
+        self._open = True
         self._learn(self._record_start, self._run_id)
 
     def _record_start(self, run_id: str) -> None:
+        lineage, outer = self._recording(), current_scope()
+        if outer is not None and outer.lineage is lineage:
+            self._response_id = outer.response_id
         for event in self._started(run_id):
-            self._recording().record(event)
+            lineage.record(event)
 
     def _inside(self) -> AbstractContextManager[Any]:
         if not self.encloses or self._lineage is None:
             return nullcontext()
-        outer = current_scope()
-        response_id = outer.response_id if outer else self._run_id
-        return entered(Scope(self._lineage, response_id, self._run_id))
+        return entered(Scope(self._lineage, self._response_id, self._run_id))
 
     def _end(self, error: BaseException | None) -> None:
         if self._open:

@@ -35,8 +35,8 @@ class Run(Block):
 
     @property
     def response_id(self) -> str:
-        """The id of the response, or of the step."""
-        return self._run_id
+        """The id of the response that this is, or that it is part of."""
+        return self._response_id
 
     def answered(self, answer: str | None) -> None:
         """Say the answer, where it is not simply what the last model call said."""
