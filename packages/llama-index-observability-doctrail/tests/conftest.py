@@ -11,10 +11,16 @@ from typing import Any
 import pytest
 from llama_index.core import VectorStoreIndex, get_response_synthesizer
 from llama_index.core.base.embeddings.base import BaseEmbedding
-from llama_index.core.base.llms.types import CompletionResponse, LLMMetadata
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    CompletionResponse,
+    LLMMetadata,
+    ToolCallBlock,
+)
 from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
 from llama_index.core.llms import CustomLLM
 from llama_index.core.llms.callbacks import llm_completion_callback
+from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index_instrumentation import get_dispatcher
@@ -145,6 +151,28 @@ class Rag:
         )
 
 
+def calls(*wanted: tuple[str, str, dict[str, Any]]) -> ChatMessage:
+    """A message that asks for tools: an id, a name and the arguments of each."""
+    blocks = [ToolCallBlock(tool_call_id=i, tool_name=n, tool_kwargs=a) for i, n, a in wanted]
+    return ChatMessage(role="assistant", blocks=blocks)
+
+
+def fake_agent_llm(*script: ChatMessage | str) -> MockFunctionCallingLLM:
+    """A fake that asks for tools, and says, what stands in the script; keeps what it was told."""
+    told: list[list[ChatMessage]] = []
+
+    def reply(messages: list[ChatMessage], **kwargs: Any) -> ChatMessage:
+        said = script[len(told)]
+        told.append(list(messages))
+        return (
+            said if isinstance(said, ChatMessage) else ChatMessage(role="assistant", content=said)
+        )
+
+    llm = MockFunctionCallingLLM(response_generator=reply, is_chat_model=True)
+    object.__setattr__(llm, "told", told)
+    return llm
+
+
 @pytest.fixture
 def captured() -> Generator[CapturedLineage]:
     """Whatever a test does, nothing may be swallowed and nothing may stay behind."""
@@ -191,3 +219,15 @@ def instrumented(captured) -> Generator[handlers.LineageInstrumentor]:
     instrumentor = handlers.LineageInstrumentor(captured).install()
     yield instrumentor
     instrumentor.uninstall()
+
+
+@pytest.fixture
+def asks():
+    """Makes a message of a fake model that asks for tools."""
+    return calls
+
+
+@pytest.fixture
+def agent_llm():
+    """Makes a fake model for agents of what it shall say, call by call."""
+    return fake_agent_llm

@@ -18,6 +18,7 @@ from llama_index.core.instrumentation.events.llm import (
 
 from doctrail_core.capture.events import GenerationEnded
 from doctrail_core.model import Message, Usage
+from llama_index.observability.doctrail.tools import requested
 
 __all__ = [
     "LLMEnd",
@@ -91,6 +92,7 @@ def answered(run_id: str, reply: _Reply, deltas: Sequence[str]) -> GenerationEnd
         usage=_usage(raw),
         finish_reasons=_finish_reasons(raw),
         message_id=_string(raw, "id"),
+        tool_requests=requested(reply.message) if isinstance(reply, ChatResponse) else (),
     )
 
 

@@ -31,19 +31,25 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.model import Message
-from llama_index.observability.doctrail import calls
+from llama_index.observability.doctrail import agents, calls
 from llama_index.observability.doctrail.describe import describe, inner, is_wrapper, score_kind
 from llama_index.observability.doctrail.hits import chunk_ids, chunks
 from llama_index.observability.doctrail.note import LineageNote
-from llama_index.observability.doctrail.spans import UUID_LENGTH, Call, Kind, Span, Tree, kind_of
+from llama_index.observability.doctrail.spans import (
+    FRAMEWORK,
+    UUID_LENGTH,
+    Call,
+    Kind,
+    Span,
+    Tree,
+    kind_of,
+)
 from llama_index.observability.doctrail.streams import Stream, follow
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
 
 __all__ = ["Runs"]
-
-FRAMEWORK = "llama_index"
 
 _Arguments = Mapping[str, Any]
 
@@ -94,7 +100,7 @@ class Runs:
     ) -> None:
         """A span begins."""
         parent = self._open.get(parent_id) if parent_id else None
-        kind = kind_of(span_id, instance)
+        kind = kind_of(span_id, instance, arguments)
         if kind is None or (parent is not None and parent.stands_for(kind, instance)):
             if parent is not None:
                 self._open[span_id] = parent
@@ -129,7 +135,7 @@ class Runs:
         if span.kind == "writing":
             self._written(span, error)
         else:
-            self._finish(span, None, error)
+            self._finish(span, None, agents.error_of(error))
 
     def _lineage(self) -> "Lineage | None":
         scope = current_scope()
@@ -160,8 +166,25 @@ class Runs:
             self._await_tokens(span, result)
         elif span.kind == "writing":
             self._written(span, None)
+        elif span.kind == "tool":
+            self._end(span, agents.tool_ended(span, result))
+        elif span.kind == "workflow":
+            self._run_over(span, result)
+        elif span.kind == "turn":
+            agents.turn_over(span, result)
+            self._end(span, None)
+        elif span.kind in ("step", "preparation"):
+            self._finish(span, None, None)
         else:
             self._settle(span, result)
+
+    def _run_over(self, span: Span, result: Any) -> None:
+        """A workflow ended; without a result where its user has cancelled it."""
+        if result is not None:
+            self._settle(span, agents.outcome(result))
+        else:
+            agents.end_turns(span, agents.CANCELLED)
+            self._end(span, agents.cancelled(span))
 
     def _settle(self, span: Span, result: Any) -> None:
         """An engine or a synthesizer returned; an answer that streams is not at its end yet."""
@@ -211,6 +234,7 @@ class Runs:
             self.fault("chat stream", fault)
 
     def _finish(self, span: Span, output: str | None, error: BaseException | None) -> None:
+        agents.end_turns(span, error)
         if span.run_id is None:
             self._end(span, None)
         elif error is None:
@@ -376,6 +400,7 @@ _ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {
     "retrieval": _retrieval_entered,
     "postprocessing": _postprocessing_entered,
     "synthesis": _synthesis_entered,
+    **agents.ENTERED,
 }
 
 

@@ -17,21 +17,38 @@ from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.chat_engine.types import BaseChatEngine, StreamingAgentChatResponse
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.response_synthesizers.base import BaseSynthesizer
+from llama_index.core.tools import BaseTool
+from llama_index.core.workflow import Workflow
 
 import doctrail_core
-from doctrail_core.capture.events import ContextSelected, Event, RetrievalDescribed
+from doctrail_core.capture.events import ContextSelected, Event, RetrievalDescribed, RunStarted
 from doctrail_core.model import Message
 from llama_index.observability.doctrail.describe import inner
 from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.steps import step_kind
 from llama_index.observability.doctrail.streams import Stream
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
 
-__all__ = ["UUID_LENGTH", "Call", "Kind", "Span", "Tree", "kind_of"]
+__all__ = ["FRAMEWORK", "UUID_LENGTH", "Agent", "Call", "Kind", "Span", "Tree", "kind_of"]
+
+FRAMEWORK = "llama_index"
 
 Kind = Literal[
-    "query", "chat", "writing", "retrieval", "postprocessing", "synthesis", "responding", "llm"
+    "query",
+    "chat",
+    "writing",
+    "retrieval",
+    "postprocessing",
+    "synthesis",
+    "responding",
+    "llm",
+    "workflow",
+    "tool",
+    "turn",
+    "preparation",
+    "step",
 ]
 """`writing` follows a streamed chat answer to its end, in a thread or task of its own; `responding` is
 a synthesizer at work on bare texts."""
@@ -47,6 +64,7 @@ _HOSTS: Mapping[Kind, tuple[type, tuple[str, ...]]] = {
         ("write_response_to_history", "awrite_response_to_history"),
     ),
     "retrieval": (BaseRetriever, ("retrieve", "aretrieve")),
+    "tool": (BaseTool, ("__call__", "call", "acall")),
     "postprocessing": (BaseNodePostprocessor, ("_postprocess_nodes", "_apostprocess_nodes")),
     "synthesis": (BaseSynthesizer, ("synthesize", "asynthesize")),
     "responding": (BaseSynthesizer, ("get_response", "aget_response")),
@@ -57,22 +75,28 @@ _HOSTS: Mapping[Kind, tuple[type, tuple[str, ...]]] = {
         ),
     ),
 }
-_METHODS: dict[str, list[tuple[Kind, type]]] = {}
+_METHODS: dict[str, list[tuple[Kind, type]]] = {"run": [("workflow", Workflow)]}
 for _kind, (_host, _names) in _HOSTS.items():
     for _name in _names:
         _METHODS.setdefault(_name, []).append((_kind, _host))
 
 
-def kind_of(span_id: str, instance: object) -> Kind | None:
+def kind_of(span_id: str, instance: object, arguments: Mapping[str, Any]) -> Kind | None:
     """What kind of step a span is, if it is one that matters."""
-    method = span_id[span_id.rfind(".") + 1 : -UUID_LENGTH - 1]
-    for kind, host in _METHODS.get(method, ()):
+    if instance is None:
+        return step_kind(arguments)
+    for kind, host in _METHODS.get(_method(span_id), ()):
         if isinstance(instance, host):
             return kind
     return None
 
 
+def _method(span_id: str) -> str:
+    return span_id[span_id.rfind(".") + 1 : -UUID_LENGTH - 1]
+
+
 _SYNTHESIZES = ("synthesis", "responding")
+_ANSWERS = (*_SYNTHESIZES, "workflow", "turn", "step", "tool")
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +134,7 @@ class Tree:
     streams: list[Stream] = field(default_factory=list[Stream])
     awaiting: "list[Span]" = field(default_factory=list["Span"])
     notes: list[LineageNote] = field(default_factory=list[LineageNote])
+    waiting: dict[str, str] = field(default_factory=dict[str, str])
 
     def record(self, event: Event) -> None:
         """Report it, or hold it until it is known whether to."""
@@ -134,6 +159,15 @@ def _timed(event: Event, at: int) -> Event:
     return event if untimed else replace(event, at=at)
 
 
+@dataclass(slots=True)
+class Agent:
+    """The agent whose turn it is in a run of several, and what it said last."""
+
+    run_id: str
+    name: str
+    said: str | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Span:
     """An open span of a kind that matters; other spans stand for the one that encloses them.
@@ -145,6 +179,8 @@ class Span:
         returned: Whether its method has returned; then its answer is still to be drawn.
         call: The LLM call that it makes.
         told: Whether its LLM call, or the one it is part of, is on record.
+        call_id: The id that a model gave to this tool call.
+        agent: The agent whose turn it is.
     """
 
     span_id: str
@@ -158,6 +194,8 @@ class Span:
     returned: bool = False
     call: Call | None = None
     told: bool = False
+    call_id: str | None = None
+    agent: Agent | None = None
 
     @property
     def own_id(self) -> str:
@@ -170,14 +208,30 @@ class Span:
             return self.kind in _SYNTHESIZES
         if self.kind != kind:
             return False
+        if kind == "tool":
+            return self._is_call_of(instance)
         return self.instance is instance or inner(self.instance) is instance
+
+    def _is_call_of(self, tool: object) -> bool:
+        """Whether this step calls this tool, or the tool hands the call on to itself."""
+        if self.instance is None:
+            self.instance = tool
+        return self.instance is tool or getattr(self.instance, "base_tool", None) is tool
 
     def enclosing_run(self) -> str | None:
         """The recorder's name for the nearest enclosing span that it knows, or for the scope."""
         span = self.parent
-        while span is not None and span.run_id is None:
+        while span is not None and span.run_inside() is None:
             span = span.parent
-        return span.run_id if span else self.tree.scope_id
+        return span.run_inside() if span else self.tree.scope_id
+
+    def run_inside(self) -> str | None:
+        """The recorder's name for what happens in here; a step of the user's own is told only now."""
+        if self.kind == "step" and self.run_id is None:
+            self.run_id = self.own_id
+            name = _method(self.span_id)
+            self.tree.record(RunStarted(self.own_id, self.enclosing_run(), name, FRAMEWORK))
+        return self.agent.run_id if self.agent else self.run_id
 
     def mark_retrieved(self) -> None:
         """Let the enclosing spans know that something was retrieved inside of them."""
@@ -191,7 +245,7 @@ class Span:
         place = self.parent
         while place is not None and place.kind == "llm":
             place = place.parent
-        if place is None or place.kind in _SYNTHESIZES:
+        if place is None or place.kind in _ANSWERS:
             return False
         return place.kind not in ("query", "chat") or place.awaits_its_context()
 
