@@ -39,7 +39,7 @@ class RunEnded:
     """A run returned. `question` corrects what was known when it began (streams tell late).
 
     `interrupted` says that the host ended normally without an answer, waiting for a human;
-    `abandoned` that it had nothing to return, as when a consumer left its stream.
+    `abandoned` that its consumer may have left its stream, with `output` as far as it was drawn.
     """
 
     run_id: str

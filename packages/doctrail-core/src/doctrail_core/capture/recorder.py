@@ -326,7 +326,7 @@ class Recorder:
             elif event.abandoned and response.open_generations:
                 # The consumer left; the model is drained behind its back.
                 response.status = "aborted"
-                response.output = response.streamed()
+                response.output = response.heard_by_then()
         self._over(run, at, None, event.output)
         self._root_over(run, at)
 
@@ -341,7 +341,7 @@ class Recorder:
             self._ask(response, event.question)
             response.status = "error" if isinstance(event.error, Exception) else "aborted"
             response.error = describe(event.error)
-            response.output = response.streamed()
+            response.output = response.heard_by_then()
         self._root_over(run, at)
 
     def _over(

@@ -121,14 +121,20 @@ class OpenResponse:
             return self.question
         return next((r.query or "" for r in self.retrievals if r.enclosing_id is None), "")
 
-    def streamed(self) -> str | None:
-        """What the calls that are still open had said when their consumer left."""
+    def heard_by_then(self) -> str | None:
+        """What the user got of an answer whose stream was broken off.
+
+        What the models had said tells more than what the root knows to have handed on: it counts a
+        piece when the next one is asked for.
+        """
         said = [
             run.streamed
             for run in self.runs.values()
             if run.streamed and not (run.enclosing("retrieval") or run.enclosing("tool"))
         ]
-        return clean_text("\n\n".join(said)) or None
+        streamed = clean_text("\n\n".join(said))
+        handed_on = self.output or ""
+        return (streamed if streamed.startswith(handed_on) else handed_on) or None
 
     def answered(self) -> str | None:
         """What the user got: the root's output, else the last answer of a model."""
