@@ -4,8 +4,9 @@ Invariant: a hook observes. It changes nothing that it is handed, and no failure
 chain. Which response a run belongs to, and when that response is complete, the recorder knows.
 """
 
+import asyncio
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 from uuid import UUID
 
@@ -13,15 +14,17 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.outputs import LLMResult
-from langchain_core.runnables.config import ensure_config
+from langchain_core.runnables.config import ensure_config, var_child_runnable_config
 from typing_extensions import override
 
 import doctrail_core
 from doctrail_core.capture.events import (
+    GenerationStreamed,
     PromptSent,
     RetrievalDescribed,
     RetrievalEnded,
     RetrievalStarted,
+    RetrievedChunk,
     RunEnded,
     RunFailed,
     RunStarted,
@@ -30,9 +33,17 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.model import Message
 from langchain_doctrail import generation
+from langchain_doctrail.artifacts import of_message, of_tool
 from langchain_doctrail.documents import as_documents, retrieved
 from langchain_doctrail.fields import fields
-from langchain_doctrail.messages import answer_in, prompt_messages, question_in, text_of
+from langchain_doctrail.graphs import is_control_flow, place_of, update_of, waits_for_a_human
+from langchain_doctrail.messages import (
+    answer_in,
+    prompt_messages,
+    question_in,
+    text_of,
+    tool_messages,
+)
 from langchain_doctrail.open_runs import Finding, OpenRuns
 
 if TYPE_CHECKING:
@@ -44,7 +55,6 @@ RETRIEVAL_EVENT = "doctrail.retrieval"
 """The custom event by which a retriever tells what callbacks do not: `RetrievalDescribed`'s fields."""
 
 _FRAMEWORK = "langchain"
-_INTERRUPT = "__interrupt__"  # under this key a graph says that it waits for a human
 _SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
 _USER_KEYS = ("user_id",)
 _DESCRIPTION = ("k", "filters", "search_type", "store", "retriever", "scores", "score_kind")
@@ -135,8 +145,11 @@ class LineageCallbackHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "chain")
-        if self._open.step_started(run, parent, name, inputs):
+        run, parent = str(run_id), self._parent(run_id, parent_run_id)
+        name = _name(serialized, kwargs, "chain")
+        place = place_of(metadata)
+        at = None if place is None else self.lineage.now()
+        if self._open.step_started(run, parent, name, inputs, place, at):
             asked, who = question_in(inputs), _who(metadata)
             self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK, asked, **who))
 
@@ -145,13 +158,17 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run, inputs = str(run_id), kwargs.get("inputs")
         told_as = self._open.told_as(run)
+        said = self._open.said_in(run) if told_as == run else ()
+        waits, known = self._open.is_waiting(run), self._open.inputs_of(run)
+        left = self._record_broken_off(run) or outputs is None
         finding = self._open.step_ended(run, outputs, inputs)
         if told_as and finding:
             self._record_finding(run, told_as, finding)
-        if told_as != run:
+        if told_as != run or not self._open.was_told(run):
             return
-        answer, question = answer_in(outputs), question_in(inputs)
-        waits, left = _INTERRUPT in fields(outputs), outputs is None
+        outputs = update_of(outputs) or outputs
+        question = _asked_late(inputs, known, outputs)
+        answer = answer_in(outputs, said)
         self.lineage.record(
             RunEnded(run, answer, question=question, interrupted=waits, abandoned=left)
         )
@@ -161,9 +178,18 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         run = str(run_id)
         told_as = self._open.told_as(run)
+        self._record_broken_off(run)
+        if waits_for_a_human(error):
+            self._open.waits(run)
         self._open.step_ended(run)
-        if told_as == run:
-            self._record_failure(run_id, error, question_in(kwargs.get("inputs")))
+        if told_as != run:
+            return
+        if is_control_flow(error):
+            if self._open.was_told(run):
+                self.lineage.record(RunEnded(run))
+            return
+        self._tell(run)
+        self._record_failure(run_id, error, question_in(kwargs.get("inputs")))
 
     # --- retrievers
 
@@ -179,11 +205,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
         metadata: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "retriever")
+        run, parent = str(run_id), self._parent(run_id, parent_run_id)
+        name = _name(serialized, kwargs, "retriever")
         if self._open.is_delegate(run, parent):
             return
         self._open.child_started(run, parent)
-        around = self._open.around(parent)
+        around = self._around(parent)
         self.lineage.record(
             RetrievalStarted(run, around, name, str(query), _FRAMEWORK, **_who(metadata))
         )
@@ -231,8 +258,11 @@ class LineageCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         asked = fields(kwargs.get("invocation_params"))
-        prompt = prompt_messages(messages[0] if messages else (), asked.get("documents"))
-        self._record_prompt(run_id, parent_run_id, prompt, serialized, metadata, asked)
+        sent = messages[0] if messages else []
+        prompt = prompt_messages(sent, asked.get("documents"))
+        parent = self._parent(run_id, parent_run_id)
+        carried = self._carried(sent, self._open.tool_calls_in(parent))
+        self._record_prompt(run_id, parent, prompt, serialized, metadata, asked, carried)
 
     @_observing
     @override
@@ -248,16 +278,28 @@ class LineageCallbackHandler(BaseCallbackHandler):
     ) -> None:
         asked = fields(kwargs.get("invocation_params"))
         prompt = [Message("user", text) for text in prompts[:1]]
-        self._record_prompt(run_id, parent_run_id, prompt, serialized, metadata, asked)
+        parent = self._parent(run_id, parent_run_id)
+        self._record_prompt(run_id, parent, prompt, serialized, metadata, asked)
+
+    @override
+    def on_llm_new_token(
+        self, token: str | list[Any], *, chunk: object = None, run_id: UUID, **kwargs: Any
+    ) -> None:
+        self._open.heard(run_id, token if isinstance(token, str) else chunk)
 
     @_observing
     @override
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
-        self.lineage.record(generation.ended(str(run_id), response))
+        ended = generation.ended(str(run_id), response)
+        self._open.call_ended(run_id, ended.output)
+        self.lineage.record(ended)
 
     @_observing
     @override
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
+        said = self._open.call_ended(run_id) or generation.said_in(kwargs.get("response"))
+        if said:
+            self.lineage.record(GenerationStreamed(str(run_id), said))
         self._record_failure(run_id, error)
 
     # --- tools
@@ -273,28 +315,88 @@ class LineageCallbackHandler(BaseCallbackHandler):
         parent_run_id: UUID | None = None,
         **kwargs: Any,
     ) -> None:
-        run, parent, name = str(run_id), _id(parent_run_id), _name(serialized, kwargs, "tool")
-        self._open.child_started(run, parent)
-        call_id = kwargs.get("tool_call_id")
-        around = self._open.around(parent)
-        self.lineage.record(ToolCalled(run, around, name, _FRAMEWORK, str(input_str), call_id))
+        run, parent = str(run_id), self._parent(run_id, parent_run_id)
+        name = _name(serialized, kwargs, "tool")
+        call_id, inputs = kwargs.get("tool_call_id"), kwargs.get("inputs")
+        self._open.child_started(run, parent, name, inputs or input_str)
+        self._open.tool_called(run, call_id)
+        around = self._around(parent)
+        arguments = generation.arguments_text(inputs) if inputs else str(input_str)
+        self.lineage.record(ToolCalled(run, around, name, _FRAMEWORK, arguments, call_id))
 
     @_observing
     @override
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        self._open.child_ended(str(run_id))
-        message = output if isinstance(output, ToolMessage) else None
-        result = text_of(message.content) if message else str(output)
-        call_id = message.tool_call_id if message else None
-        self.lineage.record(ToolReturned(str(run_id), result, call_id))
+        run, found = str(run_id), of_tool(output)
+        if finding := self._open.finding(run, found):
+            self._record_finding(run, run, finding)
+        self._open.child_ended(run, found)
+        answers = list(tool_messages(output))
+        result = "\n".join(text_of(a.content) for a in answers) if answers else str(output)
+        call_id = answers[0].tool_call_id if answers else None
+        self.lineage.record(ToolReturned(run, result, call_id))
 
     @_observing
     @override
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         self._open.child_ended(str(run_id))
-        self._record_failure(run_id, error)
+        if is_control_flow(error):
+            self.lineage.record(RunEnded(str(run_id)))
+        else:
+            self._record_failure(run_id, error)
 
     # --- events
+
+    def _parent(self, run_id: UUID, parent_run_id: UUID | None) -> str | None:
+        """The run around this one; where callbacks of its own hide it, LangChain's context tells it."""
+        if parent_run_id is not None:
+            return str(parent_run_id)
+        self._open.watch(run_id, self._lost)
+        around = (var_child_runnable_config.get() or {}).get("callbacks")
+        parent = str(getattr(around, "parent_run_id", None))
+        return parent if self._open.is_open(parent) else None
+
+    def _lost(self, run: str) -> None:
+        """An outermost run was dropped: a cancelled model, retriever or tool does not say so."""
+        try:
+            self.lineage.record(RunFailed(run, asyncio.CancelledError()))
+        except Exception as error:  # noqa: BLE001  # the garbage collector calls this, anywhere
+            self.swallow("lost", error)
+
+    def _around(self, parent: str | None) -> str | None:
+        """The run that the recorder is to know around what happens in this one."""
+        around = self._open.around(parent)
+        self._tell(around)
+        return around
+
+    def _tell(self, run: str | None) -> None:
+        """Tell of the steps up to this run. Two threads may both do so; the recorder takes the first."""
+        for step in self._open.untold(run):
+            asked = question_in(step.inputs)
+            self.lineage.record(
+                RunStarted(step.run_id, step.parent_id, step.name, _FRAMEWORK, asked, at=step.at)
+            )
+            self._open.told(step)
+
+    def _record_broken_off(self, run: str) -> bool:
+        """Whether models were still speaking when this outermost run was over: its stream was left."""
+        broken_off = self._open.broken_off(run)
+        for call, said in broken_off.items():
+            self.lineage.record(GenerationStreamed(call, said))
+        return bool(broken_off)
+
+    def _carried(
+        self, messages: Sequence[BaseMessage], own_calls: Collection[str]
+    ) -> list[RetrievedChunk]:
+        """The chunks that earlier turns' tool messages brought along; this turn's are retrievals."""
+        found: list[RetrievedChunk] = []
+        for message in messages:
+            if isinstance(message, ToolMessage) and message.tool_call_id not in own_calls:
+                try:
+                    found += [retrieved(document) for document in of_message(message)]
+                except Exception as error:  # noqa: BLE001  # an artifact may be anything
+                    self.swallow("artifact", error)
+        return found
 
     def _record_failure(
         self, run_id: UUID, error: BaseException, question: str | None = None
@@ -302,6 +404,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         self.lineage.record(RunFailed(str(run_id), error, question=question))
 
     def _record_finding(self, run: str, told_as: str, finding: Finding) -> None:
+        self._tell(told_as)
         search = f"{run}/documents"
         chunks = [retrieved(document) for document in finding.documents]
         self.lineage.record(
@@ -312,28 +415,36 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def _record_prompt(
         self,
         run_id: UUID,
-        parent_run_id: UUID | None,
+        parent: str | None,
         prompt: Sequence[Message],
         serialized: dict[str, Any] | None,
         metadata: dict[str, Any] | None,
         asked: Mapping[str, Any],
+        carried: Sequence[RetrievedChunk] = (),
     ) -> None:
+        around = self._around(parent)
+        self._open.call_started(run_id, around)
         self.lineage.record(
             PromptSent(
                 str(run_id),
-                self._open.around(_id(parent_run_id)),
+                around,
                 prompt,
                 _FRAMEWORK,
                 model=generation.model_of(serialized, metadata, asked),
                 provider=generation.provider_of(serialized, metadata),
                 parameters=generation.parameters_of(asked),
+                carried=carried,
                 **_who(metadata),
             )
         )
 
 
-def _id(run_id: UUID | None) -> str | None:
-    return None if run_id is None else str(run_id)
+def _asked_late(inputs: object, known: object, outputs: object) -> str | None:
+    """The question, where only the end tells it: in a stream, or when a graph went on where it stood."""
+    asked = question_in(inputs)
+    if asked is None and question_in(known) is None:
+        asked = question_in({"messages": fields(outputs).get("messages")})
+    return asked
 
 
 def _name(serialized: dict[str, Any] | None, kwargs: dict[str, Any], default: str) -> str:

@@ -4,6 +4,7 @@ Every integration fills in other fields, so each fact is looked for in all the p
 to stand. Parameters are taken by name: unknown ones may hold credentials.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,10 +12,11 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from doctrail_core.capture.events import GenerationEnded
-from doctrail_core.model import Usage
+from doctrail_core.model import ToolRequest, Usage
+from doctrail_core.text.snapshot import json_value
 from langchain_doctrail.fields import fields
 
-__all__ = ["ended", "model_of", "parameters_of", "provider_of"]
+__all__ = ["arguments_text", "ended", "model_of", "parameters_of", "provider_of", "said_in"]
 
 _MODEL_KEYS = ("model", "model_name", "model_id", "deployment_name")
 _PARAMETERS = (
@@ -55,7 +57,7 @@ def parameters_of(invocation: object) -> dict[str, Any]:
 
 def ended(run_id: str, response: LLMResult) -> GenerationEnded:
     """The call's result; of several candidates the first is what LangChain hands on."""
-    first = next((candidate for prompt in response.generations for candidate in prompt), None)
+    first = _first(response)
     if first is None:
         return GenerationEnded(run_id, None)
     message = _message(first)
@@ -67,7 +69,33 @@ def ended(run_id: str, response: LLMResult) -> GenerationEnded:
         usage=_usage(message, facts),
         finish_reasons=_finish_reasons(facts),
         message_id=message.id if message else None,
+        tool_requests=tuple(_tool_requests(message)) if message else (),
     )
+
+
+def said_in(response: object) -> str | None:
+    """What a call that failed had said by then, where LangChain hands that on."""
+    first = _first(response) if isinstance(response, LLMResult) else None
+    return str(first.text) if first else None
+
+
+def _first(response: LLMResult) -> Generation | None:
+    return next((candidate for prompt in response.generations for candidate in prompt), None)
+
+
+def _tool_requests(message: AIMessage) -> Iterator[ToolRequest]:
+    for call in message.tool_calls:
+        yield ToolRequest(str(call["name"]), arguments_text(call["args"]), call.get("id"))
+    for broken in message.invalid_tool_calls:
+        yield ToolRequest(str(broken.get("name") or ""), broken.get("args"), broken.get("id"))
+
+
+def arguments_text(given: object) -> str:
+    """The arguments of a tool as JSON."""
+    try:
+        return json.dumps(given, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):  # no JSON: told as far as it goes
+        return json.dumps(json_value(given), ensure_ascii=False)
 
 
 def _message(candidate: Generation) -> AIMessage | None:

@@ -5,7 +5,7 @@ plain text blocks, Cohere's `documents` parameter. What no model reads as text (
 a tool message's artifact) is left out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import (
@@ -22,7 +22,7 @@ from langchain_core.prompt_values import PromptValue
 from doctrail_core.model import Message
 from langchain_doctrail.fields import fields
 
-__all__ = ["answer_in", "prompt_messages", "question_in", "text_of"]
+__all__ = ["answer_in", "prompt_messages", "question_in", "text_of", "tool_messages"]
 
 _QUESTION_KEYS = ("question", "query", "input", "messages")
 _ANSWER_KEYS = ("answer", "output", "result", "response", "output_text", "text", "messages")
@@ -76,12 +76,44 @@ def question_in(inputs: object) -> str | None:
     return _asked(inputs)
 
 
-def answer_in(outputs: object) -> str | None:
-    """The answer, where the output of a chain is or names a text."""
-    if named := fields(outputs):
-        found = (_said(named.get(key)) for key in _ANSWER_KEYS)
-        return next((answer for answer in found if answer is not None), None)
-    return _said(outputs)
+def answer_in(outputs: object, said: Collection[str] = ()) -> str | None:
+    """The answer, where the output of a chain is or names a text.
+
+    Where nothing names it, it is all that models `said` in it: several answers, given side by side.
+    """
+    found = (_said(fields(outputs).get(key)) for key in _ANSWER_KEYS)
+    answer = next((answer for answer in found if answer is not None), None)
+    if answer is None and not _is_conversation(outputs):
+        answer = "\n\n".join(dict.fromkeys(_answers(outputs, said, 0))) or None
+    return _said(outputs) if answer is None else answer
+
+
+def _answers(value: object, said: Collection[str], depth: int) -> Iterator[str]:
+    text = _said(value) if isinstance(value, (str, BaseMessage)) else None
+    if text is None and depth < _DEEPEST:
+        for part in _items(value) or fields(value).values():
+            yield from _answers(part, said, depth + 1)
+    elif text and text in said:
+        yield text
+
+
+def _is_conversation(value: object) -> bool:
+    turns = (part for part in _items(value) if isinstance(part, BaseMessage))
+    return any(_role(turn) != "assistant" for turn in turns)
+
+
+def tool_messages(output: object) -> Iterator[ToolMessage]:
+    """The messages that a tool answers with, also inside LangGraph's `Command`."""
+    if isinstance(output, ToolMessage):
+        yield output
+    elif isinstance(output, (list, tuple)):
+        for part in cast("Sequence[object]", output):
+            yield from tool_messages(part)
+    else:
+        update = getattr(output, "update", None)
+        for state in fields(update).values() or (update,):
+            if isinstance(state, (list, ToolMessage)):
+                yield from tool_messages(cast("object", state))
 
 
 def _message(message: BaseMessage) -> Message:

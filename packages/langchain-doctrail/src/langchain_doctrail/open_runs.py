@@ -1,4 +1,4 @@
-"""The open runs of each response: who is told to the recorder, and what was searched by hand.
+"""The open runs of each response: who is told to the recorder, what was searched by hand, what was said.
 
 Of LangChain's runs the recorder hears of the outermost one, of searches, models and tools; every
 runnable between them only stands for the nearest of those around it.
@@ -10,16 +10,19 @@ There is no lock: every change is one step of a dict or set, so neither the garb
 close a stream in the middle of anything, nor a fork finds one held.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from langchain_core.documents import Document
 
 from doctrail_core.text.identity import CHUNK_ID_STAMP
 from langchain_doctrail.documents import as_documents, holds_documents
+from langchain_doctrail.graphs import WRAPPERS, name_of_its_own
 from langchain_doctrail.messages import question_in
 
-__all__ = ["Finding", "OpenRuns"]
+__all__ = ["Finding", "InnerStep", "OpenRuns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +40,46 @@ class _Response:
     inputs: object
     run_ids: set[str] = field(default_factory=set[str])
     seen: set[str] = field(default_factory=set[str])
+    tool_calls: set[str] = field(default_factory=set[str])
+    waits: bool = False
+    said: list[str] = field(default_factory=list[str])
+    calls: set[int | str] = field(default_factory=set[int | str])
+
+
+@dataclass(slots=True)
+class _Call:
+    """A model's call. It is known by its id's number: the id itself must not be kept alive."""
+
+    run_id: str
+    response: _Response | None
+    pieces: list[object] = field(default_factory=list[object])
+
+    def text(self) -> str:
+        """What was heard so far; a piece that is no text is a chunk that knows its text."""
+        return "".join(p if isinstance(p, str) else getattr(p, "text", "") for p in self.pieces)
 
 
 @dataclass(frozen=True, slots=True)
+class InnerStep:
+    """A node of a graph, or a graph inside another run: told of once something happens inside it."""
+
+    run_id: str
+    parent_id: str
+    name: str
+    inputs: object
+    at: int | None
+
+
+@dataclass(slots=True)
 class _Run:
     response: _Response
     told_as: str
     name: str
     inputs: object
     searches: bool
+    place: str | None = None
+    at: int | None = None
+    is_outermost_node: bool = False
 
 
 class OpenRuns:
@@ -55,11 +89,44 @@ class OpenRuns:
         self._runs: dict[str, _Run] = {}
         self._delegating: dict[str, str | None] = {}
         self._delegates: dict[str, str] = {}
+        self._untold: dict[str, InnerStep] = {}
+        self._calls: dict[int | str, _Call] = {}
+        self._watched: dict[str, weakref.ref[UUID]] = {}
 
     @property
     def open_count(self) -> int:
         """How many runs are open; 0 when nothing is running."""
-        return len(self._runs) + len(self._delegating) + len(self._delegates)
+        waiting = (
+            self._runs,
+            self._untold,
+            self._delegating,
+            self._delegates,
+            self._calls,
+            self._watched,
+        )
+        return sum(map(len, waiting))
+
+    def watch(self, run_id: UUID, lost: Callable[[str], None]) -> None:
+        """Have `lost` called if LangChain lets go of an outermost run without telling of its end.
+
+        It holds the run's id for as long as it may still tell something of it. Models, retrievers and
+        tools that are cancelled tell nothing.
+        """
+        if not isinstance(run_id, UUID):  # type: ignore[reportUnnecessaryIsInstance]  # users choose texts
+            return
+        run, call = str(run_id), run_id.int
+
+        def forgotten(_: object) -> None:
+            if self._watched.pop(run, None):
+                self._calls.pop(call, None)
+                self.step_ended(run)
+                lost(run)
+
+        self._watched[run] = weakref.ref(run_id, forgotten)
+
+    def is_open(self, run_id: str) -> bool:
+        """Whether this is a run that others may be part of."""
+        return run_id in self._runs
 
     def delegating(self, run_id: str) -> None:
         """A wrapped retriever hands its search on: the next run inside it is the same search."""
@@ -89,21 +156,139 @@ class OpenRuns:
         parent_id = self._delegates.get(parent_id, parent_id) if parent_id else None
         return (self.told_as(parent_id) or parent_id) if parent_id else None
 
-    def step_started(self, run_id: str, parent_id: str | None, name: str, inputs: object) -> bool:
-        """A chain or a step of one began; returns whether it is the outermost one."""
+    def call_started(self, run_id: UUID, parent_id: str | None) -> None:
+        """A model was called."""
+        run = self._runs.get(parent_id) if parent_id else None
+        call = _Call(str(run_id), run.response if run else None)
+        self._calls[_number(run_id)] = call
+        if run:
+            run.response.calls.add(_number(run_id))
+
+    def heard(self, run_id: UUID, piece: object) -> None:
+        """A model's stream brought a piece; called for every token, so nothing more happens here."""
+        if call := self._calls.get(_number(run_id)):
+            call.pieces.append(piece)
+
+    def call_ended(self, run_id: UUID, said: str | None = None) -> str:
+        """A model's call is over, having said this; returns what its stream had brought."""
+        self._watched.pop(str(run_id), None)
+        call = self._calls.pop(_number(run_id), None)
+        if call is None:
+            return ""
+        if call.response:
+            call.response.calls.discard(_number(run_id))
+            if said:
+                call.response.said.append(said)
+        return call.text()
+
+    def broken_off(self, run_id: str) -> dict[str, str]:
+        """What the models that are still open inside this outermost run had said, by their runs."""
+        run = self._runs.get(run_id)
+        if run is None or run.response.root_id != run_id:
+            return {}
+        calls = [call for number in run.response.calls if (call := self._calls.get(number))]
+        return {call.run_id: text for call in calls if (text := call.text())}
+
+    def said_in(self, run_id: str) -> Sequence[str]:
+        """What models said so far in the response that this run belongs to."""
+        run = self._runs.get(run_id)
+        return run.response.said if run else ()
+
+    def step_started(
+        self,
+        run_id: str,
+        parent_id: str | None,
+        name: str,
+        inputs: object,
+        place: str | None = None,
+        at: int | None = None,
+    ) -> bool:
+        """A chain or a step of one began; returns whether it is the outermost one.
+
+        `place` is where in a graph it happens: a run that enters another place is one of a node.
+        """
         parent = self._runs.get(parent_id) if parent_id else None
         response = parent.response if parent else _Response(run_id, inputs)
         told_as = parent.told_as if parent else run_id
-        self._add(run_id, _Run(response, told_as, name, inputs, searches=True))
+        if parent_id and parent and place not in (None, parent.place):
+            told_as = self._node_of(parent_id, parent)
+            if name not in WRAPPERS:
+                self._untold[run_id] = InnerStep(run_id, told_as, name, inputs, at)
+                told_as = run_id
+        run = _Run(response, told_as, name, inputs, searches=True, place=place, at=at)
+        run.is_outermost_node = place is not None and parent is not None and parent.place is None
+        self._add(run_id, run)
         return parent is None
 
-    def child_started(self, run_id: str, parent_id: str | None) -> None:
+    def untold(self, run_id: str | None) -> list[InnerStep]:
+        """The steps that the recorder has to hear of before anything inside this run, outermost first."""
+        steps: list[InnerStep] = []
+        while self._untold and run_id and (step := self._untold.get(run_id)):
+            steps.insert(0, step)
+            run_id = step.parent_id
+        return steps
+
+    def told(self, step: InnerStep) -> None:
+        """The recorder has heard of this step."""
+        self._untold.pop(step.run_id, None)
+
+    def was_told(self, run_id: str) -> bool:
+        """Whether the recorder has heard of a run that is over."""
+        return self._untold.pop(run_id, None) is None
+
+    def _node_of(self, graph_id: str, graph: _Run) -> str:
+        """A node of this graph began; returns the run that the recorder knows around it."""
+        around = self._runs.get(graph.told_as)
+        if graph.told_as != graph_id and around and _is_apart(graph, around):
+            self._untold[graph_id] = InnerStep(
+                graph_id, graph.told_as, graph.name, graph.inputs, graph.at
+            )
+            graph.told_as = graph_id
+        return graph.told_as
+
+    def child_started(
+        self, run_id: str, parent_id: str | None, name: str = "", inputs: object = None
+    ) -> None:
         """A retriever or a tool began; what runs inside it belongs to the same response."""
         if parent_id and (parent := self._runs.get(parent_id)):
-            self._add(run_id, _Run(parent.response, run_id, "", None, searches=False))
+            self._add(run_id, _Run(parent.response, run_id, name, inputs, searches=False))
+
+    def tool_called(self, run_id: str, tool_call_id: str | None) -> None:
+        """A tool is answering this call."""
+        if tool_call_id and (run := self._runs.get(run_id)):
+            run.response.tool_calls.add(tool_call_id)
+
+    def tool_calls_in(self, run_id: str | None) -> Collection[str]:
+        """The calls that tools answered so far in the response that this run belongs to."""
+        run = self._runs.get(run_id) if run_id else None
+        return run.response.tool_calls if run else ()
+
+    def finding(self, run_id: str, documents: Sequence[Document]) -> Finding | None:
+        """What this tool found by hand: documents that nothing in the response had returned before."""
+        run = self._runs.get(run_id)
+        if run is None or all(not run.response.seen.isdisjoint(_names([d])) for d in documents):
+            return None
+        return Finding(run.name, question_in(run.inputs) or "", documents)
+
+    def waits(self, run_id: str) -> None:
+        """A step ended for the time being: its graph waits for a human, and so does one around that."""
+        run = self._runs.get(run_id)
+        if run and run.is_outermost_node:
+            run.response.waits = True
+
+    def is_waiting(self, run_id: str) -> bool:
+        """Whether the response of this run ends for the time being only."""
+        run = self._runs.get(run_id)
+        return run is not None and run.response.waits
+
+    def inputs_of(self, run_id: str) -> object:
+        """What an open step was called with, as far as that was known when it began."""
+        run = self._runs.get(run_id)
+        return run.inputs if run else None
 
     def child_ended(self, run_id: str, documents: Sequence[Document] = ()) -> None:
         """A retriever or a tool is over, having returned these."""
+        self._watched.pop(run_id, None)
         if run := self._runs.pop(run_id, None):
             run.response.run_ids.discard(run_id)
             run.response.seen.update(_names(documents))
@@ -115,6 +300,7 @@ class OpenRuns:
 
         `inputs` is given where they were not known at the start.
         """
+        self._watched.pop(run_id, None)
         run = self._runs.pop(run_id, None)
         if run is None:
             return None
@@ -137,6 +323,20 @@ class OpenRuns:
     def _forget(self, response: _Response) -> None:
         for run_id in list(response.run_ids):
             self._runs.pop(run_id, None)
+            self._untold.pop(run_id, None)
+        for call in list(response.calls):
+            self._calls.pop(call, None)
+
+
+def _is_apart(graph: _Run, around: _Run) -> bool:
+    """Whether a graph is more than the node that it is, going by its name."""
+    is_node = around.searches and around.place is not None
+    return not is_node or name_of_its_own(graph.name, around.name)
+
+
+def _number(run_id: UUID | str) -> int | str:
+    """What a run is known by without keeping its id alive."""
+    return run_id if isinstance(run_id, str) else run_id.int
 
 
 def _names(documents: Iterable[Document]) -> Iterator[str]:
