@@ -230,8 +230,8 @@ def test_work_in_a_thread_with_the_context_belongs_to_the_scope(rag, captured, i
 @pytest.mark.parametrize(
     ("broken", "hook"),
     [
-        ("runs.describe", "span_enter"),
-        ("runs.chunks", "span_exit"),
+        ("contexts.describe", "span_enter"),
+        ("contexts.chunks", "span_exit"),
         ("calls.messages", "LLMChatStartEvent"),
         ("calls.answered", "LLMChatEndEvent"),
     ],

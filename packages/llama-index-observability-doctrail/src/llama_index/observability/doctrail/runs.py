@@ -16,24 +16,17 @@ from llama_index.core.base.response.schema import (
     StreamingResponse,
 )
 from llama_index.core.chat_engine.types import AgentChatResponse, StreamingAgentChatResponse
-from llama_index.core.schema import QueryBundle
 
 import doctrail_core
 from doctrail_core.capture.events import (
-    ContextSelected,
     Event,
     PromptSent,
-    RetrievalEnded,
-    RetrievalStarted,
     RunEnded,
     RunFailed,
-    RunStarted,
 )
 from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.model import Message
-from llama_index.observability.doctrail import agents, calls
-from llama_index.observability.doctrail.describe import describe, inner, is_wrapper, score_kind
-from llama_index.observability.doctrail.hits import chunk_ids, chunks
+from llama_index.observability.doctrail import agents, calls, contexts
 from llama_index.observability.doctrail.note import LineageNote
 from llama_index.observability.doctrail.spans import (
     FRAMEWORK,
@@ -144,8 +137,8 @@ class Runs:
     def _plant(self, root_id: str, kind: Kind) -> Tree | None:
         """A tree for a root span, unless there is nobody whom it could ever concern."""
         lineage, scope = self._lineage(), current_scope()
-        told_alone = kind not in ("writing", "responding")
-        if not told_alone or (lineage is None and kind not in ("query", "chat", "retrieval")):
+        is_only_a_part = kind in ("writing", "responding", "postprocessing") and scope is None
+        if is_only_a_part or (lineage is None and kind not in ("query", "chat", "retrieval")):
             return None
         response_id = scope.response_id if scope else root_id[-UUID_LENGTH:]
         return Tree(response_id, lineage, scope.run_id if scope else None)
@@ -157,11 +150,9 @@ class Runs:
 
     def _returned(self, span: Span, result: Any) -> None:
         if span.kind == "retrieval":
-            span.mark_retrieved()
-            found = chunks(result or (), score_kind(span.instance))
-            self._end(span, RetrievalEnded(span.run_id or "", found))
+            self._end(span, contexts.retrieved(span, result))
         elif span.kind == "postprocessing":
-            self._end(span, _dropped(span, chunk_ids(result or ())))
+            self._end(span, contexts.postprocessed(span, result))
         elif span.kind == "llm":
             self._await_tokens(span, result)
         elif span.kind == "writing":
@@ -235,6 +226,8 @@ class Runs:
 
     def _finish(self, span: Span, output: str | None, error: BaseException | None) -> None:
         agents.end_turns(span, error)
+        if output and span.kind == "query" and span.parent is not None:
+            span.parent.answers.append(output.strip())
         if span.run_id is None:
             self._end(span, None)
         elif error is None:
@@ -278,6 +271,8 @@ class Runs:
                 provider=calls.provider(event),
                 parameters=calls.parameters(event),
                 auxiliary=span.prepares(),
+                session_id=span.tree.session[0],
+                user_id=span.tree.session[1],
             )
         )
 
@@ -355,68 +350,8 @@ class Runs:
             self._streaming.pop(span.span_id, None)
 
 
+_ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {**contexts.ENTERED, **agents.ENTERED}
 _RESPONSES = (Response, StreamingResponse, AsyncStreamingResponse, PydanticResponse)
-
-
-def _query_entered(span: Span, arguments: _Arguments) -> None:
-    if is_wrapper(span.instance):
-        span.tree.go_live(cast("Any", span.instance).lineage)
-    _run_started(span, arguments)
-
-
-def _retrieval_entered(span: Span, arguments: _Arguments) -> None:
-    if is_wrapper(span.instance):
-        span.tree.go_live(cast("Any", span.instance).lineage)
-    span.run_id = span.own_id
-    name = type(inner(span.instance)).__name__
-    query = _query(arguments) or ""
-    span.tree.record(RetrievalStarted(span.own_id, span.enclosing_run(), name, query, FRAMEWORK))
-    span.tree.record(describe(span.own_id, span.instance))
-
-
-def _postprocessing_entered(span: Span, arguments: _Arguments) -> None:
-    span.offered = chunk_ids(arguments.get("nodes") or ())
-
-
-def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
-    if span.parent is None:
-        _run_started(span, arguments)
-    run_id = span.run_id or span.enclosing_run()
-    if run_id is not None:
-        kept = chunk_ids(arguments.get("nodes") or ())
-        by = f"a step before {type(span.instance).__name__}"
-        span.tree.record(ContextSelected(run_id, kept, by))
-
-
-def _run_started(span: Span, arguments: _Arguments) -> None:
-    span.run_id = span.own_id
-    name, question = type(span.instance).__name__, _query(arguments)
-    span.tree.record(RunStarted(span.own_id, span.enclosing_run(), name, FRAMEWORK, question))
-
-
-_ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {
-    "query": _query_entered,
-    "chat": _run_started,
-    "retrieval": _retrieval_entered,
-    "postprocessing": _postprocessing_entered,
-    "synthesis": _synthesis_entered,
-    **agents.ENTERED,
-}
-
-
-def _query(arguments: _Arguments) -> str | None:
-    """The first argument of every method that asks, whatever it is called."""
-    asked = next(iter(arguments.values()), None)
-    if isinstance(asked, QueryBundle):
-        return asked.query_str
-    return asked if isinstance(asked, str) else None
-
-
-def _dropped(span: Span, kept: tuple[str, ...]) -> ContextSelected | None:
-    run_id = span.enclosing_run()
-    if run_id is None or set(span.offered) <= set(kept):
-        return None
-    return ContextSelected(run_id, kept, type(span.instance).__name__)
 
 
 def _answer(result: Any) -> str | None:

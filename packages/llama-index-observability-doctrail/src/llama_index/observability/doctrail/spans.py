@@ -7,7 +7,7 @@ so that the way to that retriever is on record too; if none does, all of it is f
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,10 +21,17 @@ from llama_index.core.tools import BaseTool
 from llama_index.core.workflow import Workflow
 
 import doctrail_core
-from doctrail_core.capture.events import ContextSelected, Event, RetrievalDescribed, RunStarted
+from doctrail_core.capture.events import (
+    ContextSelected,
+    Event,
+    RetrievalDescribed,
+    RetrievedChunk,
+    RunStarted,
+)
 from doctrail_core.model import Message
 from llama_index.observability.doctrail.describe import inner
 from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.sessions import tagged_session
 from llama_index.observability.doctrail.steps import step_kind
 from llama_index.observability.doctrail.streams import Stream
 
@@ -124,11 +131,17 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Tree:
-    """What happens below one root span, and who records it; None: nobody yet."""
+    """What happens below one root span, and who records it; None: nobody yet.
+
+    Attributes:
+        session: The session and the user that it was begun for, as far as told.
+        waiting: The recorder's names for tool calls that wait for somebody's answer, by their ids.
+    """
 
     response_id: str
     lineage: "Lineage | None"
     scope_id: str | None
+    session: tuple[str | None, str | None] = field(default_factory=tagged_session)
     held: list[tuple[int, Event]] = field(default_factory=list[tuple[int, Event]])
     calls: "dict[str, Span]" = field(default_factory=dict[str, "Span"])
     streams: list[Stream] = field(default_factory=list[Stream])
@@ -174,7 +187,10 @@ class Span:
 
     Attributes:
         run_id: The name under which the recorder knows it, if it does.
+        query: What a post-processor or a synthesizer works for.
         offered: The chunks that a post-processor was given.
+        found: The nodes that were retrieved inside of it, in every state that they had.
+        answers: What the engines inside of it answered.
         retrieved: Whether anything was retrieved inside of it.
         returned: Whether its method has returned; then its answer is still to be drawn.
         call: The LLM call that it makes.
@@ -189,7 +205,10 @@ class Span:
     parent: "Span | None"
     tree: Tree
     run_id: str | None = None
-    offered: tuple[str, ...] = ()
+    query: str | None = None
+    offered: tuple[str, ...] | None = None
+    found: dict[str, list[RetrievedChunk]] = field(default_factory=dict[str, list[RetrievedChunk]])
+    answers: list[str] = field(default_factory=list[str])
     retrieved: bool = False
     returned: bool = False
     call: Call | None = None
@@ -228,16 +247,30 @@ class Span:
     def run_inside(self) -> str | None:
         """The recorder's name for what happens in here; a step of the user's own is told only now."""
         if self.kind == "step" and self.run_id is None:
-            self.run_id = self.own_id
-            name = _method(self.span_id)
-            self.tree.record(RunStarted(self.own_id, self.enclosing_run(), name, FRAMEWORK))
+            self.tell(_method(self.span_id))
         return self.agent.run_id if self.agent else self.run_id
 
-    def mark_retrieved(self) -> None:
-        """Let the enclosing spans know that something was retrieved inside of them."""
+    def tell(self, name: str, question: str | None = None) -> None:
+        """Report it as a run."""
+        self.run_id, around = self.own_id, self.enclosing_run()
+        session = self.tree.session
+        self.tree.record(RunStarted(self.own_id, around, name, FRAMEWORK, question, *session))
+
+    @property
+    def known(self) -> Mapping[str, Sequence[RetrievedChunk]]:
+        """What was retrieved before, as far as this place could know of it."""
+        span = self.parent
+        while span is not None and not span.found:
+            span = span.parent
+        return span.found if span else {}
+
+    def mark_retrieved(self, chunks: Iterable[RetrievedChunk]) -> None:
+        """Let the enclosing spans know what was retrieved inside of them."""
         span = self.parent
         while span is not None:
             span.retrieved = True
+            for chunk in chunks:
+                span.found.setdefault(chunk.chunk_id or "", []).append(chunk)
             span = span.parent
 
     def prepares(self) -> bool:

@@ -1,0 +1,127 @@
+"""From the question to the context: what the spans of retrievers, post-processors and synthesizers tell.
+
+A post-processor that only drops nodes selects; one that adds, rewrites or scores them tells what it
+hands on as a retrieval of its own, and so does whatever the host does not show.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+from llama_index.core.schema import NodeWithScore, QueryBundle
+
+from doctrail_core.capture.events import (
+    ContextSelected,
+    RetrievalEnded,
+    RetrievalStarted,
+)
+from doctrail_core.model import ScoreKind
+from llama_index.observability.doctrail.describe import describe, inner, is_wrapper, score_kind
+from llama_index.observability.doctrail.handover import Handover, examine, rerank_kind
+from llama_index.observability.doctrail.hits import chunks
+from llama_index.observability.doctrail.spans import FRAMEWORK, Kind, Span
+
+__all__ = ["ENTERED", "asked", "postprocessed", "retrieved", "start_run"]
+
+_Arguments = Mapping[str, Any]
+_Nodes = Sequence[NodeWithScore]
+
+
+def asked(arguments: _Arguments) -> str | None:
+    """The first argument of every method that asks, whatever it is called."""
+    return _text(next(iter(arguments.values()), None))
+
+
+def _text(query: object) -> str | None:
+    if isinstance(query, QueryBundle):
+        return query.query_str
+    return query if isinstance(query, str) else None
+
+
+def start_run(span: Span, arguments: _Arguments) -> None:
+    """An engine was asked."""
+    span.tell(type(span.instance).__name__, asked(arguments))
+
+
+def _query_entered(span: Span, arguments: _Arguments) -> None:
+    if is_wrapper(span.instance):
+        span.tree.go_live(cast("Any", span.instance).lineage)
+    start_run(span, arguments)
+
+
+# --- retrieval
+
+
+def _retrieval_entered(span: Span, arguments: _Arguments) -> None:
+    if is_wrapper(span.instance):
+        span.tree.go_live(cast("Any", span.instance).lineage)
+    span.run_id = span.own_id
+    name = type(inner(span.instance)).__name__
+    query, around = asked(arguments) or "", span.enclosing_run()
+    session = span.tree.session
+    span.tree.record(RetrievalStarted(span.own_id, around, name, query, FRAMEWORK, *session))
+    span.tree.record(describe(span.own_id, span.instance))
+
+
+def retrieved(span: Span, result: _Nodes | None) -> RetrievalEnded:
+    """What a retriever found."""
+    found = chunks(result or (), score_kind(span.instance))
+    span.mark_retrieved(found)
+    return RetrievalEnded(span.own_id, found)
+
+
+# --- between retrieval and prompt
+
+
+def _postprocessing_entered(span: Span, arguments: _Arguments) -> None:
+    span.query = _text(arguments.get("query_bundle"))
+    name = type(span.instance).__name__
+    span.offered = _take_over(span, arguments.get("nodes") or (), f"a step before {name}")
+
+
+def postprocessed(span: Span, result: _Nodes | None) -> ContextSelected | None:
+    """What a post-processor made of the nodes that it was given."""
+    name, kind = type(span.instance).__name__, rerank_kind(span.instance)
+    kept = _take_over(span, result or (), name, kind)
+    run_id = span.enclosing_run()
+    if kept is None or run_id is None or set(span.offered or ()) <= set(kept):
+        return None
+    return ContextSelected(run_id, kept, name)
+
+
+def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
+    span.query = asked(arguments)
+    if span.parent is None:
+        start_run(span, arguments)
+    run_id, name = span.run_id or span.enclosing_run(), type(span.instance).__name__
+    by = f"a step before {name}" if span.known else f"whoever called {name}"
+    kept = _take_over(span, arguments.get("nodes") or (), by)
+    if run_id is not None and kept is not None:
+        span.tree.record(ContextSelected(run_id, kept, by))
+
+
+def _take_over(
+    span: Span, nodes: _Nodes, by: str, kind: ScoreKind = "unknown"
+) -> tuple[str, ...] | None:
+    """Take note of nodes that were handed on, and say which chunks they are."""
+    handover = examine(nodes, span.known, span.parent.answers if span.parent else (), kind)
+    # What is called by itself in a scope has its nodes from other calls of that scope.
+    if handover.changed and (span.parent is not None or span.tree.scope_id is None):
+        _tell(span, handover, by)
+    return handover.kept
+
+
+def _tell(span: Span, handover: Handover, by: str) -> None:
+    run_id = f"{span.own_id} {by}"
+    parent_id = span.run_id or span.enclosing_run()
+    span.tree.record(RetrievalStarted(run_id, parent_id, by, span.query or "", FRAMEWORK))
+    span.tree.record(RetrievalEnded(run_id, handover.changed))
+    span.mark_retrieved(handover.changed)
+
+
+ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {
+    "query": _query_entered,
+    "chat": start_run,
+    "retrieval": _retrieval_entered,
+    "postprocessing": _postprocessing_entered,
+    "synthesis": _synthesis_entered,
+}
