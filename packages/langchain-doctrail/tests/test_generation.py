@@ -3,8 +3,8 @@ from langchain_core.language_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
-from doctrail_core.model import Usage
-from langchain_doctrail.generation import ended, model_of, parameters_of, provider_of
+from doctrail_core.model import ToolRequest, Usage
+from langchain_doctrail.generation import ended, model_of, parameters_of, provider_of, said_in
 
 
 def chat_result(message, info=None, llm_output=None):
@@ -86,3 +86,36 @@ def test_a_real_call_tells_its_provider_and_usage(handler):
     (generation,) = handler.last.generations
     assert generation.usage == Usage(3, 1, 4)
     assert generation.provider == "genericfakechatmodel"
+
+
+def test_the_tool_calls_that_a_model_chose_are_told_as_texts():
+    message = AIMessage(
+        "",
+        tool_calls=[
+            {"name": "search", "args": {"query": "Verlängerung?"}, "id": "call-1"},
+            {"name": "odd", "args": {"when": {1, 2}}, "id": None},
+        ],
+        invalid_tool_calls=[
+            {"name": "search", "args": '{"query": ', "id": "call-2", "error": "no JSON"},
+            {"name": None, "args": None, "id": None, "error": None},
+        ],
+    )
+    assert ended("run", chat_result(message)).tool_requests == (
+        ToolRequest("search", '{"query": "Verlängerung?"}', "call-1"),
+        ToolRequest("odd", '{"when": [1, 2]}', None),
+        ToolRequest("search", '{"query": ', "call-2"),
+        ToolRequest("", None, None),
+    )
+
+
+def test_a_real_call_tells_its_tool_requests(handler):
+    message = AIMessage("", tool_calls=[{"name": "search", "args": {}, "id": "call-1"}])
+    GenericFakeChatModel(messages=iter([message])).invoke("hi", {"callbacks": [handler]})
+    (generation,) = handler.last.generations
+    assert generation.tool_requests == (ToolRequest("search", "{}", "call-1"),)
+
+
+def test_what_a_failed_call_had_said_is_found_where_langchain_hands_it_on():
+    assert said_in(chat_result(AIMessage("On Feb"))) == "On Feb"
+    assert said_in(LLMResult(generations=[[]])) is None
+    assert said_in(None) is None

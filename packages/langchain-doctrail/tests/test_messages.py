@@ -19,7 +19,13 @@ from langchain_core.messages import (
 from langchain_core.prompt_values import ChatPromptValue, StringPromptValue
 
 from doctrail_core.model import Message
-from langchain_doctrail.messages import answer_in, prompt_messages, question_in, text_of
+from langchain_doctrail.messages import (
+    answer_in,
+    prompt_messages,
+    question_in,
+    text_of,
+    tool_messages,
+)
 
 
 @pytest.mark.parametrize(
@@ -173,3 +179,42 @@ def test_content_that_holds_itself_ends():
     content: list = ["seen"]
     content.append(content)
     assert set(text_of(content).split()) == {"seen"}
+
+
+@pytest.mark.parametrize(
+    "update",
+    [
+        {"messages": [ToolMessage("done", tool_call_id="call-1")], "count": 1},
+        {"messages": ToolMessage("done", tool_call_id="call-1")},
+        [("messages", [ToolMessage("done", tool_call_id="call-1")])],
+    ],
+    ids=["dict", "one", "pairs"],
+)
+def test_the_answers_of_tools_are_found_inside_commands(update):
+    types = pytest.importorskip("langgraph.types")
+    answers = tool_messages([types.Command(update=update)])
+    assert [(a.content, a.tool_call_id) for a in answers] == [("done", "call-1")]
+
+
+@pytest.mark.parametrize("output", [None, "text", 7, {"update": 1}, {1, 2}, object()], ids=str)
+def test_what_is_no_message_of_a_tool_is_none(output):
+    assert list(tool_messages(output)) == []
+
+
+@pytest.mark.parametrize(
+    ("outputs", "answer"),
+    [
+        ({"a": AIMessage("one"), "b": "two", "c": "passed on"}, "one\n\ntwo"),
+        ({"a": {"answer": "one", "input": "?"}, "b": {"output": "two"}}, "one\n\ntwo"),
+        ({"a": "one", "b": AIMessage("one")}, "one"),
+        ({"answer": "named", "b": "two"}, "named"),
+        ([AIMessage("one"), AIMessage("two")], "one\n\ntwo"),
+        (["one", "two", "passed on"], "one\n\ntwo"),
+        ([HumanMessage("?"), AIMessage("one"), AIMessage("two")], "two"),
+        ({"history": [HumanMessage("?"), AIMessage("earlier")], "reply": "one"}, "one"),
+        ({"a": "passed on"}, None),
+        ([AIMessage("rewritten")], "rewritten"),
+    ],
+)
+def test_answers_side_by_side_are_told_by_what_models_said(outputs, answer):
+    assert answer_in(outputs, ["one", "two"]) == answer
