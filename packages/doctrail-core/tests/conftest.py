@@ -1,13 +1,27 @@
 """What the core's tests share: a home folder, trails to put into it, and patience with a deadline."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from doctrail_core.capture.events import (
+    GenerationEnded,
+    PromptSent,
+    RetrievalEnded,
+    RetrievalStarted,
+    RetrievedChunk,
+    RunEnded,
+    RunFailed,
+    RunStarted,
+    ToolCalled,
+    ToolReturned,
+)
+from doctrail_core.capture.settings import Settings
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 from doctrail_core.model import (
@@ -19,8 +33,11 @@ from doctrail_core.model import (
     Message,
     PromptSpan,
     Retrieval,
+    ToolRequest,
     Trail,
+    Usage,
 )
+from doctrail_core.testing import CapturedLineage
 from doctrail_core.text.identity import content_hash
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -111,3 +128,76 @@ def build_trail(
 
 def chunk(document_id: str, text: str) -> Chunk:
     return Chunk(f"{document_id}#0", document_id, content_hash(text), text, 0, source="a.pdf")
+
+
+class Story:
+    """A response as a host would tell it, one event after the other; the response's run is "r"."""
+
+    def __init__(self, question: str | None, settings: Settings | None = None) -> None:
+        self.lineage = CapturedLineage(settings)
+        self.lineage.record(RunStarted("r", None, "app", "test", question, session_id="s1"))
+
+    def step(self, run_id: str, parent: str | None, name: str, told: str | None) -> None:
+        self.lineage.record(RunStarted(run_id, parent or "r", name, "test", told))
+
+    def ended(self, run_id: str, output: str | None) -> None:
+        self.lineage.record(RunEnded(run_id, output))
+
+    def search(self, run_id: str, parent: str | None, query: str, found: dict[str, str]) -> None:
+        """Find these texts, by chunk ids such as `doc_1#0`."""
+        chunks = [
+            RetrievedChunk(text, name, name.partition("#")[0], int(name.partition("#")[2]))
+            for name, text in found.items()
+        ]
+        self.lineage.record(RetrievalStarted(run_id, parent or "r", "Retriever", query, "test"))
+        self.lineage.record(RetrievalEnded(run_id, chunks))
+
+    def call(
+        self,
+        run_id: str,
+        parent: str | None,
+        *messages: Message | str,
+        says: str | None,
+        asks: Sequence[ToolRequest] = (),
+        auxiliary: bool = False,
+        usage: Usage | None = None,
+    ) -> None:
+        """Call a model; it never ends where it says None."""
+        prompt = [Message("user", m) if isinstance(m, str) else m for m in messages]
+        sent = PromptSent(run_id, parent or "r", prompt, "test", "m-1", auxiliary=auxiliary)
+        self.lineage.record(sent)
+        if says is not None:
+            self.lineage.record(GenerationEnded(run_id, says, usage=usage, tool_requests=asks))
+
+    def tool(
+        self, run_id: str, parent: str | None, name: str, arguments: str, call_id: str | None
+    ) -> None:
+        self.lineage.record(ToolCalled(run_id, parent or "r", name, "test", arguments, call_id))
+
+    def returned(self, run_id: str, result: str) -> None:
+        self.lineage.record(ToolReturned(run_id, result))
+
+    def answered(self, answer: str) -> Trail:
+        return self._closed(RunEnded("r", answer))
+
+    def failed(self) -> Trail:
+        return self._closed(RunFailed("r", ValueError("the model is down")))
+
+    def aborted(self) -> Trail:
+        return self._closed(RunFailed("r", asyncio.CancelledError()))
+
+    def interrupted(self) -> Trail:
+        return self._closed(RunEnded("r", interrupted=True))
+
+    def _closed(self, event: RunEnded | RunFailed) -> Trail:
+        self.lineage.record(event)
+        (trail,) = self.lineage.trails
+        assert self.lineage.errors == []
+        self.lineage.close()
+        self.lineage.tracer_provider.shutdown()
+        return trail
+
+
+@pytest.fixture
+def story() -> type[Story]:
+    return Story

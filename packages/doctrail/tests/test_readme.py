@@ -11,6 +11,7 @@ from doctrail import exit_codes
 from doctrail.commands import COMMANDS
 from doctrail.forms import trail_form
 from doctrail.health import Health
+from doctrail_core.graph import Tally
 from doctrail_core.ledger.store import ImpactHit
 from doctrail_core.trails.store import TrailSummary
 
@@ -54,6 +55,8 @@ def test_every_key_of_the_json_is_documented(app, doctrail):
     assert documented_keys("why") == set(doctrail("why", "response-0001", "--json").json)
     assert documented_keys("responses") == names(TrailSummary)
     assert documented_keys("affected") == names(ImpactHit)
+    assert documented_keys("graph") == set(doctrail("graph", "response-0001").json)
+    assert documented_keys("pathologies") == names(Tally)
     assert documented_keys("show") == set(doctrail("show", "doc_42", "--json").json)
     assert documented_keys("doctor") == set(doctrail("doctor", "--json").json)
     assert names(Health) < documented_keys("doctor")

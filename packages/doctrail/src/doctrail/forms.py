@@ -10,7 +10,9 @@ __all__ = ["trail_form"]
 
 
 def trail_form(trail: "Trail") -> dict[str, Any]:
-    """All fields of the trail, and the documents and models that follow from them."""
+    """All fields of the trail, and the documents, models and pathologies that follow from them."""
+    from doctrail_core.graph import pathologies
+
     documents = [
         {
             "document_id": document.document_id,
@@ -19,4 +21,9 @@ def trail_form(trail: "Trail") -> dict[str, Any]:
         }
         for document in trail.documents
     ]
-    return {**asdict(trail), "documents": documents, "models": list(trail.models)}
+    return {
+        **asdict(trail),
+        "documents": documents,
+        "models": list(trail.models),
+        "pathologies": [asdict(pathology) for pathology in pathologies(trail)],
+    }

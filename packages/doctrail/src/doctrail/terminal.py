@@ -28,6 +28,11 @@ class Terminal:
         for stream in (out, err):
             _never_fail_to_encode(stream)
 
+    @property
+    def width(self) -> int | None:
+        """Of the screen, in cells; None where nobody looks at one."""
+        return self._width
+
     def say(self, text: str = "") -> None:
         """Print lines; those that begin at the margin and stand over others are headings."""
         lines = text.split("\n")

@@ -13,9 +13,11 @@ from doctrail_core.graph.evidence import (
 )
 from doctrail_core.graph.form import graph_form
 from doctrail_core.graph.mermaid import to_mermaid
-from doctrail_core.graph.pathologies import Pathology, PathologyKind, pathologies
+from doctrail_core.graph.pathologies import KINDS, Pathology, PathologyKind, pathologies, wrong
+from doctrail_core.graph.tally import Tally, tallied
 
 __all__ = [
+    "KINDS",
     "EarlierTurn",
     "Edge",
     "EdgeKind",
@@ -24,10 +26,13 @@ __all__ = [
     "NodeKind",
     "Pathology",
     "PathologyKind",
+    "Tally",
     "draw",
     "evidence_graph",
     "graph_form",
     "pathologies",
+    "tallied",
     "to_dot",
     "to_mermaid",
+    "wrong",
 ]

@@ -25,15 +25,20 @@ def answers(runs: Runs) -> Iterator[Edge]:
 
 
 def _same(answer: str | None, around: str, runs: Runs) -> Iterator[Edge]:
-    """From the nearest runs inside that said just this; else from those of whose words it is made."""
+    """From the nearest runs inside that said just this; else from those of whose words it is made.
+
+    An answer taken out of what one of them said, as agents that speak in plain text do, is made so.
+    """
     answer = (answer or "").strip()
     layer = runs.children(around) if answer else []
     while layer:
         said = [(node, (output(node) or "").strip()) for node in layer]
         whole = [node for node, text in said if text == answer][-1:]
-        parts = [node for node, text in said if _speaks(node) and _telling(text) and text in answer]
-        if whole or parts:
-            yield from (Edge("answered", node.node_id, around) for node in whole or parts)
+        speaking = [(node, text) for node, text in said if _speaks(node)]
+        parts = [node for node, text in speaking if len(text) >= TELLING and text in answer]
+        around_it = [node for node, text in speaking if len(answer) >= TELLING and answer in text]
+        if sources := whole or parts or around_it[-1:]:
+            yield from (Edge("answered", node.node_id, around) for node in sources)
             return
         layer = [c for node in layer if node.kind == "step" for c in runs.children(node.node_id)]
 
@@ -52,7 +57,3 @@ def _speaks(node: Node) -> bool:
     """Whether a run's words are meant to be read on: those of a tool are material."""
     run = node.record
     return node.kind == "step" or (isinstance(run, Generation) and not run.auxiliary)
-
-
-def _telling(text: str) -> bool:
-    return len(text) >= TELLING

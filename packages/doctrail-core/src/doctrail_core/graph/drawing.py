@@ -95,7 +95,7 @@ class _Drawing:
                 yield from self.earlier(node)
 
     def earlier(self, turn: Node) -> Iterator[str]:
-        yield one_line(f"│  {self.name(turn.node_id)}", self.width)
+        yield from self.said("│  ", "", self.name(turn.node_id))
         yield from self.found([e.target for e in self.out_of[turn.node_id, "retrieved"]], "│    ")
         brought = [e.source for e in self.into[turn.node_id, "shown_to"]]
         if brought:
@@ -121,7 +121,7 @@ class _Drawing:
             node, before, last = item
             within = self.clamped(before + ("   " if last else "│  "))
             inner = self.row(node.node_id, within)
-            yield one_line(f"{before}{'└─ ' if last else '├─ '}{self.title(node)}", self.width)
+            yield from self.said(before + ("└─ " if last else "├─ "), "", self.title(node))
             yield from self.details(node, within + ("│  " if inner else "   "))
             waiting += inner
 
@@ -173,11 +173,11 @@ class _Drawing:
     def returned(self, node: Node, before: str, text: str | None) -> Iterator[str]:
         """What a run gave back; in short only where no other run says the same."""
         sources = [self.number(e.source) for e in self.into[node.node_id, "answered"]]
-        targets = [self.number(e.target) for e in self.out_of[node.node_id, "answered"]]
+        answers = any(e.target == self.root for e in self.out_of[node.node_id, "answered"])
         if sources:
             yield from self.said(before, "said", f"what {few(sources)} said")
-        elif targets and not self.full:
-            yield from self.said(before, "said", f"the answer of {few(targets)}")
+        elif answers and not self.full:
+            yield from self.said(before, "said", "the answer")
         else:
             yield from self.said(before, "said", text)
 
@@ -191,15 +191,17 @@ class _Drawing:
                 if self.kind(edge.target) == "generation"
             ]
             read = f"read by {few(readers)}" if readers else "not seen in any prompt"
-            yield from self.said(before, "found", f"{self.name(node_id)}, {read}")
+            chunk = self.nodes[node_id].record
+            text = f": {chunk.text}" if isinstance(chunk, Chunk) and chunk.text else ""
+            yield from self.said(before, "found", f"{self.name(node_id)}, {read}{text}")
         if len(shown) < len(chunks):
             yield from self.said(before, "found", f"{len(chunks) - len(shown)} more (--full)")
 
     def read(self, node: Node, before: str) -> Iterator[str]:
         """What of the evidence was in the prompt: by name, where no earlier call had it."""
-        shown = self.into[node.node_id, "shown_to"]
+        shown = sorted(self.into[node.node_id, "shown_to"], key=self.is_run)
         new = [e for e in shown if self.full or e.source not in self.read_before]
-        words = [f"{self.name(edge.source)}{_how_much(edge)}" for edge in new]
+        words = [f"{self.shown(edge.source)}{_how_much(edge)}" for edge in new]
         listed = words if self.full else words[:_FEW]
         rest = [f"{len(words) - len(listed)} more"] if len(words) > len(listed) else []
         rest += (
@@ -251,6 +253,19 @@ class _Drawing:
                 return f"{turn}, response {one_line(earlier.response_id or 'not on record', _ID)}"
             case _:
                 return f"{_WORDS.get(self.kind(node_id), '')} {self.number(node_id)}".strip()
+
+    def shown(self, node_id: str) -> str:
+        """A node as what it put into a prompt."""
+        match self.kind(node_id):
+            case "tool_call":
+                return f"result of {self.number(node_id)}"
+            case "chunk":
+                return self.name(node_id)
+            case _:
+                return f"what {self.number(node_id)} said"
+
+    def is_run(self, edge: Edge) -> bool:
+        return edge.source in self.numbers
 
     def some(self, node_ids: Iterable[str]) -> str:
         return few(map(self.name, node_ids))

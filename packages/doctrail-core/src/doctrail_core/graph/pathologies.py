@@ -4,6 +4,7 @@ Each finding rests on the trail alone and is told in one sentence. What cannot b
 checked the answer against its sources, is told as such: `checked` is False.
 """
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,11 +21,14 @@ __all__ = [
     "Pathology",
     "PathologyKind",
     "pathologies",
+    "wrong",
 ]
 
 PathologyKind = Literal[
     "retrieval_thrash", "tool_storm", "context_bloat", "empty_retrieval", "repeated_chunk"
 ]
+_WIDTH = 100
+
 KINDS: tuple[PathologyKind, ...] = get_args(PathologyKind)
 
 THRASH_OVERLAP = 0.8
@@ -67,6 +71,20 @@ def pathologies(trail: Trail) -> tuple[Pathology, ...]:
         *_empty(trail),
         *_repeated(trail),
     )
+
+
+def wrong(trail: Trail) -> Iterator[str]:
+    """The findings as the end of a telling, safe to print; nothing where nothing was found.
+
+    What was not checked is no finding, and is left out.
+    """
+    found = [pathology for pathology in pathologies(trail) if pathology.checked]
+    if found:
+        yield ""
+        yield "What is wrong with the evidence"
+    for pathology in found:
+        lines = textwrap.wrap(pathology.sentence, _WIDTH - 4, break_on_hyphens=False)
+        yield from (f"{'    ' if n else '  - '}{line}" for n, line in enumerate(lines))
 
 
 def _thrash(trail: Trail) -> Iterator[Pathology]:

@@ -6,7 +6,7 @@ A module is a command when it has what `Command` names. It imports what it needs
 
 from typing import TYPE_CHECKING
 
-from doctrail.commands import affected, demo, doctor, responses, show, why
+from doctrail.commands import affected, demo, doctor, graph, pathologies, responses, show, why
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -37,4 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS"]
 
-COMMANDS: "tuple[Command, ...]" = (demo, why, responses, affected, show, doctor)
+COMMANDS: "tuple[Command, ...]" = (
+    demo,
+    why,
+    graph,
+    responses,
+    affected,
+    show,
+    pathologies,
+    doctor,
+)
