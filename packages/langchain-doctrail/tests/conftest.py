@@ -1,11 +1,15 @@
 """A small real RAG chain, and a lineage in memory that has to be clean at the end of every test."""
 
+import json
 from collections.abc import Generator
 
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
-from langchain_core.language_models import FakeListChatModel
+from langchain_core.language_models import BaseChatModel, FakeListChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
@@ -18,6 +22,58 @@ TEXTS = {
     "refund": "Refunds are granted within thirty days of the purchase.",
     "support": "Support answers within four hours on working days.",
 }
+
+
+class FakeScriptedModel(BaseChatModel):
+    """A fake that says its lines in turn, streams them, and takes tools; a line may be an exception."""
+
+    lines: list
+
+    @property
+    def _llm_type(self):
+        return "scripted"
+
+    def bind_tools(self, tools, **kwargs):
+        return self
+
+    def _next(self):
+        line = self.lines.pop(0)
+        if isinstance(line, BaseException):
+            raise line
+        return AIMessage(line) if isinstance(line, str) else line.model_copy()
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=self._next())])
+
+    def _stream(self, messages, stop=None, run_manager=None, **kwargs):
+        line = self._next()
+        calls = [
+            tool_call_chunk(name=c["name"], args=json.dumps(c["args"]), id=c["id"], index=place)
+            for place, c in enumerate(line.tool_calls)
+        ]
+        said = [AIMessageChunk(content=word) for word in line.content.split(" ")]
+        for message in [AIMessageChunk(content="", tool_call_chunks=calls)] if calls else said:
+            chunk = ChatGenerationChunk(message=message)
+            if run_manager:
+                run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+            yield chunk
+
+
+@pytest.fixture
+def scripted():
+    """Make a fake model of what it is to say: texts, messages, exceptions."""
+    return lambda *lines: FakeScriptedModel(lines=list(lines))
+
+
+@pytest.fixture
+def calls():
+    """Make the message by which a model calls tools: `(name, id, arguments)` each."""
+
+    def message(*wanted):
+        named = [{"name": name, "id": call, "args": args} for name, call, args in wanted]
+        return AIMessage("", tool_calls=named)
+
+    return message
 
 
 @pytest.fixture

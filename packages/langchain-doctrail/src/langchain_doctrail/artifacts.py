@@ -5,17 +5,17 @@ are, behind a checkpoint as plain dicts. They say whose text the message is made
 is still there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from langchain_core.documents import Document
 from langchain_core.messages import ToolMessage
 
 from langchain_doctrail.documents import as_documents
-from langchain_doctrail.graphs import update_of
+from langchain_doctrail.graphs import state_of
 from langchain_doctrail.messages import tool_messages
 
-__all__ = ["documents_in", "of_message", "of_tool"]
+__all__ = ["documents_in", "of_message", "of_tool", "stem_from"]
 
 
 def of_message(message: ToolMessage) -> list[Document]:
@@ -37,5 +37,15 @@ def documents_in(value: object) -> list[Document]:
 
 
 def _named(value: object) -> Iterator[Document]:
-    for item in update_of(value).values():
+    for item in state_of(value).values():
         yield from as_documents([item]) or as_documents(item)
+
+
+def stem_from(documents: Sequence[Document], document: Document) -> bool:
+    """Whether a document is one of these, or was made of one: a part of it, or with its metadata."""
+    return any(
+        document.page_content in given.page_content
+        or (document.id is not None and document.id == given.id)
+        or (bool(document.metadata) and document.metadata == given.metadata)
+        for given in documents
+    )

@@ -36,13 +36,21 @@ from langchain_doctrail import generation
 from langchain_doctrail.artifacts import of_message, of_tool
 from langchain_doctrail.documents import as_documents, retrieved
 from langchain_doctrail.fields import fields
-from langchain_doctrail.graphs import is_control_flow, place_of, update_of, waits_for_a_human
+from langchain_doctrail.graphs import (
+    asked_of,
+    is_control_flow,
+    place_of,
+    state_of,
+    update_of,
+    waits_for_a_human,
+)
 from langchain_doctrail.messages import (
     answer_in,
     prompt_messages,
     question_in,
     text_of,
     tool_messages,
+    wants_tools,
 )
 from langchain_doctrail.open_runs import Finding, OpenRuns
 
@@ -150,7 +158,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         place = place_of(metadata)
         at = None if place is None else self.lineage.now()
         if self._open.step_started(run, parent, name, inputs, place, at):
-            asked, who = question_in(inputs), _who(metadata)
+            asked, who = question_in(inputs) or question_in(state_of(inputs)), _who(metadata)
             self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK, asked, **who))
 
     @_observing
@@ -159,7 +167,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
         run, inputs = str(run_id), kwargs.get("inputs")
         told_as = self._open.told_as(run)
         said = self._open.said_in(run) if told_as == run else ()
-        waits, known = self._open.is_waiting(run), self._open.inputs_of(run)
+        graph, known = self._open.is_graph(run), self._open.inputs_of(run)
+        waits = self._open.is_waiting(run)
         left = self._record_broken_off(run) or outputs is None
         finding = self._open.step_ended(run, outputs, inputs)
         if told_as and finding:
@@ -168,7 +177,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
             return
         outputs = update_of(outputs) or outputs
         question = _asked_late(inputs, known, outputs)
-        answer = answer_in(outputs, said)
+        answer = answer_in(outputs, said, last=graph)
+        waits = waits or (graph and wants_tools(fields(outputs).get("messages")))
         self.lineage.record(
             RunEnded(run, answer, question=question, interrupted=waits, abandoned=left)
         )
@@ -372,7 +382,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def _tell(self, run: str | None) -> None:
         """Tell of the steps up to this run. Two threads may both do so; the recorder takes the first."""
         for step in self._open.untold(run):
-            asked = question_in(step.inputs)
+            asked = asked_of(step.inputs)
             self.lineage.record(
                 RunStarted(step.run_id, step.parent_id, step.name, _FRAMEWORK, asked, at=step.at)
             )

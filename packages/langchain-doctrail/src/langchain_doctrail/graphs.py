@@ -4,15 +4,22 @@ LangGraph is no dependency, so its objects are known by their names and shapes.
 """
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
+from langchain_core.documents import Document
+from langchain_core.messages import BaseMessage
+
 from langchain_doctrail.fields import fields
+from langchain_doctrail.messages import question_in
 
 __all__ = [
     "WRAPPERS",
+    "asked_of",
     "is_control_flow",
     "name_of_its_own",
     "place_of",
+    "state_of",
     "update_of",
     "waits_for_a_human",
 ]
@@ -39,6 +46,22 @@ def update_of(outputs: object) -> Mapping[str, Any]:
     if type(outputs).__name__ == "Command":
         return fields(getattr(outputs, "update", None))
     return fields(outputs)
+
+
+def state_of(value: object) -> Mapping[str, Any]:
+    """The state that a node gets or returns: a mapping, a command, a dataclass or a pydantic model."""
+    if isinstance(value, (str, Document, BaseMessage)):
+        return {}
+    if is_dataclass(value) or hasattr(type(value), "model_fields"):
+        return vars(value)
+    return update_of(value)
+
+
+def asked_of(inputs: object) -> str | None:
+    """The question that a graph or a node gets; of a state that names none, its only text."""
+    state = state_of(inputs)
+    texts = [value for value in state.values() if isinstance(value, str)]
+    return question_in(inputs) or question_in(state) or (texts[0] if len(texts) == 1 else None)
 
 
 def is_control_flow(error: BaseException) -> bool:

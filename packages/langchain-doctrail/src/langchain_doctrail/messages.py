@@ -5,7 +5,9 @@ plain text blocks, Cohere's `documents` parameter. What no model reads as text (
 a tool message's artifact) is left out.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
 from typing import Any, cast
 
 from langchain_core.messages import (
@@ -22,10 +24,11 @@ from langchain_core.prompt_values import PromptValue
 from doctrail_core.model import Message
 from langchain_doctrail.fields import fields
 
-__all__ = ["answer_in", "prompt_messages", "question_in", "text_of", "tool_messages"]
+__all__ = ["answer_in", "prompt_messages", "question_in", "text_of", "tool_messages", "wants_tools"]
 
 _QUESTION_KEYS = ("question", "query", "input", "messages")
 _ANSWER_KEYS = ("answer", "output", "result", "response", "output_text", "text", "messages")
+_STRUCTURED = "structured_response"  # beside the messages, where an agent was asked for a form
 _USER_ROLES = ("human", "user")
 _ROLES = {
     "ai": "assistant",
@@ -76,16 +79,35 @@ def question_in(inputs: object) -> str | None:
     return _asked(inputs)
 
 
-def answer_in(outputs: object, said: Collection[str] = ()) -> str | None:
+def answer_in(outputs: object, said: Sequence[str] = (), *, last: bool = False) -> str | None:
     """The answer, where the output of a chain is or names a text.
 
     Where nothing names it, it is all that models `said` in it: several answers, given side by side.
+    Only the `last` of them is, where the output is a state that keeps what led to the answer.
     """
-    found = (_said(fields(outputs).get(key)) for key in _ANSWER_KEYS)
+    named = fields(outputs)
+    found = (_said(named.get(key)) for key in _ANSWER_KEYS)
     answer = next((answer for answer in found if answer is not None), None)
+    if answer is None and named.get(_STRUCTURED) is not None:
+        return _as_json(named[_STRUCTURED])
     if answer is None and not _is_conversation(outputs):
-        answer = "\n\n".join(dict.fromkeys(_answers(outputs, said, 0))) or None
+        answers = sorted(set(_answers(outputs, said, 0)), key=_place_in(said))
+        answer = "\n\n".join(answers[-1:] if last else answers) or None
     return _said(outputs) if answer is None else answer
+
+
+def _place_in(said: Sequence[str]) -> Callable[[str], int]:
+    places = {text: place for place, text in enumerate(said)}
+    return lambda text: places[text]
+
+
+def _as_json(value: object) -> str:
+    dump = getattr(value, "model_dump", None)
+    if callable(dump):
+        value = dump(mode="json")
+    elif is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _answers(value: object, said: Collection[str], depth: int) -> Iterator[str]:
@@ -100,6 +122,13 @@ def _answers(value: object, said: Collection[str], depth: int) -> Iterator[str]:
 def _is_conversation(value: object) -> bool:
     turns = (part for part in _items(value) if isinstance(part, BaseMessage))
     return any(_role(turn) != "assistant" for turn in turns)
+
+
+def wants_tools(value: object) -> bool:
+    """Whether a model's message asks for tools, or the last one of a conversation does."""
+    if isinstance(value, (list, tuple)):
+        return any(map(wants_tools, cast("Sequence[object]", value)[-1:]))
+    return isinstance(value, AIMessage) and bool(value.tool_calls)
 
 
 def tool_messages(output: object) -> Iterator[ToolMessage]:
@@ -186,7 +215,8 @@ def _said(value: object) -> str | None:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, BaseMessage):
-        return _message(value).text
+        text = _message(value).text
+        return None if not text and wants_tools(value) else text
     if isinstance(value, (list, tuple)):
         last = cast("Sequence[object]", value)[-1:]
         return _said(last[0]) if last and isinstance(last[0], AIMessage) else None

@@ -18,6 +18,7 @@ from uuid import UUID
 from langchain_core.documents import Document
 
 from doctrail_core.text.identity import CHUNK_ID_STAMP
+from langchain_doctrail.artifacts import documents_in, stem_from
 from langchain_doctrail.documents import as_documents, holds_documents
 from langchain_doctrail.graphs import WRAPPERS, name_of_its_own
 from langchain_doctrail.messages import question_in
@@ -79,7 +80,9 @@ class _Run:
     searches: bool
     place: str | None = None
     at: int | None = None
+    is_node: bool = False
     is_outermost_node: bool = False
+    is_graph: bool = False
 
 
 class OpenRuns:
@@ -216,7 +219,9 @@ class OpenRuns:
                 self._untold[run_id] = InnerStep(run_id, told_as, name, inputs, at)
                 told_as = run_id
         run = _Run(response, told_as, name, inputs, searches=True, place=place, at=at)
-        run.is_outermost_node = place is not None and parent is not None and parent.place is None
+        if parent and place not in (None, parent.place):
+            parent.is_graph = run.is_node = True
+            run.is_outermost_node = parent.place is None
         self._add(run_id, run)
         return parent is None
 
@@ -276,6 +281,11 @@ class OpenRuns:
         if run and run.is_outermost_node:
             run.response.waits = True
 
+    def is_graph(self, run_id: str) -> bool:
+        """Whether this is a graph, of which a node has begun."""
+        run = self._runs.get(run_id)
+        return run is not None and run.is_graph
+
     def is_waiting(self, run_id: str) -> bool:
         """Whether the response of this run ends for the time being only."""
         run = self._runs.get(run_id)
@@ -304,14 +314,15 @@ class OpenRuns:
         run = self._runs.pop(run_id, None)
         if run is None:
             return None
-        documents = as_documents(outputs)
+        documents = _found_by(run, outputs) if run.is_node else as_documents(outputs)
         response = run.response
         response.run_ids.discard(run_id)
         new = any(response.seen.isdisjoint(_names([document])) for document in documents)
         response.seen.update(_names(documents))
         if response.root_id == run_id:
             self._forget(response)
-        if not new or not run.searches or any(map(holds_documents, (inputs, run.inputs))):
+        passed_on = not run.is_node and any(map(holds_documents, (inputs, run.inputs)))
+        if not new or not run.searches or passed_on:
             return None
         asked = map(question_in, (inputs, run.inputs, response.inputs))
         return Finding(run.name, next(filter(None, asked), ""), documents)
@@ -328,10 +339,15 @@ class OpenRuns:
             self._calls.pop(call, None)
 
 
+def _found_by(node: _Run, outputs: object) -> list[Document]:
+    """What a node returns and was not made of what it got: its state keeps earlier documents."""
+    given = documents_in(node.inputs)
+    return [found for found in documents_in(outputs) if not stem_from(given, found)]
+
+
 def _is_apart(graph: _Run, around: _Run) -> bool:
     """Whether a graph is more than the node that it is, going by its name."""
-    is_node = around.searches and around.place is not None
-    return not is_node or name_of_its_own(graph.name, around.name)
+    return not around.is_node or name_of_its_own(graph.name, around.name)
 
 
 def _number(run_id: UUID | str) -> int | str:
