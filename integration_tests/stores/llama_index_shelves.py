@@ -90,7 +90,8 @@ def chroma(space: str, distance: Metric) -> Callable[[], Any]:
         name, client = f"library-{uuid4()}", EphemeralClient()
         collection = client.create_collection(name, configuration={"hnsw": {"space": space}})
         store = ChromaVectorStore(chroma_collection=collection)
-        yield Shelf(indexed(store), "ChromaVectorStore", nearness(distance), "similarity")
+        called = f"ChromaVectorStore ({name})"
+        yield Shelf(indexed(store), called, nearness(distance), "similarity")
         client.delete_collection(name)
 
     return opened

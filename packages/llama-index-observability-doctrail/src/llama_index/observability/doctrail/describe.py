@@ -163,6 +163,8 @@ def _store(store: object) -> str | None:
     if store is None:
         return None
     held = _held(store)
-    collection = next((held[n] for n in _COLLECTIONS if isinstance(held.get(n), str)), None)
+    named = [held.get(name) for name in _COLLECTIONS]
+    chroma = _held(_held(held.get("_collection")).get("_model"))  # a collection given as an object
+    collection = next((n for n in (*named, chroma.get("name")) if isinstance(n, str)), None)
     name = type(store).__name__
     return f"{name} ({collection})" if collection else name
