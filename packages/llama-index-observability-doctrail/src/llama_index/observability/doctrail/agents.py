@@ -46,10 +46,8 @@ CANCELLED = asyncio.CancelledError("cancelled by the user")
 
 
 def _workflow_entered(span: Span, arguments: _Arguments) -> None:
-    span.run_id = span.own_id
     name = getattr(span.instance, "name", None) or type(span.instance).__name__
-    asked = _question(arguments)
-    span.tree.record(RunStarted(span.own_id, span.enclosing_run(), name, FRAMEWORK, asked))
+    span.tell(name, _question(arguments))
 
 
 def _question(arguments: _Arguments) -> str | None:
@@ -164,6 +162,8 @@ def tool_ended(span: Span, result: object) -> Event | None:
     """A tool returned; None where it only waits, and will be called again with what it waits for."""
     run_id = span.run_id or ""
     if result is None and span.call_id is not None:
+        if isinstance(span.broken_by, asyncio.CancelledError):
+            return RunFailed(run_id, span.broken_by)
         span.tree.waiting[span.call_id] = run_id
         return None
     output = steps.tool_output(result)

@@ -120,8 +120,11 @@ class Runs:
 
     def drop(self, span_id: str, error: BaseException) -> None:
         """A span ended by an exception."""
-        span = self._take(span_id)
+        span = self._open.pop(span_id, None)
         if span is None:
+            return
+        if span.span_id != span_id:
+            span.broken_by = error
             return
         if span.call is not None:
             self._call_over(span, RunFailed(span.call.run_id, error))
@@ -240,6 +243,7 @@ class Runs:
         if span.parent is None:
             for calling in list(tree.calls.values()):
                 self._lose(calling)
+        span.over = True
         if event is not None:
             tree.record(event)
         if span.parent is None:

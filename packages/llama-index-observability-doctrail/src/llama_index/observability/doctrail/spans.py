@@ -196,6 +196,8 @@ class Span:
         call: The LLM call that it makes.
         told: Whether its LLM call, or the one it is part of, is on record.
         call_id: The id that a model gave to this tool call.
+        broken_by: What ended a span that this one stands for.
+        over: Whether it has ended; a stream that began in it may still be drawn.
         agent: The agent whose turn it is.
     """
 
@@ -214,6 +216,8 @@ class Span:
     call: Call | None = None
     told: bool = False
     call_id: str | None = None
+    broken_by: BaseException | None = None
+    over: bool = False
     agent: Agent | None = None
 
     @property
@@ -246,6 +250,8 @@ class Span:
 
     def run_inside(self) -> str | None:
         """The recorder's name for what happens in here; a step of the user's own is told only now."""
+        if self.over:
+            return None
         if self.kind == "step" and self.run_id is None:
             self.tell(_method(self.span_id))
         return self.agent.run_id if self.agent else self.run_id
