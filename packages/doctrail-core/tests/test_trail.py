@@ -110,5 +110,6 @@ def test_a_trail_holds_what_happened_and_nothing_else():
             "tool_calls": [],
             "steps": [],
             "carried": [],
+            "turn": 1,
         }
     )

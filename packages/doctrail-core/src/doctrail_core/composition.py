@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +19,7 @@ from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
 from doctrail_core.capture.recorder import Recorder
 from doctrail_core.capture.reports import Reports
 from doctrail_core.capture.scope import Scope, current_scope, entered
+from doctrail_core.capture.sessions import Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
 from doctrail_core.durable.forks import remake_after_fork
@@ -57,6 +58,10 @@ class Storage(Protocol):
         """A trail that was kept."""
         ...
 
+    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first."""
+        ...
+
     def flush(self, timeout: float) -> bool:
         """Wait until all that was appended can be read by others; False if it took too long."""
         ...
@@ -92,6 +97,7 @@ class Lineage:
             settings=self.settings,
             ledger=self._storage.ledger,
             trails=self._storage.trails,
+            sessions=Sessions(self._storage, self._storage.faults),
             faults=self._storage.faults,
             query_hash=self._query_hash,
             closed=self._closed,

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from doctrail_core.trails import open_trails
 from doctrail_core.trails.journal import TrailJournal
 
 _PATIENCE = 5.0
+_HASTE = 0.5  # a user waits for the answer
 
 
 class Folder:
@@ -53,6 +55,21 @@ class Folder:
                 return trails.get(response_id)
         except NothingRecordedError:
             return None
+
+    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first, of whichever process.
+
+        Raises:
+            StoreError: The trail store cannot be read.
+        """
+        if unmoved and self.trails.others_wait():
+            with suppress(SequencerBusyError, OSError):
+                self.trails.flush(_HASTE)
+        try:
+            with open_trails(self.home, drain=False) as trails:
+                return trails.session(session_id, limit=limit)
+        except NothingRecordedError:
+            return []
 
     def flush(self, timeout: float) -> bool:
         """Have all that was appended moved into the databases."""

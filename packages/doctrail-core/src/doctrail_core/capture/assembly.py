@@ -5,10 +5,11 @@ model's own earlier turns are left out: it may quote itself.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from doctrail_core.capture.carrying import Behind, Earlier, Present
 from doctrail_core.capture.events import ContextSelected
 from doctrail_core.capture.response import Selection
 from doctrail_core.model import (
@@ -20,9 +21,10 @@ from doctrail_core.model import (
     Message,
     PromptSpan,
     Retrieval,
+    Trail,
 )
 from doctrail_core.text.arrival import Match, match
-from doctrail_core.text.spans import unexplained
+from doctrail_core.text.spans import Span, unexplained
 
 _JOINT = "\n\n"
 _ABSENT = Match("absent", 0.0)
@@ -62,18 +64,29 @@ class Prompt:
             place += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """A context, and what it holds of earlier turns."""
+
+    context: Context
+    present: Sequence[Present]
+    behind: Sequence[Behind]
+
+
 def assemble(
     generation: Generation,
     retrievals: Sequence[Retrieval],
     selections: Sequence[Selection],
     question: str,
-) -> Context:
-    """Match every chunk retrieved before this generation against its prompt.
+    earlier: Earlier,
+) -> Assembled:
+    """Match every chunk retrieved before this generation against its prompt, then those of earlier turns.
 
     Pieces of a chunk that stand only in the question did not arrive: the user brought them along.
     """
     before = [r for r in retrievals if r.ended_at <= generation.started_at]
     offered = _chunks(r for r in before if r.enclosing_id is None)
+    inner = _chunks(r for r in before if r.enclosing_id is not None)
     prompt = Prompt.of(generation.messages)
     texts = {chunk_id: chunk.text or "" for chunk_id, chunk in offered.items()}
     asked = list(_occurrences(prompt.text, question))
@@ -81,23 +94,43 @@ def assemble(
         chunk_id: _ABSENT if found.state == "partial" and _within(found.spans, asked) else found
         for chunk_id, found in match(prompt.text, texts).items()
     }
+    cut_after = _cut_after(prompt.text, offered, matches, _order(matches))
+    free = unexplained(len(prompt.text), [*_spans(matches), *asked])
+    present, behind = earlier.present(prompt.text, free, [*offered.values(), *inner.values()])
+    matches |= {each.carried.chunk.chunk_id: each.match for each in present}
     order = _order(matches)
-    cut_after = _cut_after(prompt.text, offered, matches, order)
     arrivals = [
         _arrival(chunk, matches.get(chunk_id, _ABSENT), order, prompt, selections, cut_after)
         for chunk_id, chunk in offered.items()
     ]
-    inner = _chunks(r for r in before if r.enclosing_id is not None)
     arrivals += [_dropped_inside(c, offered) for i, c in inner.items() if i not in offered]
-    gaps = unexplained(len(prompt.text), (s for m in matches.values() for s in m.spans))
-    free = prompt.spans(gaps)
-    return Context(
+    arrivals += [
+        _arrival(each.carried.chunk, each.match, order, prompt, (), None) for each in present
+    ]
+    free = prompt.spans(unexplained(len(prompt.text), _spans(matches)))
+    context = Context(
         generation_id=generation.generation_id,
         arrivals=tuple(arrivals),
         prompt_length=len(prompt.text),
         unexplained_length=sum(span.end - span.start for span in free),
         unexplained=free,
     )
+    return Assembled(context, present, behind)
+
+
+def with_arrivals(
+    trail: Trail, selections: Sequence[Selection], question: str, earlier: Earlier
+) -> Trail:
+    """The trail with what each prompt of it holds, and what it builds on of earlier turns."""
+    answers = [g for g in trail.generations if not g.auxiliary]
+    found = [assemble(g, trail.retrievals, selections, question, earlier) for g in answers]
+    present = [each for one in found for each in one.present]
+    behind = [each for one in found for each in one.behind]
+    calls = {call.tool_call_id for call in trail.tool_calls if call.tool_call_id}
+    behind += [each for g in answers for each in earlier.heard(g.messages, calls)]
+    own = [hit.chunk for retrieval in trail.retrievals for hit in retrieval.hits]
+    contexts = settled(each.context for each in found)
+    return replace(trail, contexts=contexts, carried=earlier.carried(present, behind, own))
 
 
 def settled(contexts: Iterable[Context]) -> tuple[Context, ...]:
@@ -122,6 +155,10 @@ def _unblamed(arrival: Arrival) -> Arrival:
 
 def _chunks(retrievals: Iterable[Retrieval]) -> dict[str, Chunk]:
     return {hit.chunk.chunk_id: hit.chunk for r in retrievals for hit in r.hits}
+
+
+def _spans(matches: Mapping[str, Match]) -> Iterator[Span]:
+    return (span for found in matches.values() for span in found.spans)
 
 
 def _occurrences(prompt: str, question: str) -> Iterator[tuple[int, int]]:

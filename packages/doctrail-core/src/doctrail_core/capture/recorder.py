@@ -33,6 +33,7 @@ from doctrail_core.capture.events import (
     ToolReturned,
 )
 from doctrail_core.capture.records import (
+    chunk_record,
     cleaned,
     describe,
     generation_record,
@@ -212,6 +213,9 @@ class Recorder:
         self._concern(response, event)
         with self._lock:
             response.open_generations.add(event.run_id)
+        told = [] if event.auxiliary else [chunk_record(chunk) for chunk in event.carried]
+        with self._lock:
+            response.told.update((chunk.chunk_id, chunk) for chunk in told)
             new = response.new_sources()
         if new:
             self.reports.sources_known(response, run.started)

@@ -1,7 +1,6 @@
 """From what events said to the records of a trail: texts cleaned, ids settled, scores checked."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from doctrail_core.capture.events import (
@@ -16,6 +15,7 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.capture.response import OpenResponse, OpenRun
 from doctrail_core.model import (
+    Chunk,
     Generation,
     Hit,
     Message,
@@ -25,7 +25,7 @@ from doctrail_core.model import (
     ToolCall,
     ToolRequest,
 )
-from doctrail_core.text.identity import canonical_id, clean_text, identify
+from doctrail_core.text.identity import clean_text, identify
 from doctrail_core.text.snapshot import json_value
 
 _LONGEST_ERROR = 2000
@@ -67,9 +67,7 @@ def retrieval_record(
         retriever=described.retriever or started.retriever,
         query=query,
         query_hash=query_hash(query),
-        hits=tuple(
-            _apart(_hit(rank, chunk, described), run.response) for rank, chunk in enumerate(chunks)
-        ),
+        hits=tuple(_hit(rank, chunk, described, run.response) for rank, chunk in enumerate(chunks)),
         started_at=utc(run.started),
         ended_at=utc(at),
         enclosing_id=outer.run_id if outer else None,
@@ -160,28 +158,25 @@ def tool_record(
     )
 
 
-def _hit(rank: int, found: RetrievedChunk, described: RetrievalDescribed) -> Hit:
-    chunk = identify(
+def chunk_record(found: RetrievedChunk) -> Chunk:
+    """The chunk that a host handed out."""
+    return identify(
         found.text,
         chunk_id=found.chunk_id,
         document_id=found.document_id,
         index=found.index,
         metadata=found.metadata,
     )
+
+
+def _hit(
+    rank: int, found: RetrievedChunk, described: RetrievalDescribed, response: OpenResponse
+) -> Hit:
+    chunk = chunk_record(found)
     score, kind = found.score, found.score_kind
     if score is None:
         score, kind = described.scores.get(chunk.chunk_id), described.score_kind
-    return Hit(chunk, rank, *_score(score, kind))
-
-
-def _apart(hit: Hit, response: OpenResponse) -> Hit:
-    """Two documents whose chunks have the same id, as those of two stores may, keep apart."""
-    chunk = hit.chunk
-    first = response.chunk_documents.setdefault(chunk.chunk_id, chunk.document_id)
-    if first == chunk.document_id:
-        return hit
-    told_apart = canonical_id(f"{chunk.document_id}#{chunk.chunk_id}")
-    return replace(hit, chunk=replace(chunk, chunk_id=told_apart))
+    return Hit(response.named_apart(chunk), rank, *_score(score, kind))
 
 
 def _score(score: object, kind: ScoreKind) -> tuple[float | None, ScoreKind]:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from doctrail_core.capture.assembly import assemble, settled
+from doctrail_core.capture.assembly import with_arrivals
+from doctrail_core.capture.carrying import Earlier
 from doctrail_core.capture.records import (
     generation_record,
     retrieval_record,
@@ -18,11 +19,15 @@ from doctrail_core.capture.records import (
 )
 from doctrail_core.capture.redaction import redact
 from doctrail_core.capture.response import OpenResponse, OpenRun
+from doctrail_core.capture.sessions import Past, Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, TrailSink
-from doctrail_core.model import Context, EntryKind, Status, Trail
+from doctrail_core.model import CarriedChunk, EntryKind, Status, Trail
 
 _LEFT_OPEN = "never ended"
+_MOST_BEHIND = 256
+"""So many chunks that were behind earlier answers are recorded, those of the latest: in a conversation of
+hundreds of turns, every one would bring along whatever was retrieved in it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -32,13 +37,20 @@ class Reports:
     settings: Settings
     ledger: LedgerSink
     trails: TrailSink
+    sessions: Sessions
     faults: FaultSink
     query_hash: Callable[[str], str]
     closed: Callable[[Trail], None]
 
     def sources_known(self, response: OpenResponse, at: int) -> None:
         """Put on record what was retrieved so far."""
-        known = self._trail(response, "interrupted", at, ())
+        retrieved = response.retrieved()
+        carried = tuple(
+            CarriedChunk(chunk, "artifact")
+            for chunk_id, chunk in response.told.items()
+            if chunk_id not in retrieved
+        )
+        known = replace(self._trail(response, "interrupted", at), carried=carried)
         self._put_on_ledger("retrieved", redact(known, self.settings.content))
 
     def complete(self, response: OpenResponse, status: Status, at: int) -> None:
@@ -47,10 +59,11 @@ class Reports:
             self._left_open(run, at)
         trail = None
         if response.is_an_answer:
-            trail = self._trail(response, status, at, self._contexts(response))
+            trail = self._with_arrivals(self._trail(response, status, at), response)
             kept = redact(trail, self.settings.content)
             self._put_on_ledger("answered", kept)
             self._keep(kept)
+            self._remember(trail)
             self.closed(kept)
         self._end_root_span(response, trail, at)
 
@@ -102,9 +115,7 @@ class Reports:
         except Exception as error:  # noqa: BLE001  # likewise
             self.faults.note("trail store", error)
 
-    def _trail(
-        self, response: OpenResponse, status: Status, at: int, contexts: tuple[Context, ...]
-    ) -> Trail:
+    def _trail(self, response: OpenResponse, status: Status, at: int) -> Trail:
         asked = response.asked()
         span = response.root.span
         return Trail(
@@ -122,19 +133,40 @@ class Reports:
             framework=response.framework,
             error=response.error,
             retrievals=tuple(response.retrievals),
-            contexts=contexts,
             generations=tuple(response.generations),
             tool_calls=tuple(response.tool_calls),
             steps=tuple(response.steps),
         )
 
-    def _contexts(self, response: OpenResponse) -> tuple[Context, ...]:
+    def _with_arrivals(self, trail: Trail, response: OpenResponse) -> Trail:
+        """The trail, once its prompts were searched for its own chunks and those of earlier turns."""
+        past = self._past(trail, response)
+        trail = replace(trail, turn=past.turn)
+        earlier = Earlier(past, response.told.values(), response.named_apart)
         try:
-            return settled(
-                assemble(generation, response.retrievals, response.selections, response.asked())
-                for generation in response.generations
-                if not generation.auxiliary
-            )
+            found = with_arrivals(trail, response.selections, response.asked(), earlier)
         except Exception as error:  # noqa: BLE001  # the ledger entry matters more than the match
             self.faults.note("arrival", error)
-            return ()
+            return trail
+        return replace(found, carried=self._bounded(found.carried))
+
+    def _past(self, trail: Trail, response: OpenResponse) -> Past:
+        if trail.session_id is None:
+            return Past()
+        continued = bool(response.told) or any(
+            message.role == "assistant" for g in trail.generations for message in g.messages
+        )
+        return self.sessions.enter(trail.session_id, continued=continued)
+
+    def _bounded(self, carried: tuple[CarriedChunk, ...]) -> tuple[CarriedChunk, ...]:
+        behind = [each for each in carried if each.through is not None]
+        for _ in behind[:-_MOST_BEHIND]:
+            self.faults.count("chunks behind answers of long ago, not recorded again")
+        given_up = set(map(id, behind[:-_MOST_BEHIND]))
+        return tuple(each for each in carried if id(each) not in given_up)
+
+    def _remember(self, trail: Trail) -> None:
+        try:
+            self.sessions.remember(trail)
+        except Exception as error:  # noqa: BLE001  # the answer is on record; a later turn may miss it
+            self.faults.note("remembering a turn", error)

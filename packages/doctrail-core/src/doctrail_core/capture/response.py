@@ -3,7 +3,7 @@
 Nothing in here outlives the response: the recorder forgets the whole tree when it closes.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from doctrail_core.capture.events import (
@@ -15,8 +15,8 @@ from doctrail_core.capture.events import (
     ToolCalled,
 )
 from doctrail_core.capture.sinks import StageSpan
-from doctrail_core.model import Generation, Retrieval, Status, Step, ToolCall
-from doctrail_core.text.identity import clean_text
+from doctrail_core.model import Chunk, Generation, Retrieval, Status, Step, ToolCall
+from doctrail_core.text.identity import canonical_id, clean_text
 
 StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
 RunKind = Literal["run", "retrieval", "generation", "tool"]
@@ -94,26 +94,36 @@ class OpenResponse:
     on_record: set[str] = field(default_factory=set[str])
     chunk_documents: dict[str, str] = field(default_factory=dict[str, str])
     query_hashes: dict[str, str] = field(default_factory=dict[str, str])
+    told: dict[str, Chunk] = field(default_factory=dict[str, Chunk])
+    """The chunks that the host said it keeps with the messages of a prompt, by id."""
 
     @property
     def is_an_answer(self) -> bool:
         """Whether anything was retrieved or generated; other runs concern nobody."""
         return bool(self.retrievals or self.generations or self.open_generations)
 
-    def _retrieved(self) -> frozenset[str]:
+    def retrieved(self) -> frozenset[str]:
+        """The ids of the chunks that were retrieved so far."""
         return frozenset(h.chunk.chunk_id for r in self.retrievals for h in r.hits)
 
     def selected(self, event: ContextSelected) -> None:
         """Note a choice: it says nothing of what is retrieved later."""
-        self.selections.append(Selection(event, self._retrieved()))
+        self.selections.append(Selection(event, self.retrieved()))
 
     def new_sources(self) -> bool:
-        """Mark everything retrieved so far as being on record; False if all of it was already."""
-        found = self._retrieved()
+        """Mark all sources known so far as being on record; False if all of them were already."""
+        found = self.retrieved() | self.told.keys()
         if found <= self.on_record:
             return False
         self.on_record |= found
         return True
+
+    def named_apart(self, chunk: Chunk) -> Chunk:
+        """Two documents whose chunks have the same id, as those of two stores may, keep apart."""
+        first = self.chunk_documents.setdefault(chunk.chunk_id, chunk.document_id)
+        if first == chunk.document_id:
+            return chunk
+        return replace(chunk, chunk_id=canonical_id(f"{chunk.document_id}#{chunk.chunk_id}"))
 
     def asked(self) -> str:
         """The user's question, or the first query that the application itself sent."""

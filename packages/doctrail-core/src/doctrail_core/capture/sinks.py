@@ -1,5 +1,6 @@
 """Where a recorder sends what it knows. It sees its sinks through these protocols alone."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from doctrail_core.model import (
@@ -33,6 +34,23 @@ class TrailSink(Protocol):
 
         Raises:
             OSError: It could not be written.
+        """
+        ...
+
+
+class HistorySource(Protocol):
+    """Knows the earlier turns of a session, of whichever process."""
+
+    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first.
+
+        Args:
+            session_id: The session.
+            limit: At most so many.
+            unmoved: Also those that were recorded moments ago and are not in the store yet.
+
+        Raises:
+            Exception: They cannot be read.
         """
         ...
 

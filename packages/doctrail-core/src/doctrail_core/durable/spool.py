@@ -58,6 +58,13 @@ class Spool:
         except OSError as error:
             raise self._explained(error) from error
 
+    def others_wait(self) -> bool:
+        """Whether other processes' files lie here; those that are done with are deleted."""
+        with suppress(OSError), os.scandir(self.directory) as files:
+            names = [file.name for file in files]
+            return any(n.endswith(SUFFIX) and not n.startswith(self._writer) for n in names)
+        return False
+
     def seal(self) -> None:
         """Write no more to the current segment, so that it can be deleted once it is drained."""
         with self._lock:

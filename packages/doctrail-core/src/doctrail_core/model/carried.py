@@ -9,9 +9,9 @@ Involvement = Literal["direct", "indirect"]
 """`direct`: the text was before the model that answered. `indirect`: it reached the answer through a
 sub-agent, a tool or an earlier turn."""
 
-CarriedBy = Literal["artifact", "text", "answer"]
-"""How it got here: as an artifact that the host kept with a message, as text of the prompt that was
-recognised, or only through what an earlier turn answered."""
+CarriedBy = Literal["artifact", "text", "answer", "tool"]
+"""How it got here: as text of the prompt that the host kept the chunk with (`artifact`), as text that was
+recognised, or only through what an earlier turn answered or a tool returned then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class CarriedChunk:
 
     `response_id` and `turn` (from 1) name the response that retrieved it; both are None where the
     host carried it along and no earlier turn is on record. `through` names the response whose answer
-    brought it, where that is how it got here.
+    or tool brought it, where that is how it got here.
     """
 
     chunk: Chunk

@@ -1,12 +1,12 @@
 """How each chunk reached the answer: before the model that gave it, or through something in between."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from doctrail_core.model.carried import Involvement
 from doctrail_core.model.generation import Generation
 from doctrail_core.model.trail import Trail
 
-__all__ = ["answering", "involvements"]
+__all__ = ["answering", "found_by_tools", "involvements"]
 
 
 def involvements(trail: Trail) -> dict[str, Involvement]:
@@ -21,12 +21,9 @@ def involvements(trail: Trail) -> dict[str, Involvement]:
         how = "direct" if context.generation_id in answers else "indirect"
         read[how].update(a.chunk_id for a in context.arrivals if a.state != "absent")
     heard = {m.tool_call_id for g in answers.values() for m in g.messages if m.tool_call_id}
-    read["indirect"].update(
-        hit.chunk.chunk_id
-        for retrieval in trail.retrievals
-        if retrieval.tool_call_id in heard
-        for hit in retrieval.hits
-    )
+    for call, found in found_by_tools(trail).items():
+        if call in heard:
+            read["indirect"].update(found)
     read["indirect"].update(carried.chunk.chunk_id for carried in trail.carried)
     return {
         chunk_id: "direct" if chunk_id in read["direct"] else "indirect"
@@ -36,14 +33,11 @@ def involvements(trail: Trail) -> dict[str, Involvement]:
 
 def answering(trail: Trail) -> Iterator[Generation]:
     """The calls whose output the user got, or that gave it together: they share one place in the tree."""
-    called = {call.tool_run_id: call.parent_id for call in trail.tool_calls}
-    parents = {step.step_id: step.parent_id for step in trail.steps} | called
-    parents |= {r.retrieval_id: r.parent_id for r in trail.retrievals}
+    called = {call.tool_run_id for call in trail.tool_calls}
+    parents = _parents(trail)
 
     def in_a_tool(run_id: str | None) -> bool:
-        while run_id is not None and run_id not in called:
-            run_id = parents.get(run_id)
-        return run_id is not None
+        return any(each in called for each in _around(run_id, parents))
 
     outside = [g for g in trail.generations if not g.auxiliary and not in_a_tool(g.parent_id)]
     place = outside[-1].parent_id if outside else None
@@ -52,3 +46,31 @@ def answering(trail: Trail) -> Iterator[Generation]:
         said = (generation.output or "").strip()
         if generation.parent_id == place or (said and said in answer):
             yield generation
+
+
+def found_by_tools(trail: Trail) -> dict[str, set[str]]:
+    """Per tool call, the ids of the chunks that were retrieved within it, however deep."""
+    calls = {call.tool_run_id: call.tool_call_id for call in trail.tool_calls}
+    parents = _parents(trail)
+    found: dict[str, set[str]] = {}
+    for retrieval in trail.retrievals:
+        around = _around(retrieval.parent_id, parents)
+        named = {retrieval.tool_call_id, *(calls.get(run_id) for run_id in around)}
+        for call in named - {None}:
+            found.setdefault(str(call), set()).update(h.chunk.chunk_id for h in retrieval.hits)
+    return found
+
+
+def _parents(trail: Trail) -> Mapping[str, str | None]:
+    parents = {step.step_id: step.parent_id for step in trail.steps}
+    parents |= {call.tool_run_id: call.parent_id for call in trail.tool_calls}
+    return parents | {r.retrieval_id: r.parent_id for r in trail.retrievals}
+
+
+def _around(run_id: str | None, parents: Mapping[str, str | None]) -> Iterator[str]:
+    """A run and all around it, unless hosts made a circle of them."""
+    seen: set[str] = set()
+    while run_id is not None and run_id not in seen:
+        yield run_id
+        seen.add(run_id)
+        run_id = parents.get(run_id)

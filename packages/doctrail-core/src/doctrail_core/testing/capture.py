@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -106,6 +106,10 @@ class MemoryStorage:
         """The latest trail of that id."""
         found = (t for t in reversed(self.trails.closed) if t.response_id == response_id)
         return next(found, None)
+
+    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:  # noqa: ARG002  # nothing waits to be moved
+        """The latest trails of a session."""
+        return [t for t in self.trails.closed if t.session_id == session_id][-limit:]
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002  # memory needs no waiting
         """Nothing to wait for."""

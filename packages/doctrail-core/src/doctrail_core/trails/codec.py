@@ -4,13 +4,13 @@ All is JSON. The body lacks question, answer and the chunks' texts, also within 
 each text once for all trails and puts it back with `joined`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from doctrail_core.durable.columns import microseconds
-from doctrail_core.model import Grade, Trail
+from doctrail_core.model import Chunk, Grade, Trail
 from doctrail_core.text.identity import canonical_id, clean_text
 from doctrail_core.trails.prompts import fold, unfold
 
@@ -23,6 +23,7 @@ _ELSEWHERE: dict[str, Any] = {
     "question": True,
     "answer": True,
     "retrievals": {"__all__": {"hits": {"__all__": {"chunk": {"text"}}}}},
+    "carried": {"__all__": {"chunk": {"text"}}},
     "generations": {"__all__": {"messages": {"__all__": {"text"}}}},
 }
 
@@ -117,6 +118,8 @@ def _put_back(fields: dict[str, Any], prompts: list[Any], texts: Mapping[str, st
     for retrieval in fields["retrievals"]:
         for hit in retrieval["hits"]:
             hit["chunk"]["text"] = texts.get(hit["chunk"]["content_hash"])
+    for carried in fields.get("carried", ()):  # trails of before there were any have none
+        carried["chunk"]["text"] = texts.get(carried["chunk"]["content_hash"])
     for generation, prompt in zip(fields["generations"], prompts, strict=True):
         for message, pieces in zip(generation["messages"], prompt, strict=True):
             message["text"] = unfold(pieces, texts)
@@ -146,14 +149,12 @@ def _head(trail: Trail) -> dict[str, Any]:
     grades = trail.chunk_grades
     uses: dict[tuple[str, str, str], Use] = {}
     texts: dict[str, str] = {}
-    for retrieval in trail.retrievals:
-        for hit in retrieval.hits:
-            chunk = hit.chunk
-            text_hash = chunk.content_hash or ""
-            key = (canonical_id(chunk.document_id), canonical_id(chunk.chunk_id), text_hash)
-            uses[key] = (*key, chunk.index, chunk.source, grades[chunk.chunk_id])
-            if chunk.text is not None:
-                texts[text_hash] = chunk.text
+    for chunk in _chunks(trail):
+        text_hash = chunk.content_hash or ""
+        key = (canonical_id(chunk.document_id), canonical_id(chunk.chunk_id), text_hash)
+        uses[key] = (*key, chunk.index, chunk.source, grades[chunk.chunk_id])
+        if chunk.text is not None:
+            texts[text_hash] = chunk.text
     return {
         "response_id": canonical_id(trail.response_id),
         "started_us": microseconds(trail.started_at),
@@ -168,6 +169,11 @@ def _head(trail: Trail) -> dict[str, Any]:
         "uses": list(uses.values()),
         "texts": texts,
     }
+
+
+def _chunks(trail: Trail) -> Iterator[Chunk]:
+    yield from (carried.chunk for carried in trail.carried)
+    yield from (hit.chunk for retrieval in trail.retrievals for hit in retrieval.hits)
 
 
 def _cleaned(value: Any) -> Any:

@@ -203,6 +203,12 @@ class TrailReader(Reader):
                 ) from error
         return None
 
+    def session(self, session_id: str, *, limit: int) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first."""
+        latest = list(self.responses(session_id=session_id, limit=limit))
+        found = (self.get(summary.response_id) for summary in reversed(latest))
+        return [trail for trail in found if trail is not None]
+
     def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
         """The responses somebody may mean; an id counts before a beginning of one, that before a phrase."""
         for condition in _meanings(reference):

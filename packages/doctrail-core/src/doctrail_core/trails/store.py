@@ -48,6 +48,10 @@ class TrailStore(Protocol):
         """The whole trail of a response."""
         ...
 
+    def session(self, session_id: str, *, limit: int) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first; at most `limit`."""
+        ...
+
     def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
         """The responses somebody may mean, newest first.
 
