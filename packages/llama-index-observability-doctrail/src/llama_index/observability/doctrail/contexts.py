@@ -7,6 +7,7 @@ hands on as a retrieval of its own, and so does whatever the host does not show.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from doctrail_core.capture.events import (
@@ -24,6 +25,7 @@ __all__ = ["ENTERED", "asked", "postprocessed", "retrieved", "start_run"]
 
 _Arguments = Mapping[str, Any]
 _Nodes = Sequence[NodeWithScore]
+_ASYNC_BY_DEFAULT = vars(BaseNodePostprocessor).get("_apostprocess_nodes")
 
 
 def asked(arguments: _Arguments) -> str | None:
@@ -92,11 +94,33 @@ def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
     span.query = asked(arguments)
     if span.parent is None:
         start_run(span, arguments)
-    run_id, name = span.run_id or span.enclosing_run(), type(span.instance).__name__
-    by = f"a step before {name}" if span.known else f"whoever called {name}"
-    kept = _take_over(span, arguments.get("nodes") or (), by)
+    run_id = span.run_id or span.enclosing_run()
+    by, kind = _whoever_is_before(span)
+    kept = _take_over(span, arguments.get("nodes") or (), by, kind)
     if run_id is not None and kept is not None:
         span.tree.record(ContextSelected(run_id, kept, by))
+
+
+def _whoever_is_before(span: Span) -> tuple[str, ScoreKind]:
+    """Who changed what no span shows, and what the scores mean that it gave.
+
+    LlamaIndex shows no post-processor with an async side of its own; in its own engines nobody else
+    comes between retriever and synthesizer.
+    """
+    name = type(span.instance).__name__
+    if not span.known:
+        return f"whoever called {name}", "unknown"
+    engine = span.parent.instance if span.parent else None
+    own = type(engine).__module__.startswith("llama_index.core.")
+    steps: Sequence[object] = getattr(engine, "_node_postprocessors", None) or () if own else ()
+    unseen = [step for step in steps if _is_unseen(step)]
+    names = " or ".join(type(step).__name__ for step in unseen)
+    kind: ScoreKind = rerank_kind(unseen[0]) if len(unseen) == 1 else "unknown"
+    return names or f"a step before {name}", kind
+
+
+def _is_unseen(step: object) -> bool:
+    return getattr(type(step), "_apostprocess_nodes", None) is not _ASYNC_BY_DEFAULT
 
 
 def _take_over(
