@@ -293,6 +293,28 @@ def test_inner_retrievals_tell_how_and_what_the_outer_one_dropped(lineage):
     assert trail.answer == "the answer"
 
 
+def test_who_dropped_a_chunk_inside_a_retriever_is_named(lineage):
+    """The nearest retriever that had it and did not hand it on, and the step of it where that is known."""
+    found = [chunk(f"{RENEWAL} {number}", number) for number in range(4)]
+    lineage.record(RunStarted("r", None, "chain", "test"))
+    lineage.record(RetrievalStarted("outer", "r", "Compression", "q", "test"))
+    lineage.record(RetrievalStarted("middle", "outer", "Ensemble", "q", "test"))
+    lineage.record(RetrievalStarted("inner", "middle", "BM25", "q", "test"))
+    lineage.record(RetrievalEnded("inner", found))
+    lineage.record(RetrievalEnded("middle", found[:3]))
+    lineage.record(ContextSelected("outer", ["doc_4821#0"], "Filter", among=["doc_4821#1"]))
+    lineage.record(RetrievalEnded("outer", found[:1]))
+    lineage.record(PromptSent("llm", "r", [Message("user", found[0].text)], "test"))
+    lineage.record(RunEnded("r"))
+    lineage.record(GenerationEnded("llm", "the answer"))
+    assert {a.chunk_id: a.reason_detail for a in lineage.trails[0].contexts[0].arrivals} == {
+        "doc_4821#0": None,
+        "doc_4821#1": "by Filter in Compression",
+        "doc_4821#2": "inside Compression",
+        "doc_4821#3": "inside Ensemble",
+    }
+
+
 def test_scores_that_hooks_cannot_see_are_joined_by_chunk_id(lineage):
     lineage.record(RetrievalStarted("ret", None, "R", "q", "test"))
     scores = {"doc_4821#0": 0.25, "doc_4821#1": float("nan")}

@@ -103,7 +103,12 @@ def assemble(
         _arrival(chunk, matches.get(chunk_id, _ABSENT), order, prompt, selections, cut_after)
         for chunk_id, chunk in offered.items()
     ]
-    arrivals += [_dropped_inside(c, offered) for i, c in inner.items() if i not in offered]
+    droppers = _droppers(before)
+    arrivals += [
+        _dropped_inside(chunk, offered, selections, droppers[chunk_id])
+        for chunk_id, chunk in inner.items()
+        if chunk_id not in offered
+    ]
     arrivals += [
         _arrival(each.carried.chunk, each.match, order, prompt, (), None) for each in present
     ]
@@ -242,8 +247,26 @@ def _dropped(chunk: Chunk, selections: Sequence[Selection]) -> ContextSelected |
     return dropped
 
 
-def _dropped_inside(chunk: Chunk, offered: dict[str, Chunk]) -> Arrival:
+def _droppers(retrievals: Sequence[Retrieval]) -> dict[str, str]:
+    """Per chunk that an inner retriever found, the retriever around it that did not hand it on."""
+    known = {r.retrieval_id: r for r in retrievals}
+    handed_on = {r.retrieval_id: {hit.chunk.chunk_id for hit in r.hits} for r in retrievals}
+
+    def outer(inner: Retrieval, chunk_id: str) -> str:
+        around = known.get(inner.enclosing_id or "")
+        while around and chunk_id in handed_on[around.retrieval_id]:
+            around = known.get(around.enclosing_id or "")
+        return around.retriever if around else "the outer retriever"
+
+    inner = (r for r in retrievals if r.enclosing_id is not None)
+    return {hit.chunk.chunk_id: outer(r, hit.chunk.chunk_id) for r in inner for hit in r.hits}
+
+
+def _dropped_inside(
+    chunk: Chunk, offered: dict[str, Chunk], selections: Sequence[Selection], by: str
+) -> Arrival:
     """A chunk that an inner retriever found and the outer one did not hand on."""
+    dropped = _dropped(chunk, selections)
     twin = next(
         (
             c
@@ -258,5 +281,11 @@ def _dropped_inside(chunk: Chunk, offered: dict[str, Chunk]) -> Arrival:
         state="absent",
         coverage=0.0,
         reason="deduplicated" if twin else "filtered",
-        reason_detail=f"into {twin.chunk_id}" if twin else "inside the outer retriever",
+        reason_detail=(
+            f"into {twin.chunk_id}"
+            if twin
+            else f"by {dropped.by} in {by}"
+            if dropped
+            else f"inside {by}"
+        ),
     )

@@ -121,13 +121,15 @@ class RetrievalEnded:
 class ContextSelected:
     """A step between retrieval and prompt kept only these chunks: the others were not meant to arrive.
 
-    `run_id` is the run in which it happened; `by` names the step, `reason` what it does.
+    `run_id` is the run in which it happened; `by` names the step, `reason` what it does. It chose
+    `among` these; None: among all that had been retrieved by then.
     """
 
     run_id: str
     kept: Sequence[str]
     by: str
     reason: AbsenceReason = "filtered"
+    among: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ RunKind = Literal["run", "retrieval", "generation", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A choice of what was to arrive, among all that had been retrieved by then."""
+    """A choice of what was to arrive, and what it was made among."""
 
     event: ContextSelected
     among: frozenset[str]
@@ -108,7 +108,8 @@ class OpenResponse:
 
     def selected(self, event: ContextSelected) -> None:
         """Note a choice: it says nothing of what is retrieved later."""
-        self.selections.append(Selection(event, self.retrieved()))
+        among = self.retrieved() if event.among is None else frozenset(event.among)
+        self.selections.append(Selection(event, among))
 
     def new_sources(self) -> bool:
         """Mark all sources known so far as being on record; False if all of them were already."""
