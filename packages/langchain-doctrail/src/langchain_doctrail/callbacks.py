@@ -52,7 +52,7 @@ from langchain_doctrail.messages import (
     tool_messages,
     wants_tools,
 )
-from langchain_doctrail.open_runs import Finding, OpenRuns
+from langchain_doctrail.open_runs import Finding, OpenRun, OpenRuns
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
@@ -165,41 +165,32 @@ class LineageCallbackHandler(BaseCallbackHandler):
     @override
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run, inputs = str(run_id), kwargs.get("inputs")
-        told_as = self._open.told_as(run)
-        said = self._open.said_in(run) if told_as == run else ()
-        graph, known = self._open.is_graph(run), self._open.inputs_of(run)
-        waits = self._open.is_waiting(run)
+        step = self._open.get(run)
         left = self._record_broken_off(run) or outputs is None
         finding = self._open.step_ended(run, outputs, inputs)
-        if told_as and finding:
-            self._record_finding(run, told_as, finding)
-        if told_as != run or not self._open.was_told(run):
+        if step is None:
             return
-        outputs = update_of(outputs) or outputs
-        question = _asked_late(inputs, known, outputs)
-        answer = answer_in(outputs, said, last=graph)
-        waits = waits or (graph and wants_tools(fields(outputs).get("messages")))
-        self.lineage.record(
-            RunEnded(run, answer, question=question, interrupted=waits, abandoned=left)
-        )
+        if finding:
+            self._record_finding(run, step.told_as, finding)
+        if step.told_as == run and not self._open.untold.discard(run):
+            self._record_end(run, step, update_of(outputs) or outputs, inputs, left=left)
 
     @_observing
     @override
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         run = str(run_id)
-        told_as = self._open.told_as(run)
+        step = self._open.get(run)
         self._record_broken_off(run)
         if waits_for_a_human(error):
             self._open.waits(run)
         self._open.step_ended(run)
-        if told_as != run:
+        if step is None or step.told_as != run:
             return
-        if is_control_flow(error):
-            if self._open.was_told(run):
-                self.lineage.record(RunEnded(run))
-            return
-        self._tell(run)
-        self._record_failure(run_id, error, question_in(kwargs.get("inputs")))
+        if not is_control_flow(error):
+            self._tell(run)
+            self._record_failure(run_id, error, question_in(kwargs.get("inputs")))
+        elif not self._open.untold.discard(run):
+            self.lineage.record(RunEnded(run))
 
     # --- retrievers
 
@@ -381,12 +372,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
 
     def _tell(self, run: str | None) -> None:
         """Tell of the steps up to this run. Two threads may both do so; the recorder takes the first."""
-        for step in self._open.untold(run):
+        for step in self._open.untold.around(run):
             asked = asked_of(step.inputs)
             self.lineage.record(
                 RunStarted(step.run_id, step.parent_id, step.name, _FRAMEWORK, asked, at=step.at)
             )
-            self._open.told(step)
+            self._open.untold.discard(step.run_id)
 
     def _record_broken_off(self, run: str) -> bool:
         """Whether models were still speaking when this outermost run was over: its stream was left."""
@@ -407,6 +398,22 @@ class LineageCallbackHandler(BaseCallbackHandler):
                 except Exception as error:  # noqa: BLE001  # an artifact may be anything
                     self.swallow("artifact", error)
         return found
+
+    def _record_end(
+        self, run: str, step: OpenRun, outputs: object, inputs: object, *, left: bool
+    ) -> None:
+        asked, said = question_in(inputs), step.response.said
+        if (
+            asked is None and question_in(step.inputs) is None
+        ):  # a graph that went on where it stood
+            asked = question_in({"messages": fields(outputs).get("messages")})
+        answer = answer_in(outputs, said, last=step.is_graph)
+        waits = step.response.waits or (
+            step.is_graph and wants_tools(fields(outputs).get("messages"))
+        )
+        self.lineage.record(
+            RunEnded(run, answer, question=asked, interrupted=waits, abandoned=left)
+        )
 
     def _record_failure(
         self, run_id: UUID, error: BaseException, question: str | None = None
@@ -447,14 +454,6 @@ class LineageCallbackHandler(BaseCallbackHandler):
                 **_who(metadata),
             )
         )
-
-
-def _asked_late(inputs: object, known: object, outputs: object) -> str | None:
-    """The question, where only the end tells it: in a stream, or when a graph went on where it stood."""
-    asked = question_in(inputs)
-    if asked is None and question_in(known) is None:
-        asked = question_in({"messages": fields(outputs).get("messages")})
-    return asked
 
 
 def _name(serialized: dict[str, Any] | None, kwargs: dict[str, Any], default: str) -> str:

@@ -14,7 +14,15 @@ from doctrail_core.model import Chunk, ScoreKind
 from doctrail_core.text.identity import CHUNK_ID_STAMP, content_hash, identify
 from langchain_doctrail.fields import fields
 
-__all__ = ["StampedId", "as_documents", "holds_documents", "retrieved", "stamp_of", "stamped"]
+__all__ = [
+    "StampedId",
+    "as_documents",
+    "holds_documents",
+    "named_after",
+    "retrieved",
+    "stamp_of",
+    "stamped",
+]
 
 
 class StampedId(str):
@@ -46,9 +54,12 @@ def stamped(
     document: Document, score: float | None = None, score_kind: ScoreKind = "unknown"
 ) -> Document:
     """A copy whose metadata names the chunk."""
-    chunk = _named(retrieved(document))
-    stamp = StampedId.of(chunk, score, score_kind)
-    return document.model_copy(update={"metadata": {**document.metadata, CHUNK_ID_STAMP: stamp}})
+    return _bearing(document, StampedId.of(_named(retrieved(document)), score, score_kind))
+
+
+def named_after(document: Document, origin: Document) -> Document:
+    """A copy whose metadata names the chunk that `origin` is, which the document was cut from."""
+    return _bearing(document, StampedId.of(_named(retrieved(origin)), None, "unknown"))
 
 
 def stamp_of(document: Document) -> StampedId | None:
@@ -79,6 +90,10 @@ def holds_documents(value: object) -> bool:
     if isinstance(value, Document):
         return True
     return any(map(as_documents, (value, *fields(value).values())))
+
+
+def _bearing(document: Document, stamp: StampedId) -> Document:
+    return document.model_copy(update={"metadata": {**document.metadata, CHUNK_ID_STAMP: stamp}})
 
 
 def _point_id(document: Document) -> str | None:

@@ -22,8 +22,9 @@ from langchain_doctrail.artifacts import documents_in, stem_from
 from langchain_doctrail.documents import as_documents, holds_documents
 from langchain_doctrail.graphs import WRAPPERS, name_of_its_own
 from langchain_doctrail.messages import question_in
+from langchain_doctrail.untold import InnerStep, UntoldSteps
 
-__all__ = ["Finding", "InnerStep", "OpenRuns"]
+__all__ = ["Finding", "OpenResponse", "OpenRun", "OpenRuns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,9 @@ class Finding:
 
 
 @dataclass(slots=True)
-class _Response:
+class OpenResponse:
+    """What is known of a response so far."""
+
     root_id: str
     inputs: object
     run_ids: set[str] = field(default_factory=set[str])
@@ -52,7 +55,7 @@ class _Call:
     """A model's call. It is known by its id's number: the id itself must not be kept alive."""
 
     run_id: str
-    response: _Response | None
+    response: OpenResponse | None
     pieces: list[object] = field(default_factory=list[object])
 
     def text(self) -> str:
@@ -60,20 +63,11 @@ class _Call:
         return "".join(p if isinstance(p, str) else getattr(p, "text", "") for p in self.pieces)
 
 
-@dataclass(frozen=True, slots=True)
-class InnerStep:
-    """A node of a graph, or a graph inside another run: told of once something happens inside it."""
-
-    run_id: str
-    parent_id: str
-    name: str
-    inputs: object
-    at: int | None
-
-
 @dataclass(slots=True)
-class _Run:
-    response: _Response
+class OpenRun:
+    """A run, and the one that the recorder knows in its place."""
+
+    response: OpenResponse
     told_as: str
     name: str
     inputs: object
@@ -89,10 +83,10 @@ class OpenRuns:
     """The open runs of each response and which documents they returned; nothing outlives its root."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, OpenRun] = {}
         self._delegating: dict[str, str | None] = {}
         self._delegates: dict[str, str] = {}
-        self._untold: dict[str, InnerStep] = {}
+        self.untold = UntoldSteps()
         self._calls: dict[int | str, _Call] = {}
         self._watched: dict[str, weakref.ref[UUID]] = {}
 
@@ -101,7 +95,7 @@ class OpenRuns:
         """How many runs are open; 0 when nothing is running."""
         waiting = (
             self._runs,
-            self._untold,
+            self.untold,
             self._delegating,
             self._delegates,
             self._calls,
@@ -149,15 +143,15 @@ class OpenRuns:
             self._delegates.pop(left, None)  # one that was cancelled never says that it is over
         return self._delegates.pop(run_id, None) is not None
 
-    def told_as(self, run_id: str) -> str | None:
-        """The run that the recorder knows in this one's place; None if it is not open."""
-        run = self._runs.get(run_id)
-        return run.told_as if run else None
+    def get(self, run_id: str) -> OpenRun | None:
+        """What is known of this run, while it is open."""
+        return self._runs.get(run_id)
 
     def around(self, parent_id: str | None) -> str | None:
         """The run that the recorder knows around what happens in this one."""
         parent_id = self._delegates.get(parent_id, parent_id) if parent_id else None
-        return (self.told_as(parent_id) or parent_id) if parent_id else None
+        run = self._runs.get(parent_id) if parent_id else None
+        return run.told_as if run else parent_id
 
     def call_started(self, run_id: UUID, parent_id: str | None) -> None:
         """A model was called."""
@@ -192,11 +186,6 @@ class OpenRuns:
         calls = [call for number in run.response.calls if (call := self._calls.get(number))]
         return {call.run_id: text for call in calls if (text := call.text())}
 
-    def said_in(self, run_id: str) -> Sequence[str]:
-        """What models said so far in the response that this run belongs to."""
-        run = self._runs.get(run_id)
-        return run.response.said if run else ()
-
     def step_started(
         self,
         run_id: str,
@@ -211,43 +200,25 @@ class OpenRuns:
         `place` is where in a graph it happens: a run that enters another place is one of a node.
         """
         parent = self._runs.get(parent_id) if parent_id else None
-        response = parent.response if parent else _Response(run_id, inputs)
+        response = parent.response if parent else OpenResponse(run_id, inputs)
         told_as = parent.told_as if parent else run_id
         if parent_id and parent and place not in (None, parent.place):
             told_as = self._node_of(parent_id, parent)
             if name not in WRAPPERS:
-                self._untold[run_id] = InnerStep(run_id, told_as, name, inputs, at)
+                self.untold.add(InnerStep(run_id, told_as, name, inputs, at))
                 told_as = run_id
-        run = _Run(response, told_as, name, inputs, searches=True, place=place, at=at)
+        run = OpenRun(response, told_as, name, inputs, searches=True, place=place, at=at)
         if parent and place not in (None, parent.place):
             parent.is_graph = run.is_node = True
             run.is_outermost_node = parent.place is None
         self._add(run_id, run)
         return parent is None
 
-    def untold(self, run_id: str | None) -> list[InnerStep]:
-        """The steps that the recorder has to hear of before anything inside this run, outermost first."""
-        steps: list[InnerStep] = []
-        while self._untold and run_id and (step := self._untold.get(run_id)):
-            steps.insert(0, step)
-            run_id = step.parent_id
-        return steps
-
-    def told(self, step: InnerStep) -> None:
-        """The recorder has heard of this step."""
-        self._untold.pop(step.run_id, None)
-
-    def was_told(self, run_id: str) -> bool:
-        """Whether the recorder has heard of a run that is over."""
-        return self._untold.pop(run_id, None) is None
-
-    def _node_of(self, graph_id: str, graph: _Run) -> str:
+    def _node_of(self, graph_id: str, graph: OpenRun) -> str:
         """A node of this graph began; returns the run that the recorder knows around it."""
         around = self._runs.get(graph.told_as)
         if graph.told_as != graph_id and around and _is_apart(graph, around):
-            self._untold[graph_id] = InnerStep(
-                graph_id, graph.told_as, graph.name, graph.inputs, graph.at
-            )
+            self.untold.add(InnerStep(graph_id, graph.told_as, graph.name, graph.inputs, graph.at))
             graph.told_as = graph_id
         return graph.told_as
 
@@ -256,7 +227,7 @@ class OpenRuns:
     ) -> None:
         """A retriever or a tool began; what runs inside it belongs to the same response."""
         if parent_id and (parent := self._runs.get(parent_id)):
-            self._add(run_id, _Run(parent.response, run_id, name, inputs, searches=False))
+            self._add(run_id, OpenRun(parent.response, run_id, name, inputs, searches=False))
 
     def tool_called(self, run_id: str, tool_call_id: str | None) -> None:
         """A tool is answering this call."""
@@ -280,21 +251,6 @@ class OpenRuns:
         run = self._runs.get(run_id)
         if run and run.is_outermost_node:
             run.response.waits = True
-
-    def is_graph(self, run_id: str) -> bool:
-        """Whether this is a graph, of which a node has begun."""
-        run = self._runs.get(run_id)
-        return run is not None and run.is_graph
-
-    def is_waiting(self, run_id: str) -> bool:
-        """Whether the response of this run ends for the time being only."""
-        run = self._runs.get(run_id)
-        return run is not None and run.response.waits
-
-    def inputs_of(self, run_id: str) -> object:
-        """What an open step was called with, as far as that was known when it began."""
-        run = self._runs.get(run_id)
-        return run.inputs if run else None
 
     def child_ended(self, run_id: str, documents: Sequence[Document] = ()) -> None:
         """A retriever or a tool is over, having returned these."""
@@ -321,31 +277,32 @@ class OpenRuns:
         response.seen.update(_names(documents))
         if response.root_id == run_id:
             self._forget(response)
-        passed_on = not run.is_node and any(map(holds_documents, (inputs, run.inputs)))
-        if not new or not run.searches or passed_on:
+        if not new or not run.searches:
+            return None
+        if not run.is_node and any(map(holds_documents, (inputs, run.inputs))):
             return None
         asked = map(question_in, (inputs, run.inputs, response.inputs))
         return Finding(run.name, next(filter(None, asked), ""), documents)
 
-    def _add(self, run_id: str, run: _Run) -> None:
+    def _add(self, run_id: str, run: OpenRun) -> None:
         self._runs[run_id] = run
         run.response.run_ids.add(run_id)
 
-    def _forget(self, response: _Response) -> None:
+    def _forget(self, response: OpenResponse) -> None:
         for run_id in list(response.run_ids):
             self._runs.pop(run_id, None)
-            self._untold.pop(run_id, None)
+            self.untold.discard(run_id)
         for call in list(response.calls):
             self._calls.pop(call, None)
 
 
-def _found_by(node: _Run, outputs: object) -> list[Document]:
+def _found_by(node: OpenRun, outputs: object) -> list[Document]:
     """What a node returns and was not made of what it got: its state keeps earlier documents."""
     given = documents_in(node.inputs)
     return [found for found in documents_in(outputs) if not stem_from(given, found)]
 
 
-def _is_apart(graph: _Run, around: _Run) -> bool:
+def _is_apart(graph: OpenRun, around: OpenRun) -> bool:
     """Whether a graph is more than the node that it is, going by its name."""
     return not around.is_node or name_of_its_own(graph.name, around.name)
 
