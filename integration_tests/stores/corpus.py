@@ -65,14 +65,27 @@ def l1(a: list[float], b: list[float]) -> float:
     return sum(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
-def normalised(metric: Metric) -> Metric:
-    """The metric between the vectors made one long each."""
+def one_minus_dot(a: list[float], b: list[float]) -> float:
+    return 1 - dot(a, b)
 
-    def measured(a: list[float], b: list[float]) -> float:
-        lengths = math.sqrt(dot(a, a)), math.sqrt(dot(b, b))
-        return metric([x / lengths[0] for x in a], [y / lengths[1] for y in b])
 
-    return measured
+def one_minus_cosine(a: list[float], b: list[float]) -> float:
+    return 1 - cosine(a, b)
+
+
+def nearness(distance: Metric) -> Metric:
+    """What some of LlamaIndex's integrations make of a distance."""
+
+    def near(a: list[float], b: list[float]) -> float:
+        return math.exp(-distance(a, b))
+
+    near.__name__ = f"exp(-({distance.__name__}))"
+    return near
+
+
+def written(metric: Metric) -> str:
+    """The metric in words."""
+    return metric.__name__.replace("one_minus_", "1 - ").replace("_", " ")
 
 
 def page_of(text: str) -> Page:

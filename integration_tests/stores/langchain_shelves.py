@@ -10,7 +10,19 @@ from uuid import uuid4
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores import InMemoryVectorStore, VectorStore
-from stores.corpus import PAGES, SIZE, Metric, cosine, dot, embed, l1, l2, squared_l2
+from stores.corpus import (
+    PAGES,
+    SIZE,
+    Metric,
+    cosine,
+    dot,
+    embed,
+    l1,
+    l2,
+    one_minus_cosine,
+    one_minus_dot,
+    squared_l2,
+)
 
 from doctrail_core.model import ScoreKind
 
@@ -52,14 +64,6 @@ class Shelf:
 
 def by_topic(topic: str) -> dict[str, str]:
     return {"topic": topic}
-
-
-def one_minus_dot(a: list[float], b: list[float]) -> float:
-    return 1 - dot(a, b)
-
-
-def one_minus_cosine(a: list[float], b: list[float]) -> float:
-    return 1 - cosine(a, b)
 
 
 @contextmanager

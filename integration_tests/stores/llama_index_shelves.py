@@ -1,6 +1,5 @@
 """Embedded vector stores behind LlamaIndex, each filled with the corpus, and what is true of each."""
 
-import math
 import tempfile
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
@@ -13,7 +12,20 @@ from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
-from stores.corpus import PAGES, SIZE, Metric, cosine, dot, embed, l1, l2, squared_l2
+from stores.corpus import (
+    PAGES,
+    SIZE,
+    Metric,
+    cosine,
+    dot,
+    embed,
+    l1,
+    l2,
+    nearness,
+    one_minus_cosine,
+    one_minus_dot,
+    squared_l2,
+)
 
 from doctrail_core.model import ScoreKind
 
@@ -61,19 +73,6 @@ def indexed(store: BasePydanticVectorStore) -> VectorStoreIndex:
         storage_context=StorageContext.from_defaults(vector_store=store),
         embed_model=WordCounts(),
     )
-
-
-def nearness(distance: Metric) -> Metric:
-    """What Chroma's and LanceDB's integrations make of a distance."""
-    return lambda a, b: math.exp(-distance(a, b))
-
-
-def one_minus_cosine(a: list[float], b: list[float]) -> float:
-    return 1 - cosine(a, b)
-
-
-def one_minus_dot(a: list[float], b: list[float]) -> float:
-    return 1 - dot(a, b)
 
 
 @contextmanager

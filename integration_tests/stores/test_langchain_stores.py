@@ -14,7 +14,17 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnablePassthrough
 from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
 from qdrant_client import QdrantClient, models
-from stores.corpus import ANSWER, PAGES, QUESTION, SIZE, TOPIC, embed, measured, page_of
+from stores.corpus import (
+    ANSWER,
+    PAGES,
+    QUESTION,
+    SIZE,
+    TOPIC,
+    embed,
+    measured,
+    one_minus_cosine,
+    page_of,
+)
 from stores.langchain_shelves import (
     SHELVES,
     WITHOUT_MMR,
@@ -22,7 +32,6 @@ from stores.langchain_shelves import (
     Shelf,
     WordCounts,
     documents,
-    one_minus_cosine,
 )
 
 from doctrail_core.model import Hit, Retrieval
@@ -115,6 +124,14 @@ def test_scores_are_the_stores_own_and_run_the_way_that_is_told(shelf, config, c
     assert {hit.score_kind for hit in hits} == {shelf.kind}
     falling = sorted((hit.score for hit in hits), reverse=shelf.kind != "distance")
     assert [hit.score for hit in hits] == falling
+
+
+@on_each_shelf(without=("DuckDB",))  # whose scores lie in the metadata
+def test_scores_are_those_that_the_store_tells_when_it_is_asked(shelf, config, captured):
+    wrapped(shelf, search_kwargs={"k": 5}).invoke(QUESTION, config)
+    told = [(hit.chunk.text, hit.score) for hit in retrieval(captured).hits]
+    own = shelf.store.similarity_search_with_score(QUESTION, k=5)
+    assert told == [(document.page_content, pytest.approx(score)) for document, score in own]
 
 
 @on_each_shelf()

@@ -1,15 +1,18 @@
 """What a trail says of a search is what the store did: LlamaIndex over real embedded stores."""
 
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from llama_index.core import VectorStoreIndex
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.llms.mock import MockLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import MetadataMode, NodeWithScore
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
+from qdrant_client import AsyncQdrantClient, QdrantClient, models
 from stores.corpus import QUESTION, TOPIC, measured, page_of
 from stores.llama_index_shelves import SHELVES, WITHOUT_FILTERS, Shelf, nodes
 
@@ -152,6 +155,40 @@ async def test_an_async_search_tells_the_same(shelf, captured):
     )
 
 
+@pytest.mark.parametrize(
+    "shelf", [name for name in SHELVES if name.startswith("Qdrant")], indirect=True
+)
+async def test_an_async_search_in_qdrant_tells_the_same(shelf, captured):
+    found = searched(shelf.index.as_retriever(similarity_top_k=3), captured)
+    store = shelf.index.vector_store
+    async with copied(store.client) as client:  # local ones cannot share a collection
+        twin = type(store)("library", client=store.client, aclient=client)
+        index = VectorStoreIndex.from_vector_store(twin, embed_model=shelf.index._embed_model)
+        wrapped = LineageRetriever(index.as_retriever(similarity_top_k=3), lineage=captured)
+        await wrapped.aretrieve(QUESTION)
+    (told,) = captured.trails[-1].retrievals
+    assert len(captured.trails) == 2
+    assert told.hits == found.hits
+    assert (told.k, told.store) == (3, shelf.called)
+
+
+@asynccontextmanager
+async def copied(client: QdrantClient) -> AsyncGenerator[AsyncQdrantClient]:
+    """An async client of a copy of the library."""
+    twin = AsyncQdrantClient(":memory:")
+    config = client.get_collection("library").config.params
+    await twin.create_collection("library", vectors_config=config.vectors)
+    points, _ = client.scroll("library", with_vectors=True)
+    await twin.upsert(
+        "library",
+        [models.PointStruct(id=p.id, vector=p.vector, payload=p.payload) for p in points],
+    )
+    try:
+        yield twin
+    finally:
+        await twin.close()
+
+
 @pytest.mark.parametrize("shelf", ["Qdrant, euclid", "Qdrant, cosine"], indirect=True)
 def test_one_score_of_qdrant_tells_no_direction(shelf, captured):
     (hit,) = searched(shelf.index.as_retriever(similarity_top_k=1), captured).hits
@@ -176,8 +213,6 @@ def test_a_condition_in_the_stores_own_words_is_on_record(shelf, own, captured):
 
 @pytest.mark.parametrize("shelf", ["Qdrant, dot"], indirect=True)
 def test_a_filter_of_qdrants_own_classes_is_on_record(shelf, captured):
-    from qdrant_client import models
-
     match = models.FieldCondition(key="topic", match=models.MatchValue(value=TOPIC))
     own = {"qdrant_filters": models.Filter(must=[match])}
     retriever = shelf.index.as_retriever(similarity_top_k=5, vector_store_kwargs=own)
