@@ -16,6 +16,7 @@ from doctrail_core.capture.events import (
     RetrievalStarted,
 )
 from doctrail_core.model import ScoreKind
+from doctrail_core.text.identity import canonical_id
 from llama_index.observability.doctrail.describe import describe, inner, is_wrapper, score_kind
 from llama_index.observability.doctrail.handover import Handover, examine, rerank_kind
 from llama_index.observability.doctrail.hits import chunks
@@ -84,10 +85,10 @@ def postprocessed(span: Span, result: _Nodes | None) -> ContextSelected | None:
     """What a post-processor made of the nodes that it was given."""
     name, kind = type(span.instance).__name__, rerank_kind(span.instance)
     kept = _take_over(span, result or (), name, kind)
-    run_id = span.enclosing_run()
-    if kept is None or run_id is None or set(span.offered or ()) <= set(kept):
+    run_id, offered = span.enclosing_run(), span.offered or ()
+    if kept is None or run_id is None or set(offered) <= set(kept):
         return None
-    return ContextSelected(run_id, kept, name)
+    return ContextSelected(run_id, kept, name, among=offered)
 
 
 def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
@@ -98,7 +99,8 @@ def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
     by, kind = _whoever_is_before(span)
     kept = _take_over(span, arguments.get("nodes") or (), by, kind)
     if run_id is not None and kept is not None:
-        span.tree.record(ContextSelected(run_id, kept, by))
+        among = tuple(map(canonical_id, span.known)) if span.parent else None
+        span.tree.record(ContextSelected(run_id, kept, by, among=among))
 
 
 def _whoever_is_before(span: Span) -> tuple[str, ScoreKind]:
