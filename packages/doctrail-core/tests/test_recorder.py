@@ -1,6 +1,7 @@
 """What the recorder makes of events, in whatever order a host sends them."""
 
 import asyncio
+import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -504,6 +505,86 @@ def test_a_stream_that_is_drawn_after_its_scope_completes_the_response(lineage):
     trail = opened.trail
     assert trail is not None
     assert (trail.status, trail.answer) == ("ok", "February 28th.")
+
+
+def begin(lineage, run_id, parent_id):
+    """An agent, in a task of its own."""
+    lineage.record(RunStarted(run_id, parent_id, "agent", "test", QUESTION, detached=True))
+
+
+def finish(lineage, run_id, answer="February 28th."):
+    lineage.record(RetrievalStarted(f"{run_id}-ret", run_id, "Retriever", "renewal", "test"))
+    lineage.record(RetrievalEnded(f"{run_id}-ret", [chunk(RENEWAL, 0)]))
+    lineage.record(RunEnded(run_id, answer))
+
+
+def test_a_task_that_outlives_its_scope_is_part_of_it_to_its_end(lineage):
+    with lineage.scope(session_id="s1") as opened:
+        begin(lineage, "agent", opened.response_id)
+    assert lineage.trails == []
+    finish(lineage, "agent")
+    assert opened.trail is lineage.trails[0]
+    assert (opened.trail.question, opened.trail.answer) == (QUESTION, "February 28th.")
+    assert (opened.trail.session_id, len(opened.trail.retrievals)) == ("s1", 1)
+    assert opened.trail.ended_at >= opened.trail.steps[0].ended_at
+    assert lineage.open_count == 0
+
+
+def test_a_task_that_begins_when_its_scope_has_ended_is_part_of_it(lineage):
+    with lineage.scope(session_id="s1") as opened:
+        context = contextvars.copy_context()
+    for run_id in ("first", "second"):
+        context.run(begin, lineage, run_id, opened.response_id)
+    for run_id in ("first", "second"):
+        context.run(finish, lineage, run_id)
+    assert [opened.trail] == lineage.trails
+    assert (opened.trail.session_id, len(opened.trail.steps)) == ("s1", 2)
+    assert lineage.open_count == 0
+
+
+def test_a_run_that_begins_when_its_scope_has_ended_and_is_no_task_stands_alone(lineage):
+    with lineage.scope():
+        context = contextvars.copy_context()
+    context.run(ask, lineage)
+    assert [t.response_id for t in lineage.trails] == ["r"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("no"), "error"), (asyncio.CancelledError(), "aborted")]
+)
+def test_how_a_task_ends_that_outlives_its_scope_is_how_the_response_ends(lineage, error, status):
+    with lineage.scope() as opened:
+        begin(lineage, "agent", opened.response_id)
+        lineage.record(PromptSent("llm", "agent", [Message("user", QUESTION)], "test"))
+    lineage.record(RunFailed("agent", error))
+    assert opened.trail.status == status
+
+
+def test_a_scope_that_raises_waits_for_no_task(lineage):
+    with pytest.raises(ValueError, match="no"), lineage.scope() as opened:  # noqa: PT012  # the scope raises
+        begin(lineage, "agent", opened.response_id)
+        lineage.record(PromptSent("llm", "agent", [Message("user", QUESTION)], "test"))
+        raise ValueError("no")
+    assert opened.trail.status == "error"
+    assert lineage.open_count == 0
+
+
+def test_blocks_in_which_nothing_happened_are_not_kept_for_ever(lineage):
+    for _ in range(300):
+        with lineage.scope():
+            pass
+    assert len(lineage._recorder._awaited) == recorder_module._AWAITED
+
+
+def test_the_question_of_a_scope_is_what_its_first_run_was_asked(lineage):
+    with lineage.scope() as opened:
+        lineage.record(RunStarted("agent", opened.response_id, "agent", "test", QUESTION))
+        lineage.record(RunStarted("engine", "agent", "engine", "test", "renewal"))
+        lineage.record(RetrievalStarted("ret", "engine", "Retriever", "renewal", "test"))
+        lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+        lineage.record(RunEnded("engine"))
+        lineage.record(RunEnded("agent"))
+    assert opened.trail.question == QUESTION
 
 
 def test_a_scope_that_raises_is_on_record_as_an_error_and_raises(lineage):

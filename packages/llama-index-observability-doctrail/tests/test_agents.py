@@ -306,3 +306,31 @@ async def test_a_run_belongs_to_the_scope_around_it(
     assert [s.name for s in trail.steps] == ["clerk"]
     assert [trail.session_id, trail.answer] == ["s-1", "In February."]
     assert trail.involvements == {"chunk-renewal": "direct"}
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_run_that_is_awaited_outside_of_its_scope_belongs_to_it(
+    rag, captured, instrumented, asks, agent_llm, begun
+):
+    searching, go_on = asyncio.Event(), asyncio.Event()
+
+    async def search(topic: str) -> str:
+        """Find a text."""
+        searching.set()
+        await go_on.wait()
+        return (await rag.retriever(1).aretrieve(topic))[0].node.get_content()
+
+    llm = agent_llm(asks(("call-1", "search", {"topic": "renewal deadline"})), "In February.")
+    agent = FunctionAgent(name="clerk", tools=[FunctionTool.from_defaults(search)], llm=llm)
+    with captured.scope(session_id="s-1") as opened:
+        handler = agent.run(user_msg=rag.question)
+        if begun:
+            await searching.wait()
+    go_on.set()
+    await handler
+    [trail] = captured.trails
+    assert trail is opened.trail
+    assert [trail.question, trail.answer] == [rag.question, "In February."]
+    assert [trail.session_id, trail.status] == ["s-1", "ok"]
+    assert [c.tool_call_id for c in trail.tool_calls] == ["call-1"]
+    assert trail.involvements == {"chunk-renewal": "direct"}

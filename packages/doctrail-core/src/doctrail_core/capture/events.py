@@ -22,6 +22,8 @@ class RunStarted:
     Attributes:
         question: The user's question, where the input tells it; for a step, its input.
         framework: The adapter's name for its host, such as `langchain`.
+        detached: Whether it runs in a task of its own, which may outlive the block that it was begun
+            in; the response is not over before it is.
     """
 
     run_id: str
@@ -32,6 +34,7 @@ class RunStarted:
     session_id: str | None = None
     user_id: str | None = None
     at: int | None = None
+    detached: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Turns events into trails: one tree of runs per response, closed and forgotten when it ended.
 
 Invariants: an event never raises into the host; before a model is called, the ids of all that was
-retrieved are on the ledger; a response closes when its root has ended and no generation of it is
-open, and at once when its root failed; then nothing of it stays behind.
+retrieved are on the ledger; a response closes when its root has ended and neither a generation nor a
+detached run of it is open, and at once when its root failed; then nothing of it stays behind.
 
 The lock guards memory only; what is told of a response (`reports`) is told outside of it. An event may
 arrive while its own thread is busy with another one, because the garbage collector closes abandoned
@@ -45,6 +45,7 @@ from doctrail_core.capture.reports import Reports
 from doctrail_core.capture.response import OpenResponse, OpenRun, RunKind, StartEvent
 from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.capture.sinks import FaultSink, SpanSink, StageSpan
+from doctrail_core.capture.tally import Counts, Tally
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import StageKind, Status
 
@@ -54,6 +55,10 @@ MAX_OPEN_RESPONSES = 10_000
 
 _REMEMBERED = 1024
 """Runs that a failed root left open and whose own end is still to come, as aborted streams do it."""
+
+
+_AWAITED = 256
+"""Blocks that ended before anything happened in them, while tasks begun in them may still come."""
 
 
 class _Inbox(threading.local):
@@ -75,6 +80,8 @@ class Recorder:
     _runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
     _responses: dict[str, OpenResponse] = field(default_factory=dict[str, OpenResponse])
     _left_behind: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _awaited: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
+    _counts: Counts = field(default_factory=Counts)
     _inbox: _Inbox = field(default_factory=_Inbox)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _handlers: dict[type, Callable[[Any], None]] = field(init=False)
@@ -102,6 +109,12 @@ class Recorder:
         """How many responses and runs are still open."""
         return len(self._responses) + len(self._runs)
 
+    @property
+    def tally(self) -> Tally:
+        """How many runs began in this process, and what became of them."""
+        with self._lock:
+            return self._counts.tally()
+
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises."""
         self._in_turn(partial(self._take, event))
@@ -115,7 +128,8 @@ class Recorder:
         self._lock = threading.Lock()
         self._inbox = _Inbox()
         self._left_behind.extend(self._runs)
-        self._runs, self._responses = {}, {}
+        self._runs, self._responses, self._awaited = {}, {}, {}
+        self._counts = Counts()
 
     def _in_turn(self, work: Callable[[], None]) -> None:
         inbox = self._inbox
@@ -147,14 +161,17 @@ class Recorder:
 
     def _start(self, event: StartEvent, kind: RunKind) -> OpenRun | None:
         if suppressed():
+            self._drop(event, "suppressed")
             return None
         at = self.clock() if event.at is None else event.at
         lost = None
         with self._lock:
-            if event.run_id in self._runs:  # two handlers tell the same; so they will of its end
-                self._left_behind.append(event.run_id)
+            self._counts.started += 1
+            if event.run_id in self._runs:
+                self._counts.dropped["told twice"] += 1
+                self._left_behind.append(event.run_id)  # so they will tell of its end
                 return None
-            parent = self._parent(event.parent_id)
+            parent = self._parent(event)
             response = (
                 parent.response if parent else OpenResponse(event.run_id, at, event.framework)
             )
@@ -172,12 +189,23 @@ class Recorder:
         run.span = self._open_span(run)
         return run
 
-    def _parent(self, parent_id: str | None) -> OpenRun | None:
-        parent = self._runs.get(parent_id) if parent_id else None
-        if parent is not None:
+    def _parent(self, event: StartEvent) -> OpenRun | None:
+        parent = self._runs.get(event.parent_id) if event.parent_id else None
+        scope = current_scope() if parent is None else None
+        if scope is None:
             return parent
-        scope = current_scope()
-        return self._runs.get(scope.run_id) if scope else None
+        return self._runs.get(scope.run_id) or self._reopened(scope.run_id, event)
+
+    def _reopened(self, root_id: str, event: StartEvent) -> OpenRun | None:
+        """The root of a block that ended before the task that is only now beginning."""
+        if not (isinstance(event, RunStarted) and event.detached):
+            return None
+        root = self._awaited.pop(root_id, None)
+        if root is not None:
+            root.span = None  # it has ended
+            self._runs[root_id] = root.response.runs[root_id] = root
+            self._responses[root_id] = root.response
+        return root
 
     def _oldest_beyond_limit(self) -> OpenResponse | None:
         if len(self._responses) < MAX_OPEN_RESPONSES:
@@ -197,8 +225,12 @@ class Recorder:
         run = self._start(event, "run")
         if run is not None:
             self._concern(run.response, event)
+            if event.detached:
+                run.response.detached.add(event.run_id)
             if run.parent is None:
                 self._ask(run.response, event.question)
+            elif run.parent_id is None and run.response.asked_inside is None:
+                run.response.asked_inside = cleaned(event.question)
 
     def _retrieval_started(self, event: RetrievalStarted) -> None:
         run = self._start(event, "retrieval")
@@ -321,7 +353,7 @@ class Recorder:
         if ended is None:
             return
         run, at = ended
-        if run.parent is None:
+        if run.decides:
             response = run.response
             self._ask(response, event.question)
             response.output = cleaned(event.output)
@@ -340,7 +372,7 @@ class Recorder:
             return
         run, at = ended
         self._over(run, at, event.error)
-        if run.parent is None:
+        if run.decides:
             response = run.response
             self._ask(response, event.question)
             response.status = "error" if isinstance(event.error, Exception) else "aborted"
@@ -367,15 +399,23 @@ class Recorder:
         """Close the response if this was the last thing it waited for."""
         response = run.response
         with self._lock:
-            if run.parent is None:
+            if run.decides:
                 response.ended = at
-            waiting = response.ended is None or (
-                response.open_generations and response.error is None
-            )
+            response.detached.discard(run.run_id)
+            open_still = response.open_generations or response.detached
+            waiting = response.ended is None or (open_still and response.error is None)
             if waiting or self._responses.get(response.response_id) is not response:
                 return
             self._forget(response)
+            self._await_tasks(response)
         self._complete(response, response.status)
+
+    def _await_tasks(self, response: OpenResponse) -> None:
+        """Keep the root of a block in which nothing has happened yet, for a while."""
+        if response.framework == "python" and not (response.is_an_answer or response.error):
+            self._awaited[response.response_id] = response.root
+            if len(self._awaited) > _AWAITED:
+                del self._awaited[next(iter(self._awaited))]
 
     def _complete(self, response: OpenResponse, status: Status) -> None:
         at = self.clock() if response.ended is None else response.ended

@@ -49,6 +49,13 @@ class OpenRun:
         return self.start.run_id
 
     @property
+    def decides(self) -> bool:
+        """Whether its end is that of the response: the root's is, and that of a task that outlives it."""
+        response = self.response
+        late = response.ended is not None and self.run_id in response.detached
+        return self.parent is None or late
+
+    @property
     def parent_id(self) -> str | None:
         """The run right around this one, if it is not the response itself."""
         parent = self.parent
@@ -79,6 +86,7 @@ class OpenResponse:
     root: OpenRun = field(init=False)
     runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
     question: str | None = None
+    asked_inside: str | None = None
     output: str | None = None
     session_id: str | None = None
     user_id: str | None = None
@@ -91,6 +99,7 @@ class OpenResponse:
     steps: list[Step] = field(default_factory=list[Step])
     selections: list[Selection] = field(default_factory=list["Selection"])
     open_generations: set[str] = field(default_factory=set[str])
+    detached: set[str] = field(default_factory=set[str])
     on_record: set[str] = field(default_factory=set[str])
     chunk_documents: dict[str, str] = field(default_factory=dict[str, str])
     query_hashes: dict[str, str] = field(default_factory=dict[str, str])
@@ -127,9 +136,11 @@ class OpenResponse:
         return replace(chunk, chunk_id=canonical_id(f"{chunk.document_id}#{chunk.chunk_id}"))
 
     def asked(self) -> str:
-        """The user's question, or the first query that the application itself sent."""
+        """The user's question: as told, as its first run was asked, or the first query to a retriever."""
         if self.question is not None:
             return self.question
+        if self.asked_inside is not None:
+            return self.asked_inside
         return next((r.query or "" for r in self.retrievals if r.enclosing_id is None), "")
 
     def heard_by_then(self) -> str | None:

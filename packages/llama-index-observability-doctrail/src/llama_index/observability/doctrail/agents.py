@@ -47,7 +47,7 @@ CANCELLED = asyncio.CancelledError("cancelled by the user")
 
 def _workflow_entered(span: Span, arguments: _Arguments) -> None:
     name = getattr(span.instance, "name", None) or type(span.instance).__name__
-    span.tell(name, _question(arguments))
+    span.tell(name, _question(arguments), detached=span.parent is None)
 
 
 def _question(arguments: _Arguments) -> str | None:

@@ -256,11 +256,13 @@ class Span:
             self.tell(_method(self.span_id))
         return self.agent.run_id if self.agent else self.run_id
 
-    def tell(self, name: str, question: str | None = None) -> None:
+    def tell(self, name: str, question: str | None = None, *, detached: bool = False) -> None:
         """Report it as a run."""
         self.run_id, around = self.own_id, self.enclosing_run()
         session = self.tree.session
-        self.tree.record(RunStarted(self.own_id, around, name, FRAMEWORK, question, *session))
+        self.tree.record(
+            RunStarted(self.own_id, around, name, FRAMEWORK, question, *session, detached=detached)
+        )
 
     @property
     def known(self) -> Mapping[str, Sequence[RetrievedChunk]]:
