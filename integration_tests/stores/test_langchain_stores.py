@@ -134,18 +134,22 @@ def test_scores_are_those_that_the_store_tells_when_it_is_asked(shelf, config, c
     assert told == [(document.page_content, pytest.approx(score)) for document, score in own]
 
 
-@on_each_shelf()
-async def test_an_async_search_tells_the_same(shelf, config, captured):
-    retriever = wrapped(shelf, search_kwargs={"k": 3})
+SEARCHES = [
+    *((name, "similarity") for name in SHELVES),
+    *((name, "mmr") for name in SHELVES if name not in WITHOUT_MMR),
+    *((name, "similarity_score_threshold") for name in SHELVES if name not in WITHOUT_THRESHOLD),
+]
+
+
+@pytest.mark.parametrize(("shelf", "search_type"), SEARCHES, indirect=["shelf"])
+async def test_an_async_search_tells_the_same(shelf, search_type, config, captured):
+    asked = {"k": 3} | ({"score_threshold": -100.0} if search_type.endswith("threshold") else {})
+    retriever = wrapped(shelf, search_type=search_type, search_kwargs=asked)
     retriever.invoke(QUESTION, config)
     await retriever.ainvoke(QUESTION, config)
     first, second = (trail.retrievals[0] for trail in captured.trails)
     assert second.hits == first.hits
-    assert (second.k, second.search_type, second.store) == (
-        first.k,
-        first.search_type,
-        first.store,
-    )
+    assert (second.k, second.search_type, second.store) == (3, search_type, shelf.called)
 
 
 @on_each_shelf()
