@@ -22,6 +22,7 @@ from doctrail_core.capture.scope import Scope, current_scope, entered
 from doctrail_core.capture.sessions import Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
+from doctrail_core.capture.tally import Tally
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import Trail
 from doctrail_core.text.identity import keyed_hash
@@ -127,6 +128,11 @@ class Lineage:
     def open_count(self) -> int:
         """How many responses and runs are still open; 0 when nothing is running."""
         return self._recorder.open_count
+
+    @property
+    def tally(self) -> Tally:
+        """How many runs began in this process, and what became of them."""
+        return self._recorder.tally
 
     def get(self, response_id: str) -> Trail | None:
         """The trail of a response, also of other processes with the same home.

@@ -45,7 +45,7 @@ from doctrail_core.capture.reports import Reports
 from doctrail_core.capture.response import OpenResponse, OpenRun, RunKind, StartEvent
 from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.capture.sinks import FaultSink, SpanSink, StageSpan
-from doctrail_core.capture.tally import Counts, Tally
+from doctrail_core.capture.tally import Counts, Dropped, Tally
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import StageKind, Status
 
@@ -112,8 +112,7 @@ class Recorder:
     @property
     def tally(self) -> Tally:
         """How many runs began in this process, and what became of them."""
-        with self._lock:
-            return self._counts.tally()
+        return self._counts.tally()
 
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises."""
@@ -161,7 +160,7 @@ class Recorder:
 
     def _start(self, event: StartEvent, kind: RunKind) -> OpenRun | None:
         if suppressed():
-            self._drop(event, "suppressed")
+            self._suppress(event)
             return None
         at = self.clock() if event.at is None else event.at
         lost = None
@@ -183,11 +182,20 @@ class Recorder:
             elif response.framework == "python":
                 response.framework = event.framework
             self._runs[event.run_id] = response.runs[event.run_id] = run
+            response.begun += 1
+            if kind == "generation":
+                response.open_generations.add(event.run_id)
         if lost is not None:
             self.faults.count("responses that never ended")
             self._complete(lost, "interrupted")
         run.span = self._open_span(run)
         return run
+
+    def _suppress(self, event: StartEvent) -> None:
+        with self._lock:
+            self._counts.started += 1
+            self._counts.dropped["suppressed"] += 1
+            self._left_behind.append(event.run_id)
 
     def _parent(self, event: StartEvent) -> OpenRun | None:
         parent = self._runs.get(event.parent_id) if event.parent_id else None
@@ -203,6 +211,7 @@ class Recorder:
         root = self._awaited.pop(root_id, None)
         if root is not None:
             root.span = None  # it has ended
+            self._counts.dropped["no search and no model call"] -= root.response.begun
             self._runs[root_id] = root.response.runs[root_id] = root
             self._responses[root_id] = root.response
         return root
@@ -243,8 +252,6 @@ class Recorder:
             return
         response = run.response
         self._concern(response, event)
-        with self._lock:
-            response.open_generations.add(event.run_id)
         told = [] if event.auxiliary else [chunk_record(chunk) for chunk in event.carried]
         with self._lock:
             response.told.update((chunk.chunk_id, chunk) for chunk in told)
@@ -292,6 +299,7 @@ class Recorder:
             if run is not None:
                 run.response.runs.pop(run_id, None)
                 run.response.open_generations.discard(run_id)
+                run.response.being_recorded += 1
         if run is None:
             if run_id not in self._left_behind and not suppressed():
                 self.faults.count("events after their run had ended")
@@ -301,8 +309,10 @@ class Recorder:
     def _retrieval_ended(self, event: RetrievalEnded) -> None:
         if ended := self._end(event.run_id, event.at):
             run, at = ended
-            self._retrieval_over(run, event.chunks, at, None)
-            self._root_over(run, at)
+            try:
+                self._retrieval_over(run, event.chunks, at, None)
+            finally:
+                self._recorded(run, at)
 
     def _retrieval_over(
         self, run: OpenRun, chunks: Sequence[RetrievedChunk], at: int, error: BaseException | None
@@ -315,8 +325,10 @@ class Recorder:
     def _generation_ended(self, event: GenerationEnded) -> None:
         if ended := self._end(event.run_id, event.at):
             run, at = ended
-            self._generation_over(run, at, event, None)
-            self._root_over(run, at)
+            try:
+                self._generation_over(run, at, event, None)
+            finally:
+                self._recorded(run, at)
 
     def _generation_over(
         self, run: OpenRun, at: int, ended: GenerationEnded | None, error: BaseException | None
@@ -329,8 +341,10 @@ class Recorder:
     def _tool_returned(self, event: ToolReturned) -> None:
         if ended := self._end(event.run_id, event.at):
             run, at = ended
-            self._tool_over(run, event, at, None)
-            self._root_over(run, at)
+            try:
+                self._tool_over(run, event, at, None)
+            finally:
+                self._recorded(run, at)
 
     def _tool_over(
         self, run: OpenRun, returned: ToolReturned | None, at: int, error: BaseException | None
@@ -349,36 +363,40 @@ class Recorder:
         return partial(self.reports.query_hash_in, run.response)
 
     def _run_ended(self, event: RunEnded) -> None:
-        ended = self._end(event.run_id, event.at)
-        if ended is None:
-            return
-        run, at = ended
-        if run.decides:
-            response = run.response
-            self._ask(response, event.question)
-            response.output = cleaned(event.output)
-            if event.interrupted:
-                response.status = "interrupted"
-            elif event.abandoned and response.open_generations:
-                # The consumer left; the model is drained behind its back.
-                response.status = "aborted"
-                response.output = response.heard_by_then()
-        self._over(run, at, None, event.output)
-        self._root_over(run, at)
+        if ended := self._end(event.run_id, event.at):
+            run, at = ended
+            try:
+                if run.decides:
+                    self._response_ended(run.response, event)
+                self._over(run, at, None, event.output)
+            finally:
+                self._recorded(run, at)
+
+    def _response_ended(self, response: OpenResponse, event: RunEnded) -> None:
+        self._ask(response, event.question)
+        response.output = cleaned(event.output)
+        if event.interrupted:
+            response.status = "interrupted"
+        elif event.abandoned and response.open_generations:
+            # The consumer left; the model is drained behind its back.
+            response.status = "aborted"
+            response.output = response.heard_by_then()
 
     def _run_failed(self, event: RunFailed) -> None:
-        ended = self._end(event.run_id, event.at)
-        if ended is None:
-            return
-        run, at = ended
-        self._over(run, at, event.error)
-        if run.decides:
-            response = run.response
-            self._ask(response, event.question)
-            response.status = "error" if isinstance(event.error, Exception) else "aborted"
-            response.error = describe(event.error)
-            response.output = response.heard_by_then()
-        self._root_over(run, at)
+        if ended := self._end(event.run_id, event.at):
+            run, at = ended
+            try:
+                self._over(run, at, event.error)
+                if run.decides:
+                    self._response_failed(run.response, event)
+            finally:
+                self._recorded(run, at)
+
+    def _response_failed(self, response: OpenResponse, event: RunFailed) -> None:
+        self._ask(response, event.question)
+        response.status = "error" if isinstance(event.error, Exception) else "aborted"
+        response.error = describe(event.error)
+        response.output = response.heard_by_then()
 
     def _over(
         self, run: OpenRun, at: int, error: BaseException | None, output: str | None = None
@@ -395,15 +413,20 @@ class Recorder:
 
     # --- closing
 
-    def _root_over(self, run: OpenRun, at: int) -> None:
+    def _recorded(self, run: OpenRun, at: int) -> None:
         """Close the response if this was the last thing it waited for."""
         response = run.response
         with self._lock:
+            response.being_recorded -= 1
             if run.decides:
                 response.ended = at
             response.detached.discard(run.run_id)
             open_still = response.open_generations or response.detached
-            waiting = response.ended is None or (open_still and response.error is None)
+            waiting = (
+                response.ended is None
+                or (open_still and response.error is None)
+                or response.being_recorded
+            )
             if waiting or self._responses.get(response.response_id) is not response:
                 return
             self._forget(response)
@@ -419,10 +442,19 @@ class Recorder:
 
     def _complete(self, response: OpenResponse, status: Status) -> None:
         at = self.clock() if response.ended is None else response.ended
+        recorded = 0
+        why: Dropped = "could not be recorded"
         try:
             self.reports.complete(response, status, at)
+            if response.is_an_answer:
+                recorded = response.recorded
+            else:
+                why = "no search and no model call"
         except Exception as error:  # noqa: BLE001  # one response must not cost the next one's record
             self.faults.note("completing a response", error)
+        with self._lock:
+            self._counts.recorded += recorded
+            self._counts.dropped[why] += response.begun - recorded
 
     def _forget(self, response: OpenResponse) -> None:
         self._responses.pop(response.response_id, None)

@@ -98,6 +98,8 @@ class OpenResponse:
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
     steps: list[Step] = field(default_factory=list[Step])
     selections: list[Selection] = field(default_factory=list["Selection"])
+    begun: int = 0
+    being_recorded: int = 0
     open_generations: set[str] = field(default_factory=set[str])
     detached: set[str] = field(default_factory=set[str])
     on_record: set[str] = field(default_factory=set[str])
@@ -105,6 +107,12 @@ class OpenResponse:
     query_hashes: dict[str, str] = field(default_factory=dict[str, str])
     told: dict[str, Chunk] = field(default_factory=dict[str, Chunk])
     """The chunks that the host said it keeps with the messages of a prompt, by id."""
+
+    @property
+    def recorded(self) -> int:
+        """How many runs are in here that have ended; the response itself is one where it is a run."""
+        ended = (self.retrievals, self.generations, self.tool_calls, self.steps)
+        return sum(map(len, ended)) + (self.root.kind == "run")
 
     @property
     def is_an_answer(self) -> bool:
@@ -151,7 +159,7 @@ class OpenResponse:
         """
         said = [
             run.streamed
-            for run in self.runs.values()
+            for run in list(self.runs.values())
             if run.streamed and not (run.enclosing("retrieval") or run.enclosing("tool"))
         ]
         streamed = clean_text("\n\n".join(said))
