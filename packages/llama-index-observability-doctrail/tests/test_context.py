@@ -46,11 +46,11 @@ async def test_so_it_is_in_async_code(rag):
     assert reasons(rag.captured.trails[0])["chunk-support"][2] == "by KeepsOne"
 
 
-async def test_where_the_host_does_not_show_the_post_processor_the_drop_is_still_known(rag):
+async def test_a_post_processor_that_the_host_does_not_show_is_known_by_its_engine(rag):
     await rag.engine(node_postprocessors=[KeepsOneNatively()]).aquery(rag.question)
     state, reason, detail = reasons(rag.captured.trails[0])["chunk-support"]
     assert (state, reason) == ("absent", "filtered")
-    assert detail == "by a step before CompactAndRefine"
+    assert detail == "by KeepsOneNatively"
 
 
 def test_the_first_that_dropped_it_is_named(rag):

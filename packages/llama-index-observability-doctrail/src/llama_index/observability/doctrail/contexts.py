@@ -42,7 +42,8 @@ def _text(query: object) -> str | None:
 
 def start_run(span: Span, arguments: _Arguments) -> None:
     """An engine was asked."""
-    span.tell(type(span.instance).__name__, asked(arguments))
+    span.query = asked(arguments)
+    span.tell(type(span.instance).__name__, span.query)
 
 
 def _query_entered(span: Span, arguments: _Arguments) -> None:

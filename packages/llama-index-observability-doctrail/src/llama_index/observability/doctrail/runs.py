@@ -98,8 +98,12 @@ class Runs:
             if parent is not None:
                 self._open[span_id] = parent
             return
-        tree = None if suppressed() else parent.tree if parent else self._plant(span_id, kind)
-        if tree is not None:
+        if parent is not None and parent.has_check(kind, instance):
+            # Nobody is told of this tree.
+            parent, tree = None, Tree(span_id[-UUID_LENGTH:], None, None)
+        else:
+            tree = parent.tree if parent else self._plant(span_id, kind)
+        if tree is not None and not suppressed():
             span = self._open[span_id] = Span(span_id, kind, instance, parent, tree)
             if kind in _ENTERED:
                 _ENTERED[kind](span, arguments)
@@ -141,7 +145,7 @@ class Runs:
         """A tree for a root span, unless there is nobody whom it could ever concern."""
         lineage, scope = self._lineage(), current_scope()
         is_only_a_part = kind in ("writing", "responding", "postprocessing") and scope is None
-        if is_only_a_part or (lineage is None and kind not in ("query", "chat", "retrieval")):
+        if is_only_a_part or (lineage is None and kind not in ("query", "chat", "retrieval", "tool")):
             return None
         response_id = scope.response_id if scope else root_id[-UUID_LENGTH:]
         return Tree(response_id, lineage, scope.run_id if scope else None)
@@ -274,7 +278,7 @@ class Runs:
                 model=calls.model(event),
                 provider=calls.provider(event),
                 parameters=calls.parameters(event),
-                auxiliary=span.prepares(),
+                auxiliary=span.prepares(messages),
                 session_id=span.tree.session[0],
                 user_id=span.tree.session[1],
             )

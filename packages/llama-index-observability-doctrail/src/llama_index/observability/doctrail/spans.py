@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.chat_engine import (
+    CondensePlusContextChatEngine,
+    CondenseQuestionChatEngine,
+    ContextChatEngine,
+)
 from llama_index.core.chat_engine.types import BaseChatEngine, StreamingAgentChatResponse
+from llama_index.core.evaluation.base import BaseEvaluator
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.response_synthesizers.base import BaseSynthesizer
 from llama_index.core.tools import BaseTool
@@ -103,6 +109,11 @@ def _method(span_id: str) -> str:
 
 
 _SYNTHESIZES = ("synthesis", "responding")
+_SYNTHESIZING_CHATS = (
+    CondensePlusContextChatEngine,
+    CondenseQuestionChatEngine,
+    ContextChatEngine,
+)
 _ANSWERS = (*_SYNTHESIZES, "workflow", "turn", "step", "tool")
 
 
@@ -187,7 +198,7 @@ class Span:
 
     Attributes:
         run_id: The name under which the recorder knows it, if it does.
-        query: What a post-processor or a synthesizer works for.
+        query: What it was asked, or works for.
         offered: The chunks that a post-processor was given.
         found: The nodes that were retrieved inside of it, in every state that they had.
         answers: What the engines inside of it answered.
@@ -264,6 +275,14 @@ class Span:
             RunStarted(self.own_id, around, name, FRAMEWORK, question, *session, detached=detached)
         )
 
+    def has_check(self, kind: Kind, instance: object) -> bool:
+        """Whether this is an engine that an evaluator made to check what the engine here answered."""
+        if kind != "query" or self.kind != "query" or type(instance) is type(self.instance):
+            return False
+        parts = list(getattr(self.instance, "__dict__", {}).values())
+        evaluates = any(isinstance(part, BaseEvaluator) for part in parts)
+        return evaluates and not any(part is instance for part in parts)
+
     @property
     def known(self) -> Mapping[str, Sequence[RetrievedChunk]]:
         """What was retrieved before, as far as this place could know of it."""
@@ -281,21 +300,31 @@ class Span:
                 span.found.setdefault(chunk.chunk_id or "", []).append(chunk)
             span = span.parent
 
-    def prepares(self) -> bool:
+    def prepares(self, messages: Iterable[Message]) -> bool:
         """Whether an LLM call in this place prepares the answer instead of giving it."""
         place = self.parent
         while place is not None and place.kind == "llm":
             place = place.parent
         if place is None or place.kind in _ANSWERS:
             return False
+        if place.kind == "chat" and place.remembers(messages):
+            return True
         return place.kind not in ("query", "chat") or place.awaits_its_context()
 
+    def remembers(self, messages: Iterable[Message]) -> bool:
+        """Whether a chat engine of the host's own calls a model for its memory, not for the answer."""
+        own = type(self.instance).__module__.startswith("llama_index.core.")
+        asked = self.query if own else None
+        return bool(asked) and not any(asked in (message.text or "") for message in messages)
+
     def awaits_its_context(self) -> bool:
-        """Whether this engine leaves the answer to a synthesizer, or has yet to retrieve."""
+        """Whether this engine has others answer, or has yet to retrieve."""
         if self.returned:  # what is left is to draw the answer
             return False
         parts = getattr(self.instance, "__dict__", {}).values()
-        if any(isinstance(part, BaseSynthesizer) for part in parts):
+        if isinstance(self.instance, _SYNTHESIZING_CHATS):
+            return True
+        if any(isinstance(part, BaseSynthesizer | BaseEvaluator) for part in parts):
             return True
         retrieves = any(isinstance(part, BaseRetriever | BaseQueryEngine) for part in parts)
         return retrieves and not self.retrieved
