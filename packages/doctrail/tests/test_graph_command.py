@@ -78,7 +78,7 @@ def test_what_is_wrong_with_the_evidence_stands_at_the_end(app, doctrail):
         said = doctrail("why", "response-0001", *words)
         assert said.lines[-2:] == [
             "What is wrong with the evidence",
-            "  - 1 search found nothing: When is the renewal deadline?.",
+            "  - 1 search found nothing: When is the renewal deadline?",
         ]
     (found,) = doctrail("why", "response-0001", "--json").json["pathologies"]
     assert (found["kind"], found["ids"]) == ("empty_retrieval", ["response-0001-search"])

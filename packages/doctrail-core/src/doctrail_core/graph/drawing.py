@@ -56,7 +56,7 @@ def draw(graph: EvidenceGraph, *, full: bool = False, width: int = 100) -> str:
 
 
 class _Drawing:
-    """One graph being drawn: its edges by their ends, and what earlier calls of a model have read."""
+    """One graph being drawn: its edges by their ends, its runs by number, and who read what first."""
 
     def __init__(self, graph: EvidenceGraph, *, full: bool, width: int) -> None:
         self.root = graph.response.node_id
@@ -71,7 +71,10 @@ class _Drawing:
         for edge in graph.edges:
             self.into[edge.target, edge.kind].append(edge)
             self.out_of[edge.source, edge.kind].append(edge)
-        self.read_before: set[str] = set()
+        self.first_reader: dict[str, str] = {}
+        for node_id in runs:
+            for edge in self.into[node_id, "shown_to"]:
+                self.first_reader.setdefault(edge.source, node_id)
 
     def lines(self) -> Iterator[str]:
         yield from self.head()
@@ -105,9 +108,12 @@ class _Drawing:
         trail = self.trail
         assert isinstance(trail, Trail)  # noqa: S101  # the first node is the response
         whose = [self.number(e.source) + _guess(e) for e in self.into[self.root, "answered"]]
-        yield f"└─ answer{f', from {few(whose)}' if whose else ''}"
+        none = trail.answer is None and not whose
+        yield f"└─ {'no ' if none else ''}answer{f', from {few(whose)}' if whose else ''}"
         yield from self.said("   ", "failed", trail.error)
-        yield from self.said("   ", "", trail.answer or "(none, or its text is not kept)")
+        yield from self.said(
+            "   ", "", "(text not kept)" if trail.answer is None and whose else trail.answer
+        )
 
     # -- the tree ------------------------------------------------------------------------------
 
@@ -173,10 +179,9 @@ class _Drawing:
     def returned(self, node: Node, before: str, text: str | None) -> Iterator[str]:
         """What a run gave back; in short only where no other run says the same."""
         sources = [self.number(e.source) for e in self.into[node.node_id, "answered"]]
-        answers = any(e.target == self.root for e in self.out_of[node.node_id, "answered"])
         if sources:
             yield from self.said(before, "said", f"what {few(sources)} said")
-        elif answers and not self.full:
+        elif self.answers(node) and not self.full:
             yield from self.said(before, "said", "the answer")
         else:
             yield from self.said(before, "said", text)
@@ -198,16 +203,14 @@ class _Drawing:
             yield from self.said(before, "found", f"{len(chunks) - len(shown)} more (--full)")
 
     def read(self, node: Node, before: str) -> Iterator[str]:
-        """What of the evidence was in the prompt: by name, where no earlier call had it."""
+        """What of the evidence was in the prompt: by name what no earlier call had, or what answered."""
         shown = sorted(self.into[node.node_id, "shown_to"], key=self.is_run)
-        new = [e for e in shown if self.full or e.source not in self.read_before]
+        all_of_it = self.full or self.answers(node)
+        new = [e for e in shown if all_of_it or self.first_reader[e.source] == node.node_id]
         words = [f"{self.shown(edge.source)}{_how_much(edge)}" for edge in new]
         listed = words if self.full else words[:_FEW]
         rest = [f"{len(words) - len(listed)} more"] if len(words) > len(listed) else []
-        rest += (
-            [f"and {len(shown) - len(new)} that were read before"] if len(new) < len(shown) else []
-        )
-        self.read_before.update(edge.source for edge in shown)
+        rest += [f"{len(shown) - len(new)} read before"] if len(new) < len(shown) else []
         yield from self.said(before, "read", "; ".join([*listed, *rest]) or "no chunk, no result")
 
     def chose(self, node: Node, generation: Generation, before: str) -> Iterator[str]:
@@ -237,6 +240,9 @@ class _Drawing:
         for number, line in enumerate(lines):
             yield f"{rest if number else first}{line}".rstrip()
 
+    def answers(self, node: Node) -> bool:
+        return any(edge.target == self.root for edge in self.out_of[node.node_id, "answered"])
+
     def kind(self, node_id: str) -> NodeKind:
         return self.nodes[node_id].kind
 
@@ -246,8 +252,8 @@ class _Drawing:
     def name(self, node_id: str) -> str:
         match self.nodes[node_id].record:
             case Chunk() as chunk:
-                part = chunk.chunk_id if chunk.index is None else str(chunk.index)
-                return f"{one_line(chunk.document_id, _ID)} {one_line(part, _ID)}"
+                part = one_line(chunk.chunk_id[-_ID:]) if chunk.index is None else str(chunk.index)
+                return f"{one_line(chunk.document_id, _ID)} {part}"
             case EarlierTurn() as earlier:
                 turn = "an earlier turn" if earlier.turn is None else f"turn {earlier.turn}"
                 return f"{turn}, response {one_line(earlier.response_id or 'not on record', _ID)}"

@@ -5,16 +5,17 @@ checked the answer against its sources, is told as such: `checked` is False.
 """
 
 import textwrap
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from doctrail_core.graph.runs import Runs
-from doctrail_core.model import Retrieval, ToolCall, Trail
+from doctrail_core.model import PromptSpan, Retrieval, ToolCall, Trail
 from doctrail_core.model.involvement import answering
 from doctrail_core.model.printable import one_line
 from doctrail_core.model.wording import count, few, percent
+from doctrail_core.text.spans import Span, merged
 
 __all__ = [
     "KINDS",
@@ -129,13 +130,11 @@ def _storms(trail: Trail) -> Iterator[Pathology]:
         if isinstance(node.record, ToolCall):
             by_tool[runs.tool_around(node), node.record.name].append(node.record)
     for (_, name), calls in by_tool.items():
-        alike: dict[str, list[ToolCall]] = defaultdict(list)
-        for call in calls:
-            if call.arguments_hash is not None:
-                alike[call.arguments_hash].append(call)
-        most = max(map(len, alike.values()), default=0)
+        hashes = Counter(c.arguments_hash for c in calls if c.arguments_hash is not None)
+        most = max(hashes.values(), default=0)
         if len(calls) >= STORM_CALLS or most >= STORM_REPEATS:
-            again = f", {most} of them with the same arguments" if most > 1 else ""
+            alike = "always" if most == len(calls) else f"{most} times"
+            again = f", {alike} with the same arguments" if most > 1 else ""
             yield Pathology(
                 "tool_storm",
                 len(calls),
@@ -148,19 +147,19 @@ def _bloat(trail: Trail) -> Iterator[Pathology]:
     """How much of what the answering calls read is text of chunks that the answer does not use."""
     answers = {g.generation_id for g in answering(trail)}
     contexts = [c for c in trail.contexts if c.generation_id in answers]
+    used = {i for i, grade in trail.chunk_grades.items() if grade in ("cited", "supports")}
+    idle = [
+        (number, arrival)
+        for number, context in enumerate(contexts)
+        for arrival in context.arrivals
+        if arrival.spans and arrival.chunk_id not in used
+    ]
+    characters = _characters((number, span) for number, a in idle for span in a.spans)
     total = sum(c.prompt_length for c in contexts)
-    grades = trail.chunk_grades
-    checked = any(grade in ("cited", "supports") for grade in grades.values())
-    idle: dict[str, int] = defaultdict(int)
-    for context in contexts:
-        for arrival in context.arrivals:
-            if grades.get(arrival.chunk_id) not in ("cited", "supports"):
-                idle[arrival.chunk_id] += sum(s.end - s.start for s in arrival.spans)
-    ids = tuple(chunk_id for chunk_id, characters in idle.items() if characters)
-    characters = sum(idle.values())
-    share = characters / total if total else 0.0
-    if share < BLOAT_SHARE:
+    if not total or characters < BLOAT_SHARE * total:
         return
+    ids = tuple(dict.fromkeys(arrival.chunk_id for _, arrival in idle))
+    share, checked = characters / total, bool(used)
     what = (
         f"{percent(share)} of what the answering model read is text of {count(len(ids), 'chunk')}"
     )
@@ -177,6 +176,14 @@ def _bloat(trail: Trail) -> Iterator[Pathology]:
     )
 
 
+def _characters(spans: Iterable[tuple[int, PromptSpan]]) -> int:
+    """How many characters the spans take of their prompts; those that several share count once."""
+    stretches: dict[tuple[int, int], list[Span]] = defaultdict(list)
+    for prompt, span in spans:
+        stretches[prompt, span.message].append((span.start, span.end))
+    return sum(end - start for found in stretches.values() for start, end in merged(found))
+
+
 def _empty(trail: Trail) -> Iterator[Pathology]:
     """Searches that the application made and that found nothing; one that failed is no such search."""
     empty = [r for r in _outer(trail) if not r.hits and r.error is None]
@@ -186,7 +193,7 @@ def _empty(trail: Trail) -> Iterator[Pathology]:
             len(empty),
             tuple(r.retrieval_id for r in empty),
             f"{count(len(empty), 'search', 'searches')} found nothing:"
-            f" {few(one_line(r.query or r.retriever, 60) for r in empty)}.",
+            f" {few(one_line(r.query or r.retriever, 60) for r in empty)}",
             share=round(len(empty) / len(list(_outer(trail))), 4),
         )
 
