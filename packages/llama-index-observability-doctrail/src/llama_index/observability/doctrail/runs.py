@@ -233,7 +233,7 @@ class Runs:
 
     def _finish(self, span: Span, output: str | None, error: BaseException | None) -> None:
         agents.end_turns(span, error)
-        if output and span.kind == "query" and span.parent is not None:
+        if output and span.parent is not None and span.kind in ("query", "synthesis"):
             span.parent.answers.append(output.strip())
         if span.run_id is None:
             self._end(span, None)

@@ -201,7 +201,7 @@ class Span:
         query: What it was asked, or works for.
         offered: The chunks that a post-processor was given.
         found: The nodes that were retrieved inside of it, in every state that they had.
-        answers: What the engines inside of it answered.
+        answers: What engines and synthesizers inside of it answered.
         retrieved: Whether anything was retrieved inside of it.
         returned: Whether its method has returned; then its answer is still to be drawn.
         call: The LLM call that it makes.
