@@ -287,7 +287,7 @@ def test_every_run_that_begins_ends_up_in_one_place(actions):
         assert tally.recorded == len(recorded)
         assert tally.open == lineage.open_count == 0
         assert Counter(recorded) - Counter(storm.began) == Counter(), "more than began"
-        odd = {type(error) for _, error in lineage.errors}
-        assert odd <= {AttributeError, TypeError}
+        odd = {type(error) for _, error in lineage.errors}  # of ends that make no sense
+        assert odd <= {AssertionError, AttributeError, TypeError}
         left = Counter(storm.began) - Counter(recorded)
         assert left.total() == sum(tally.dropped.values())
