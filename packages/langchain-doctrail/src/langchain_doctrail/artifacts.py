@@ -6,6 +6,7 @@ is still there.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 from langchain_core.documents import Document
@@ -42,10 +43,16 @@ def _named(value: object) -> Iterator[Document]:
 
 
 def stem_from(documents: Sequence[Document], document: Document) -> bool:
-    """Whether a document is one of these, or was made of one: a part of it, or with its metadata."""
+    """Whether a document is one of these, or may have been made of one: a part of it, or its twin."""
     return any(
-        document.page_content in given.page_content
-        or (document.id is not None and document.id == given.id)
-        or (bool(document.metadata) and document.metadata == given.metadata)
+        document.page_content in given.page_content or _is_twin(document, given)
         for given in documents
     )
+
+
+def _is_twin(document: Document, given: Document) -> bool:
+    if document.id is not None:
+        return document.id == given.id
+    with suppress(Exception):  # metadata may hold what cannot be compared
+        return bool(document.metadata) and bool(document.metadata == given.metadata)
+    return False

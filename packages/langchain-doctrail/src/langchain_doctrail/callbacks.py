@@ -31,6 +31,7 @@ from doctrail_core.capture.events import (
     ToolCalled,
     ToolReturned,
 )
+from doctrail_core.capture.scope import current_scope
 from doctrail_core.model import Message
 from langchain_doctrail import generation
 from langchain_doctrail.artifacts import of_message, of_tool
@@ -52,7 +53,8 @@ from langchain_doctrail.messages import (
     tool_messages,
     wants_tools,
 )
-from langchain_doctrail.open_runs import Finding, OpenRun, OpenRuns
+from langchain_doctrail.open_runs import Finding, OpenResponse, OpenRun, OpenRuns
+from langchain_doctrail.origins import chunk_of, traced
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
@@ -119,6 +121,15 @@ class LineageCallbackHandler(BaseCallbackHandler):
 
         swallow(f"{_FRAMEWORK}.{where}", error, lambda: self.lineage)
 
+    def found_inside(self, run_id: UUID) -> Sequence[Document]:
+        """What the retrievers inside of a running one have found."""
+        return self._open.found_inside(str(run_id))
+
+    def open_response(self, run_id: object) -> OpenResponse | None:
+        """The response that this run is part of, while both are open."""
+        run = self._open.get(str(run_id))
+        return run.response if run else None
+
     def delegates(self, run_id: UUID) -> None:
         """A wrapped retriever's run hands its search on to another retriever's."""
         self._open.delegating(str(run_id))
@@ -157,7 +168,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
         name = _name(serialized, kwargs, "chain")
         place = place_of(metadata)
         at = None if place is None else self.lineage.now()
-        if self._open.step_started(run, parent, name, inputs, place, at):
+        if response := self._open.step_started(run, parent, name, inputs, place, at):
+            response.within = self._scope()
             asked, who = question_in(inputs) or question_in(state_of(inputs)), _who(metadata)
             self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK, asked, **who))
 
@@ -210,7 +222,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         name = _name(serialized, kwargs, "retriever")
         if self._open.is_delegate(run, parent):
             return
-        self._open.child_started(run, parent)
+        self._open.search_started(run, parent)
         around = self._around(parent)
         self.lineage.record(
             RetrievalStarted(run, around, name, str(query), _FRAMEWORK, **_who(metadata))
@@ -228,20 +240,22 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def on_retriever_end(
         self, documents: Sequence[Document], *, run_id: UUID, **kwargs: Any
     ) -> None:
-        if self._open.delegate_ended(str(run_id)):
+        run = str(run_id)
+        if self._open.delegate_ended(run):
             return
+        inner = self._open.found_inside(run)
         found = as_documents(documents)
-        self._open.child_ended(str(run_id), found)
-        self.lineage.record(
-            RetrievalEnded(str(run_id), [retrieved(document) for document in found])
-        )
+        if inner:
+            found = [traced(document, inner) for document in found]
+        self._open.search_ended(run, found)
+        self.lineage.record(RetrievalEnded(run, [chunk_of(each, inner) for each in found]))
 
     @_observing
     @override
     def on_retriever_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
         if self._open.delegate_ended(str(run_id)):
             return
-        self._open.child_ended(str(run_id))
+        self._open.search_ended(str(run_id))
         self._record_failure(run_id, error)
 
     # --- models
@@ -286,7 +300,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def on_llm_new_token(
         self, token: str | list[Any], *, chunk: object = None, run_id: UUID, **kwargs: Any
     ) -> None:
-        self._open.heard(run_id, token if isinstance(token, str) else chunk)
+        self._open.calls.heard(run_id, token if isinstance(token, str) else chunk)
 
     @_observing
     @override
@@ -319,8 +333,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         run, parent = str(run_id), self._parent(run_id, parent_run_id)
         name = _name(serialized, kwargs, "tool")
         call_id, inputs = kwargs.get("tool_call_id"), kwargs.get("inputs")
-        self._open.child_started(run, parent, name, inputs or input_str)
-        self._open.tool_called(run, call_id)
+        self._open.tool_started(run, parent, name, inputs or input_str, call_id)
         around = self._around(parent)
         arguments = generation.arguments_text(inputs) if inputs else str(input_str)
         self.lineage.record(ToolCalled(run, around, name, _FRAMEWORK, arguments, call_id))
@@ -356,6 +369,11 @@ class LineageCallbackHandler(BaseCallbackHandler):
         around = (var_child_runnable_config.get() or {}).get("callbacks")
         parent = str(getattr(around, "parent_run_id", None))
         return parent if self._open.is_open(parent) else None
+
+    def _scope(self) -> str | None:
+        """The response that an open scope groups what begins now into."""
+        scope = current_scope()
+        return scope.response_id if scope and scope.lineage is self.lineage else None
 
     def _lost(self, run: str) -> None:
         """An outermost run was dropped: a cancelled model, retriever or tool does not say so."""
@@ -402,7 +420,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def _record_end(
         self, run: str, step: OpenRun, outputs: object, inputs: object, *, left: bool
     ) -> None:
-        asked, said = question_in(inputs), step.response.said
+        asked, said = question_in(inputs), step.response.calls.said
         if (
             asked is None and question_in(step.inputs) is None
         ):  # a graph that went on where it stood
@@ -441,6 +459,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     ) -> None:
         around = self._around(parent)
         self._open.call_started(run_id, around)
+        handed_in = map(retrieved, self._open.handed_in(around))
         self.lineage.record(
             PromptSent(
                 str(run_id),
@@ -450,7 +469,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
                 model=generation.model_of(serialized, metadata, asked),
                 provider=generation.provider_of(serialized, metadata),
                 parameters=generation.parameters_of(asked),
-                carried=carried,
+                carried=[*carried, *handed_in],
                 **_who(metadata),
             )
         )

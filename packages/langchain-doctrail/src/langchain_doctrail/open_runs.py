@@ -19,9 +19,12 @@ from langchain_core.documents import Document
 
 from doctrail_core.text.identity import CHUNK_ID_STAMP
 from langchain_doctrail.artifacts import documents_in, stem_from
+from langchain_doctrail.calls import Calls, OpenCalls
 from langchain_doctrail.documents import as_documents, holds_documents
+from langchain_doctrail.fields import fields
 from langchain_doctrail.graphs import WRAPPERS, name_of_its_own
 from langchain_doctrail.messages import question_in
+from langchain_doctrail.origins import Search
 from langchain_doctrail.untold import InnerStep, UntoldSteps
 
 __all__ = ["Finding", "OpenResponse", "OpenRun", "OpenRuns"]
@@ -45,22 +48,16 @@ class OpenResponse:
     run_ids: set[str] = field(default_factory=set[str])
     seen: set[str] = field(default_factory=set[str])
     tool_calls: set[str] = field(default_factory=set[str])
+    found_by: dict[str, list[Document]] = field(default_factory=dict[str, list[Document]])
+    handed_in: list[Document] = field(default_factory=list[Document])
     waits: bool = False
-    said: list[str] = field(default_factory=list[str])
-    calls: set[int | str] = field(default_factory=set[int | str])
+    within: str | None = None
+    calls: Calls = field(default_factory=Calls)
 
-
-@dataclass(slots=True)
-class _Call:
-    """A model's call. It is known by its id's number: the id itself must not be kept alive."""
-
-    run_id: str
-    response: OpenResponse | None
-    pieces: list[object] = field(default_factory=list[object])
-
-    def text(self) -> str:
-        """What was heard so far; a piece that is no text is a chunk that knows its text."""
-        return "".join(p if isinstance(p, str) else getattr(p, "text", "") for p in self.pieces)
+    @property
+    def response_id(self) -> str:
+        """Its id: that of the outermost run, or of the scope that it is within."""
+        return self.within or self.root_id
 
 
 @dataclass(slots=True)
@@ -77,6 +74,8 @@ class OpenRun:
     is_node: bool = False
     is_outermost_node: bool = False
     is_graph: bool = False
+    tool_call_id: str | None = None
+    search: Search | None = None
 
 
 class OpenRuns:
@@ -87,7 +86,7 @@ class OpenRuns:
         self._delegating: dict[str, str | None] = {}
         self._delegates: dict[str, str] = {}
         self.untold = UntoldSteps()
-        self._calls: dict[int | str, _Call] = {}
+        self.calls = OpenCalls()
         self._watched: dict[str, weakref.ref[UUID]] = {}
 
     @property
@@ -98,7 +97,7 @@ class OpenRuns:
             self.untold,
             self._delegating,
             self._delegates,
-            self._calls,
+            self.calls,
             self._watched,
         )
         return sum(map(len, waiting))
@@ -111,11 +110,11 @@ class OpenRuns:
         """
         if not isinstance(run_id, UUID):  # type: ignore[reportUnnecessaryIsInstance]  # users choose texts
             return
-        run, call = str(run_id), run_id.int
+        run = str(run_id)
 
         def forgotten(_: object) -> None:
             if self._watched.pop(run, None):
-                self._calls.pop(call, None)
+                self.calls.ended(UUID(run))
                 self.step_ended(run)
                 lost(run)
 
@@ -156,35 +155,18 @@ class OpenRuns:
     def call_started(self, run_id: UUID, parent_id: str | None) -> None:
         """A model was called."""
         run = self._runs.get(parent_id) if parent_id else None
-        call = _Call(str(run_id), run.response if run else None)
-        self._calls[_number(run_id)] = call
-        if run:
-            run.response.calls.add(_number(run_id))
-
-    def heard(self, run_id: UUID, piece: object) -> None:
-        """A model's stream brought a piece; called for every token, so nothing more happens here."""
-        if call := self._calls.get(_number(run_id)):
-            call.pieces.append(piece)
+        self.calls.started(run_id, run.response.calls if run else Calls())
 
     def call_ended(self, run_id: UUID, said: str | None = None) -> str:
         """A model's call is over, having said this; returns what its stream had brought."""
         self._watched.pop(str(run_id), None)
-        call = self._calls.pop(_number(run_id), None)
-        if call is None:
-            return ""
-        if call.response:
-            call.response.calls.discard(_number(run_id))
-            if said:
-                call.response.said.append(said)
-        return call.text()
+        return self.calls.ended(run_id, said)
 
     def broken_off(self, run_id: str) -> dict[str, str]:
         """What the models that are still open inside this outermost run had said, by their runs."""
         run = self._runs.get(run_id)
-        if run is None or run.response.root_id != run_id:
-            return {}
-        calls = [call for number in run.response.calls if (call := self._calls.get(number))]
-        return {call.run_id: text for call in calls if (text := call.text())}
+        is_root = run is not None and run.response.root_id == run_id
+        return run.response.calls.left_open() if run and is_root else {}
 
     def step_started(
         self,
@@ -194,13 +176,15 @@ class OpenRuns:
         inputs: object,
         place: str | None = None,
         at: int | None = None,
-    ) -> bool:
-        """A chain or a step of one began; returns whether it is the outermost one.
+    ) -> OpenResponse | None:
+        """A chain or a step of one began; returns the new response if it is the outermost one.
 
         `place` is where in a graph it happens: a run that enters another place is one of a node.
         """
         parent = self._runs.get(parent_id) if parent_id else None
         response = parent.response if parent else OpenResponse(run_id, inputs)
+        if parent is None:
+            _hand_in(response, inputs)
         told_as = parent.told_as if parent else run_id
         if parent_id and parent and place not in (None, parent.place):
             told_as = self._node_of(parent_id, parent)
@@ -208,11 +192,13 @@ class OpenRuns:
                 self.untold.add(InnerStep(run_id, told_as, name, inputs, at))
                 told_as = run_id
         run = OpenRun(response, told_as, name, inputs, searches=True, place=place, at=at)
+        run.search = parent.search if parent else None
+        run.tool_call_id = parent.tool_call_id if parent else None
         if parent and place not in (None, parent.place):
             parent.is_graph = run.is_node = True
             run.is_outermost_node = parent.place is None
         self._add(run_id, run)
-        return parent is None
+        return None if parent else response
 
     def _node_of(self, graph_id: str, graph: OpenRun) -> str:
         """A node of this graph began; returns the run that the recorder knows around it."""
@@ -222,17 +208,38 @@ class OpenRuns:
             graph.told_as = graph_id
         return graph.told_as
 
-    def child_started(
-        self, run_id: str, parent_id: str | None, name: str = "", inputs: object = None
+    def tool_started(
+        self, run_id: str, parent_id: str | None, name: str, inputs: object, call_id: str | None
     ) -> None:
-        """A retriever or a tool began; what runs inside it belongs to the same response."""
+        """A tool began, to answer a model's call; what runs inside it belongs to the same response."""
         if parent_id and (parent := self._runs.get(parent_id)):
-            self._add(run_id, OpenRun(parent.response, run_id, name, inputs, searches=False))
+            run = OpenRun(parent.response, run_id, name, inputs, searches=False)
+            run.tool_call_id = call_id
+            if call_id:
+                run.response.tool_calls.add(call_id)
+            self._add(run_id, run)
 
-    def tool_called(self, run_id: str, tool_call_id: str | None) -> None:
-        """A tool is answering this call."""
-        if tool_call_id and (run := self._runs.get(run_id)):
-            run.response.tool_calls.add(tool_call_id)
+    def search_started(self, run_id: str, parent_id: str | None) -> None:
+        """A retriever was asked; others inside of it may be what it builds on."""
+        parent_id = self._delegates.get(parent_id, parent_id) if parent_id else None
+        parent = self._runs.get(parent_id) if parent_id else None
+        response = parent.response if parent else OpenResponse(run_id, None)
+        run = OpenRun(response, run_id, "", None, searches=False)
+        run.search = Search(parent.search if parent else None)
+        run.tool_call_id = parent.tool_call_id if parent else None
+        self._add(run_id, run)
+
+    def found_inside(self, run_id: str) -> Sequence[Document]:
+        """What the retrievers right inside of this one found."""
+        run = self._runs.get(run_id)
+        return run.search.inner if run and run.search else ()
+
+    def search_ended(self, run_id: str, documents: Sequence[Document] = ()) -> None:
+        """A retriever is over, having returned these."""
+        run = self._runs.get(run_id)
+        if run and run.search and run.search.outer:
+            run.search.outer.inner.extend(documents)
+        self.child_ended(run_id, documents)
 
     def tool_calls_in(self, run_id: str | None) -> Collection[str]:
         """The calls that tools answered so far in the response that this run belongs to."""
@@ -246,6 +253,14 @@ class OpenRuns:
             return None
         return Finding(run.name, question_in(run.inputs) or "", documents)
 
+    def handed_in(self, run_id: str | None) -> list[Document]:
+        """The documents that a response was called with, once: nothing in it searched for them."""
+        run = self._runs.get(run_id) if run_id else None
+        if run is None or not run.response.handed_in:
+            return []
+        documents, run.response.handed_in = run.response.handed_in, []
+        return documents
+
     def waits(self, run_id: str) -> None:
         """A step ended for the time being: its graph waits for a human, and so does one around that."""
         run = self._runs.get(run_id)
@@ -253,11 +268,15 @@ class OpenRuns:
             run.response.waits = True
 
     def child_ended(self, run_id: str, documents: Sequence[Document] = ()) -> None:
-        """A retriever or a tool is over, having returned these."""
+        """A tool is over, having returned these."""
         self._watched.pop(run_id, None)
         if run := self._runs.pop(run_id, None):
             run.response.run_ids.discard(run_id)
             run.response.seen.update(_names(documents))
+            if run.tool_call_id and documents:
+                run.response.found_by.setdefault(run.tool_call_id, []).extend(documents)
+            if run.response.root_id == run_id:
+                self._forget(run.response)
 
     def step_ended(
         self, run_id: str, outputs: object = None, inputs: object = None
@@ -273,6 +292,8 @@ class OpenRuns:
         documents = _found_by(run, outputs) if run.is_node else as_documents(outputs)
         response = run.response
         response.run_ids.discard(run_id)
+        if _told_late(run.inputs):
+            _hand_in(response, inputs)
         new = any(response.seen.isdisjoint(_names([document])) for document in documents)
         response.seen.update(_names(documents))
         if response.root_id == run_id:
@@ -292,8 +313,19 @@ class OpenRuns:
         for run_id in list(response.run_ids):
             self._runs.pop(run_id, None)
             self.untold.discard(run_id)
-        for call in list(response.calls):
-            self._calls.pop(call, None)
+        self.calls.forget(response.calls)
+
+
+def _hand_in(response: OpenResponse, inputs: object) -> None:
+    documents = [d for d in documents_in(inputs) if response.seen.isdisjoint(_names([d]))]
+    response.handed_in += documents
+    response.seen.update(_names(documents))
+
+
+def _told_late(inputs: object) -> bool:
+    """Whether LangChain had not seen a stream's input when it told of its beginning."""
+    known = fields(inputs)
+    return len(known) == 1 and isinstance(known.get("input"), str) and not known["input"]
 
 
 def _found_by(node: OpenRun, outputs: object) -> list[Document]:
@@ -305,11 +337,6 @@ def _found_by(node: OpenRun, outputs: object) -> list[Document]:
 def _is_apart(graph: OpenRun, around: OpenRun) -> bool:
     """Whether a graph is more than the node that it is, going by its name."""
     return not around.is_node or name_of_its_own(graph.name, around.name)
-
-
-def _number(run_id: UUID | str) -> int | str:
-    """What a run is known by without keeping its id alive."""
-    return run_id if isinstance(run_id, str) else run_id.int
 
 
 def _names(documents: Iterable[Document]) -> Iterator[str]:

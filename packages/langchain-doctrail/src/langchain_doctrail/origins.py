@@ -6,18 +6,28 @@ where that is certain: it has the metadata of exactly one of them, and its text 
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langchain_core.documents import Document
 
+from doctrail_core.capture.events import RetrievedChunk
 from doctrail_core.model import ScoreKind
 from langchain_doctrail.documents import named_after, retrieved, stamp_of
 from langchain_doctrail.fields import fields
 
-__all__ = ["scored_anew", "traced"]
+__all__ = ["Search", "chunk_of", "traced"]
 
 _RERANKED = "relevance_score"  # where LangChain's rerankers put their scores
 _COMPARED = "query_similarity_score"  # where its embeddings filter does
+
+
+@dataclass(slots=True)
+class Search:
+    """A running retriever, and what those right inside of it have found."""
+
+    outer: "Search | None" = None
+    inner: list[Document] = field(default_factory=list[Document])
 
 
 def traced(document: Document, inner: Sequence[Document]) -> Document:
@@ -35,17 +45,30 @@ def traced(document: Document, inner: Sequence[Document]) -> Document:
     return named_after(document, origin)
 
 
-def scored_anew(
-    document: Document, inner: Sequence[Document]
-) -> tuple[Any, ScoreKind] | None:
-    """The score that a step after the search gave the document; the search's own is not in there."""
-    compared = fields(getattr(document, "state", None)).get(_COMPARED)
-    if compared is not None:
-        return compared, "similarity"
+def chunk_of(document: Document, inner: Sequence[Document]) -> RetrievedChunk:
+    """The document as the outer retriever's chunk, with the score that it gave it, if it did.
+
+    Scores of the search itself are the inner retrievers'.
+    """
+    chunk = retrieved(document)
+    if inner and (scored := _scored_anew(document, inner)):
+        score, kind = scored
+        return replace(chunk, score=score, score_kind=kind)
+    return chunk
+
+
+def _scored_anew(document: Document, inner: Sequence[Document]) -> tuple[Any, ScoreKind] | None:
     score = document.metadata.get(_RERANKED)
-    if score is None or any(each.metadata.get(_RERANKED) == score for each in inner):
-        return None
-    return score, "rerank"
+    if score is not None and all(each.metadata.get(_RERANKED) != score for each in inner):
+        return score, "rerank"
+    compared = _compared(document)
+    if compared is not None and all(_compared(each) != compared for each in inner):
+        return compared, "similarity"
+    return None
+
+
+def _compared(document: Document) -> Any:
+    return fields(getattr(document, "state", None)).get(_COMPARED)
 
 
 def _has_metadata_of(document: Document, other: Document) -> bool:

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler
 from langchain_doctrail.documents import stamp_of, stamped
+from langchain_doctrail.origins import traced
 from langchain_doctrail.search import Found, VectorSearch, description
 
 __all__ = ["LineageRetriever"]
@@ -94,6 +95,9 @@ class LineageRetriever(BaseRetriever):
         """
         listening = _lineage_handlers(run)
         try:
+            inner = listening[0].found_inside(run.run_id) if listening and not search else ()
+            if inner:
+                found = Found([(traced(d, inner), score) for d, score in found.hits])
             documents = _stamped(found, keep=search is None)
             if listening:
                 told = description(self.inner, search, arguments) | _scores(documents, found)
