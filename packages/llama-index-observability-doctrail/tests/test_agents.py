@@ -1,6 +1,7 @@
 """An agent's run is one response, from the tool that a model asked for to the answer."""
 
 import asyncio
+import inspect
 
 import pytest
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
@@ -14,9 +15,16 @@ from llama_index.core.tools import (
     ToolMetadata,
     ToolOutput,
 )
+from llama_index.core.tools.function_tool import sync_to_async
 
 # The host looks at every attribute of an agent when it makes one.
 pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+
+
+# Before llama-index-core 0.14.22 plain functions run in threads that know nothing of their caller.
+KEEPS_CONTEXT = pytest.mark.skipif(
+    "copy_context" not in inspect.getsource(sync_to_async), reason="the host loses the context"
+)
 
 
 @pytest.fixture
@@ -122,7 +130,7 @@ async def test_tools_that_are_called_at_once_keep_what_they_found_apart(
     assert told == ["call-1", "call-2", "call-3"]
 
 
-@pytest.mark.parametrize("asynchronous", [True, False])
+@pytest.mark.parametrize("asynchronous", [True, pytest.param(False, marks=KEEPS_CONTEXT)])
 async def test_a_function_that_retrieves_is_a_tool_like_others(
     rag, captured, instrumented, asks, agent_llm, asynchronous
 ):
@@ -193,13 +201,10 @@ async def test_a_tool_that_raises_is_told_with_its_error(
     agent = FunctionAgent(tools=[FunctionTool.from_defaults(broken)], llm=agent_llm(wanted, "Oh."))
     await agent.run(user_msg=rag.question)
     [trail] = captured.trails
-    assert [(c.name, c.error) for c in trail.tool_calls] == [
-        ("broken", "ConnectionError: no luck today"),
-        (
-            "missing",
-            "RuntimeError: Tool missing not found. Please select a tool that is available.",
-        ),
-    ]
+    assert {c.name: c.error for c in trail.tool_calls} == {
+        "broken": "ConnectionError: no luck today",
+        "missing": "RuntimeError: Tool missing not found. Please select a tool that is available.",
+    }
     assert [trail.status, trail.answer] == ["ok", "Oh."]
 
 

@@ -142,9 +142,9 @@ async def test_a_streamed_answer_of_a_workflow_ends_with_its_last_token(
 
 
 async def test_tools_that_a_workflow_calls_by_hand_are_told(rag, captured, instrumented, asks):
-    def look_up(topic: str) -> str:
+    async def look_up(topic: str) -> str:
         """Find a text."""
-        return rag.retriever(1).retrieve(topic)[0].node.get_content()
+        return (await rag.retriever(1).aretrieve(topic))[0].node.get_content()
 
     tool = FunctionTool.from_defaults(look_up)
 
