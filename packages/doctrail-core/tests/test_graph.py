@@ -4,9 +4,11 @@ from dataclasses import replace
 
 from inline_snapshot import snapshot
 
+from doctrail_core.capture.events import RetrievalEnded, RetrievalStarted, RetrievedChunk
 from doctrail_core.capture.settings import Settings
 from doctrail_core.graph import EvidenceGraph, evidence_graph
 from doctrail_core.model import CarriedChunk, Chunk, Message, ToolRequest
+from doctrail_core.testing import capture_trails
 
 RENEWAL = "The contract renewal deadline for enterprise accounts is February 28th of each year."
 NOTICE = "Either party may end this agreement by giving ninety days written notice to the other."
@@ -348,6 +350,19 @@ def test_what_an_earlier_turn_found_comes_from_that_turn(story):
             "generation:m1 -answered-> response:r",
         ]
     )
+
+
+def test_where_a_search_or_a_tool_is_the_whole_response_it_is_around_the_rest():
+    with capture_trails() as lineage:
+        lineage.record(RetrievalStarted("r", None, "Ensemble", QUESTION, "test"))
+        lineage.record(RetrievalStarted("s", "r", "Member", QUESTION, "test"))
+        lineage.record(RetrievalEnded("s", [RetrievedChunk(NOTICE)]))
+        lineage.record(RetrievalEnded("r", [RetrievedChunk(NOTICE)]))
+    graph = evidence_graph(lineage.trails[0])
+    assert edges(graph, "contains", "led_to") == [
+        "response:r -contains-> retrieval:r",
+        "retrieval:r -contains-> retrieval:s",
+    ]
 
 
 def test_a_tree_that_makes_no_sense_is_a_tree_all_the_same(story):

@@ -35,7 +35,8 @@ def test_a_typical_run_of_an_agent_fits_on_a_screen(story):
     mail = ToolRequest("send_mail", '{"to": "all"}', "c")
     told.call("m3", None, QUESTION, *results, says="By November 30th.", asks=[mail])
     assert draw(evidence_graph(told.answered("By November 30th."))) == snapshot("""\
-Response r, ok: answered, took 17.0 s
+Response r
+│  status  ok: answered, took 17.0 s
 │  asked   When must we give notice?
 ├─ 1 model m-1, 1,512 tokens in, 40 tokens out, took 1.0 s
 │     read    no chunk, no result
@@ -92,15 +93,16 @@ def test_a_run_that_failed_says_so_where_it_failed(story):
     told.call("m1", None, NOTICE, says=None)
     drawn = draw(evidence_graph(told.failed()))
     assert drawn == snapshot("""\
-Response r, error: failed, took 4.0 s
+Response r
+│  status  error: failed, took 4.0 s
 │  asked   When must we give notice?
 ├─ 1 search Retriever, 1 chunk, took 1.0 s
-│     asked   When must we give notice?
+│     asked   the question
 │     found   doc_2 0, read by 2: Either party may end this agreement by giving ninety days written…
 ├─ 2 model m-1
 │     read    doc_2 0
 │     failed  never ended
-└─ no answer
+└─ no answer was seen
    failed  ValueError: the model is down
 """)
 
@@ -116,7 +118,8 @@ def test_what_earlier_turns_brought_stands_before_all_else(story):
         ),
     )
     assert draw(evidence_graph(trail)) == snapshot("""\
-Response r, ok: answered, took 3.0 s
+Response r
+│  status  ok: answered, took 3.0 s
 │  asked   And the fee?
 │  turn 1, response turn-1
 │    found   doc_1 0, not seen in any prompt
@@ -165,7 +168,7 @@ def test_runs_nested_however_deep_are_drawn(story):
     told.call("m", None, QUESTION, says="By November 30th.")
     graph = evidence_graph(told.answered("By November 30th."))
     short, full = draw(graph, width=60).splitlines(), draw(graph, full=True, width=60).splitlines()
-    assert len(short) == 160 + 5
+    assert len(short) == 160 + 6
     assert "and more" in short[-3]
     assert sum("step agent" in line for line in full) == 1200
     assert max(map(len, full)) <= 60

@@ -50,10 +50,11 @@ def test_a_tree_shows_what_was_before_the_model(app, doctrail):
     said = doctrail("why", "response-0001", "--tree")
     assert (said.code, said.err) == (0, "")
     assert said.out == snapshot("""\
-Response response-0001, ok: answered, took 0 ms
+Response response-0001
+│  status  ok: answered, took 0 ms
 │  asked   When is the renewal deadline?
 ├─ 1 search Retriever, 1 chunk, took 0 ms
-│     asked   When is the renewal deadline?
+│     asked   the question
 │     found   doc_42 0, read by 2: The renewal deadline is February 28th.
 ├─ 2 model m-1, took 0 ms
 │     read    doc_42 0

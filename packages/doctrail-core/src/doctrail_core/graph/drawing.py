@@ -19,7 +19,6 @@ from doctrail_core.model import (
     Step,
     ToolCall,
     ToolRequest,
-    Trail,
     Usage,
 )
 from doctrail_core.model.printable import one_line, paragraphs
@@ -60,7 +59,7 @@ class _Drawing:
 
     def __init__(self, graph: EvidenceGraph, *, full: bool, width: int) -> None:
         self.root = graph.response.node_id
-        self.trail = graph.response.record
+        self.trail = graph.trail
         self.full = full
         self.width = width
         self.nodes = {node.node_id: node for node in graph.nodes}
@@ -88,10 +87,11 @@ class _Drawing:
 
     def head(self) -> Iterator[str]:
         trail = self.trail
-        assert isinstance(trail, Trail)  # noqa: S101  # the first node is the response
+        yield from self.said("", "", f"Response {trail.response_id}")
+        searched = trail.status == "ok" and trail.answer is None and not trail.generations
+        how = "searched" if searched else STATUS_WORDS[trail.status]
         took = duration(trail.started_at, trail.ended_at)
-        title = f"Response {trail.response_id}, {trail.status}: {STATUS_WORDS[trail.status]}"
-        yield one_line(f"{title}, took {took}", self.width)
+        yield from self.said("│  ", "status", f"{trail.status}: {how}, took {took}")
         yield from self.said("│  ", "asked", trail.question)
         for node in self.nodes.values():
             if node.kind == "earlier_turn":
@@ -106,10 +106,11 @@ class _Drawing:
 
     def answer(self) -> Iterator[str]:
         trail = self.trail
-        assert isinstance(trail, Trail)  # noqa: S101  # the first node is the response
         whose = [self.number(e.source) + _guess(e) for e in self.into[self.root, "answered"]]
-        none = trail.answer is None and not whose
-        yield f"└─ {'no ' if none else ''}answer{f', from {few(whose)}' if whose else ''}"
+        if trail.answer is None and not whose:
+            yield "└─ no answer was seen"
+        else:
+            yield f"└─ answer{f', from {few(whose)}' if whose else ''}"
         yield from self.said("   ", "failed", trail.error)
         yield from self.said(
             "   ", "", "(text not kept)" if trail.answer is None and whose else trail.answer
@@ -162,13 +163,13 @@ class _Drawing:
         run = run_of(node)
         match run:
             case Step():
-                yield from self.said(before, "given", run.input)
+                yield from self.said(before, "given", self.unlike_question(run.input))
                 yield from self.returned(node, before, run.output)
             case ToolCall():
                 yield from self.said(before, "given", run.arguments)
                 yield from self.returned(node, before, run.result)
             case Retrieval():
-                yield from self.said(before, "asked", run.query)
+                yield from self.said(before, "asked", self.unlike_question(run.query))
                 yield from self.found([f"chunk:{hit.chunk.chunk_id}" for hit in run.hits], before)
             case Generation():
                 yield from self.read(node, before)
@@ -259,6 +260,10 @@ class _Drawing:
                 return f"{turn}, response {one_line(earlier.response_id or 'not on record', _ID)}"
             case _:
                 return f"{_WORDS.get(self.kind(node_id), '')} {self.number(node_id)}".strip()
+
+    def unlike_question(self, text: str | None) -> str | None:
+        """A text, unless it only repeats what stands at the top."""
+        return "the question" if text and text == self.trail.question and not self.full else text
 
     def shown(self, node_id: str) -> str:
         """A node as what it put into a prompt."""

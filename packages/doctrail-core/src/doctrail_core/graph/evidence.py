@@ -94,6 +94,13 @@ class EvidenceGraph:
     def response(self) -> Node:
         return self.nodes[0]
 
+    @property
+    def trail(self) -> Trail:
+        """What it was made of."""
+        trail = self.response.record
+        assert isinstance(trail, Trail)  # noqa: S101  # the first node is the response
+        return trail
+
     def into(self, node_id: str, kind: EdgeKind) -> Iterator[Edge]:
         """The edges of a kind that end at a node."""
         return (edge for edge in self.edges if edge.target == node_id and edge.kind == kind)

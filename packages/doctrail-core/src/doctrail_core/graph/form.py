@@ -8,7 +8,7 @@ from typing import Any
 
 from doctrail_core.graph.evidence import EvidenceGraph, Node, NodeKind
 from doctrail_core.graph.labels import node_label
-from doctrail_core.model import Chunk, Generation, Retrieval, Trail, Usage
+from doctrail_core.model import Chunk, Generation, Retrieval, Usage
 
 __all__ = ["VERSION", "graph_form"]
 
@@ -29,8 +29,7 @@ _FACTS: dict[NodeKind, tuple[str, ...]] = {
 
 def graph_form(graph: EvidenceGraph, *, full: bool = False) -> dict[str, Any]:
     """The graph with its nodes and edges; labels are cut unless `full`."""
-    trail = graph.response.record
-    assert isinstance(trail, Trail)  # noqa: S101  # the first node is the response
+    trail = graph.trail
     grades, involvements = trail.chunk_grades, trail.involvements
 
     def node_form(node: Node) -> dict[str, Any]:

@@ -22,14 +22,7 @@ class Runs:
         self.trail = trail
         self.root = Node(f"response:{trail.response_id}", "response", trail)
         self.named = _named(trail)
-        by_run = _first_of_each_run(self.named.values())
-        self.parents = _without_cycles(
-            {
-                node_id: by_run.get(run_of(node).parent_id or "", self.root.node_id)
-                for node_id, node in self.named.items()
-            },
-            self.root.node_id,
-        )
+        self.parents = _parents(self.named, self.root.node_id, trail.response_id)
         self.in_time = sorted(self.named.values(), key=_when)
         self._children: dict[str, list[Node]] = {}
         for node in self.in_time:
@@ -113,6 +106,19 @@ def _first_of_each_run(nodes: Iterable[Node]) -> dict[str, str]:
     for node in nodes:
         found.setdefault(run_id(run_of(node)), node.node_id)
     return found
+
+
+def _parents(named: Mapping[str, Node], root: str, response_id: str) -> dict[str, str]:
+    """Per run the one around it. Where a search or a tool is the whole response, it is around the rest."""
+    by_run = _first_of_each_run(named.values())
+    outermost = by_run.get(response_id, root)
+    parents = {
+        node_id: by_run.get(run_of(node).parent_id or "", outermost)
+        for node_id, node in named.items()
+    }
+    if outermost in parents:
+        parents[outermost] = root
+    return _without_cycles(parents, root)
 
 
 def _without_cycles(parents: dict[str, str], root: str) -> dict[str, str]:
