@@ -22,7 +22,6 @@ from langchain_doctrail.tool_results import tagged
 
 try:
     from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
-    from langgraph.runtime import Runtime
 except ImportError as missing:
     raise ImportError(
         "langchain_doctrail.agents needs LangChain's agents: pip install 'langchain-doctrail[agents]'"
@@ -63,13 +62,11 @@ class LineageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         return await handler(self._tagged(request))
 
     @override
-    def after_agent(self, state: AgentState[Any], runtime: Runtime[Any]) -> dict[str, Any] | None:
+    def after_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
         return _marked(state)
 
     @override
-    async def aafter_agent(
-        self, state: AgentState[Any], runtime: Runtime[Any]
-    ) -> dict[str, Any] | None:
+    async def aafter_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
         return _marked(state)
 
     def _tagged(self, request: _Request) -> _Request:
