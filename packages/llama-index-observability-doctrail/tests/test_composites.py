@@ -230,7 +230,7 @@ def test_an_engine_behind_a_link_is_part_of_the_retrieval(rag):
         ("VectorIndexRetriever", "VectorIndexRetriever"),
         ("VectorIndexRetriever", None),
     ]
-    assert [g.auxiliary for g in trail.generations] == [True, False]
+    assert [g.auxiliary for g in trail.generations] == [False, False]
 
 
 def test_bm25_says_what_it_is(rag):

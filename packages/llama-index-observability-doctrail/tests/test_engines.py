@@ -281,3 +281,9 @@ def test_the_answer_of_an_engine_behind_a_link_is_a_step_and_its_source_is_read(
     [step] = trail.steps
     assert step.output == "This is answer number 1."
     assert step.output in trail.generations[-1].messages[-1].text
+    first, second = trail.contexts
+    read = {a.chunk_id: (a.state, a.reason) for a in first.arrivals}
+    assert read == {"chunk-renewal": ("full", None)}
+    handed_on = {a.chunk_id: (a.state, a.reason) for a in second.arrivals}
+    assert handed_on["chunk-renewal"] == ("absent", None)
+    assert trail.involvements["chunk-renewal"] == "indirect"

@@ -23,6 +23,7 @@ from doctrail_core.model import (
     Retrieval,
     Trail,
 )
+from doctrail_core.model.involvement import around, parents
 from doctrail_core.text.arrival import Match, match
 from doctrail_core.text.spans import Span, unexplained
 
@@ -128,7 +129,11 @@ def with_arrivals(
 ) -> Trail:
     """The trail with what each prompt of it holds, and what it builds on of earlier turns."""
     answers = [g for g in trail.generations if not g.auxiliary]
-    found = [assemble(g, trail.retrievals, selections, question, earlier) for g in answers]
+    known = parents(trail)
+    found = [
+        assemble(g, _seen_from(g, trail.retrievals, known), selections, question, earlier)
+        for g in answers
+    ]
     present = [each for one in found for each in one.present]
     behind = [each for one in found for each in one.behind]
     calls = {call.tool_call_id for call in trail.tool_calls if call.tool_call_id}
@@ -136,6 +141,16 @@ def with_arrivals(
     own = [hit.chunk for retrieval in trail.retrievals for hit in retrieval.hits]
     contexts = settled(each.context for each in found)
     return replace(trail, contexts=contexts, carried=earlier.carried(present, behind, own))
+
+
+def _seen_from(
+    generation: Generation, retrievals: Sequence[Retrieval], known: Mapping[str, str | None]
+) -> Sequence[Retrieval]:
+    """The retrievals as from within: an engine that a search asks got its own hits for itself."""
+    if generation.parent_id is None:
+        return retrievals
+    inside = set(around(generation.parent_id, known))
+    return [replace(r, enclosing_id=None) if r.enclosing_id in inside else r for r in retrievals]
 
 
 def settled(contexts: Iterable[Context]) -> tuple[Context, ...]:

@@ -99,7 +99,7 @@ def generation_record(
         usage=ended.usage if ended else None,
         finish_reasons=tuple(ended.finish_reasons) if ended else (),
         message_id=ended.message_id if ended else None,
-        auxiliary=sent.auxiliary or run.enclosing("retrieval") is not None,
+        auxiliary=sent.auxiliary or _serves_a_search(run),
         error=error,
         parent_id=run.parent_id,
         tool_requests=tuple(
@@ -107,6 +107,14 @@ def generation_record(
             for r in (ended.tool_requests if ended else ())
         ),
     )
+
+
+def _serves_a_search(run: OpenRun) -> bool:
+    """Whether it is part of a retriever's work; an engine that a search asks answers for itself."""
+    around = run.parent
+    while around is not None and around.kind not in ("retrieval", "run"):
+        around = around.parent
+    return around is not None and around.kind == "retrieval"
 
 
 def step_record(

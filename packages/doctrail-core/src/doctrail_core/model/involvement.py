@@ -6,7 +6,7 @@ from doctrail_core.model.carried import Involvement
 from doctrail_core.model.generation import Generation
 from doctrail_core.model.trail import Trail
 
-__all__ = ["answering", "found_by_tools", "involvements"]
+__all__ = ["answering", "around", "found_by_tools", "involvements", "parents"]
 
 
 def involvements(trail: Trail) -> dict[str, Involvement]:
@@ -34,12 +34,13 @@ def involvements(trail: Trail) -> dict[str, Involvement]:
 def answering(trail: Trail) -> Iterator[Generation]:
     """The calls whose output the user got, or that gave it together: they share one place in the tree."""
     called = {call.tool_run_id for call in trail.tool_calls}
-    parents = _parents(trail)
+    called |= {retrieval.retrieval_id for retrieval in trail.retrievals}
+    known = parents(trail)
 
-    def in_a_tool(run_id: str | None) -> bool:
-        return any(each in called for each in _around(run_id, parents))
+    def was_called(run_id: str | None) -> bool:
+        return any(each in called for each in around(run_id, known))
 
-    outside = [g for g in trail.generations if not g.auxiliary and not in_a_tool(g.parent_id)]
+    outside = [g for g in trail.generations if not g.auxiliary and not was_called(g.parent_id)]
     place = outside[-1].parent_id if outside else None
     answer = trail.answer or ""
     for generation in outside:
@@ -51,26 +52,27 @@ def answering(trail: Trail) -> Iterator[Generation]:
 def found_by_tools(trail: Trail) -> dict[str, set[str]]:
     """Per tool call, the ids of the chunks that were retrieved within it, however deep."""
     calls = {call.tool_run_id: call.tool_call_id for call in trail.tool_calls}
-    parents = _parents(trail)
+    known = parents(trail)
     found: dict[str, set[str]] = {}
     for retrieval in trail.retrievals:
-        around = _around(retrieval.parent_id, parents)
-        named = {retrieval.tool_call_id, *(calls.get(run_id) for run_id in around)}
+        inside = around(retrieval.parent_id, known)
+        named = {retrieval.tool_call_id, *(calls.get(run_id) for run_id in inside)}
         for call in named - {None}:
             found.setdefault(str(call), set()).update(h.chunk.chunk_id for h in retrieval.hits)
     return found
 
 
-def _parents(trail: Trail) -> Mapping[str, str | None]:
-    parents = {step.step_id: step.parent_id for step in trail.steps}
-    parents |= {call.tool_run_id: call.parent_id for call in trail.tool_calls}
-    return parents | {r.retrieval_id: r.parent_id for r in trail.retrievals}
+def parents(trail: Trail) -> Mapping[str, str | None]:
+    """Per run of the tree, the one right around it."""
+    known = {step.step_id: step.parent_id for step in trail.steps}
+    known |= {call.tool_run_id: call.parent_id for call in trail.tool_calls}
+    return known | {r.retrieval_id: r.parent_id for r in trail.retrievals}
 
 
-def _around(run_id: str | None, parents: Mapping[str, str | None]) -> Iterator[str]:
+def around(run_id: str | None, known: Mapping[str, str | None]) -> Iterator[str]:
     """A run and all around it, unless hosts made a circle of them."""
     seen: set[str] = set()
     while run_id is not None and run_id not in seen:
         yield run_id
         seen.add(run_id)
-        run_id = parents.get(run_id)
+        run_id = known.get(run_id)
