@@ -22,7 +22,12 @@ def test_json_has_one_line_per_chunk(app, doctrail):
     assert first["text"] == "The first chunk of it."
     assert first["content_hash"].startswith("sha256:")
     assert second["responses"] == [
-        {"response_id": "first-0001", "time": "2026-11-22T12:00:00+00:00", "grade": "in_prompt"}
+        {
+            "response_id": "first-0001",
+            "time": "2026-11-22T12:00:00+00:00",
+            "grade": "in_prompt",
+            "involvement": "direct",
+        }
     ]
 
 

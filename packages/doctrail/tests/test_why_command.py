@@ -102,8 +102,14 @@ def test_json_is_the_whole_trail(app, doctrail):
     assert trail["started_at"] == "2026-11-22T12:00:00+00:00"
     assert (trail["session_id"], trail["user_id"], trail["models"]) == ("s-1", "anna", ["m-1"])
     assert trail["documents"] == [
-        {"document_id": "doc_42", "grade": "in_prompt", "chunk_ids": ["doc_42/0"]}
+        {
+            "document_id": "doc_42",
+            "grade": "in_prompt",
+            "involvement": "direct",
+            "chunk_ids": ["doc_42/0"],
+        }
     ]
+    assert trail["involvements"] == {"doc_42/0": "direct"}
     assert trail["contexts"][0]["arrivals"][0]["state"] == "full"
 
 

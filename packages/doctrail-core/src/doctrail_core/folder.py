@@ -62,7 +62,7 @@ class Folder:
         Raises:
             StoreError: The trail store cannot be read.
         """
-        if unmoved and self.trails.others_wait():
+        if unmoved and self.trails.others_wait_with(session_id):
             with suppress(SequencerBusyError, OSError):
                 self.trails.flush(_HASTE)
         try:

@@ -17,6 +17,7 @@ def trail_form(trail: "Trail") -> dict[str, Any]:
         {
             "document_id": document.document_id,
             "grade": document.grade,
+            "involvement": document.involvement,
             "chunk_ids": [chunk.chunk_id for chunk in document.chunks],
         }
         for document in trail.documents
@@ -25,5 +26,6 @@ def trail_form(trail: "Trail") -> dict[str, Any]:
         **asdict(trail),
         "documents": documents,
         "models": list(trail.models),
+        "involvements": dict(sorted(trail.involvements.items())),
         "pathologies": [asdict(pathology) for pathology in pathologies(trail)],
     }

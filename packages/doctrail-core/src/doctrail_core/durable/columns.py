@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from doctrail_core.model import GRADES, Grade
+from doctrail_core.model import GRADES, Grade, Involvement
 
-__all__ = ["grade_of_rank", "microseconds", "moment", "rank_of_grade"]
+__all__ = ["grade_of_rank", "involvement", "microseconds", "moment", "rank_of_grade"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -29,3 +29,10 @@ def rank_of_grade(grade: Grade) -> int:
 
 def grade_of_rank(rank: int) -> Grade:
     return _BY_RANK[rank]
+
+
+def involvement(grade: Grade, *, indirect: bool) -> Involvement | None:
+    """How a source reached the answer; None for one that was only retrieved."""
+    if indirect:
+        return "indirect"
+    return None if grade == "retrieved" else "direct"

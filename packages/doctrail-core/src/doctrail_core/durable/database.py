@@ -115,6 +115,11 @@ class Reader:
     def close(self) -> None:
         self._connection.close()
 
+    def _column(self, name: str, *, since: int, otherwise: str = "0") -> str:
+        """A column, or what stands for it in a file that no writer has brought to version `since` yet."""
+        ((version,),) = self._rows("PRAGMA user_version")
+        return name if version >= since else otherwise
+
     def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with explained(self._path, self._schema):
             yield from self._connection.execute(query, parameters)

@@ -26,10 +26,6 @@ class Journal:
         """
         self._sequencer.drain(timeout)
 
-    def others_wait(self) -> bool:
-        """Whether records of other processes wait to be moved into the database."""
-        return self._spool.others_wait()
-
     def close(self, timeout: float = 2.0) -> None:
         """Move what can be moved in time; the rest is safe in the spool."""
         self._sequencer.close(timeout)

@@ -58,11 +58,12 @@ class Spool:
         except OSError as error:
             raise self._explained(error) from error
 
-    def others_wait(self) -> bool:
-        """Whether other processes' files lie here; those that are done with are deleted."""
-        with suppress(OSError), os.scandir(self.directory) as files:
-            names = [file.name for file in files]
-            return any(n.endswith(SUFFIX) and not n.startswith(self._writer) for n in names)
+    def others_hold(self, text: bytes) -> bool:
+        """Whether other processes' files hold these bytes."""
+        with suppress(OSError), os.scandir(self.directory) as entries:
+            names = [e.name for e in entries if e.name.endswith(SUFFIX)]
+            others = (name for name in names if not name.startswith(self._writer))
+            return any(text in (self.directory / name).read_bytes() for name in others)
         return False
 
     def seal(self) -> None:

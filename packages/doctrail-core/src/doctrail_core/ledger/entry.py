@@ -2,14 +2,18 @@
 
 The bytes are canonical JSON (UTF-8, sorted keys, no spaces, nothing that is null), because they are what
 is hashed later: they are made once, stored as they are, and never made again from the parts.
+
+A field that is left out where there is nothing to say may be added within a version: who does not know it
+misses what it says, and reads nothing wrong. All else needs a new version.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cache
 from typing import TYPE_CHECKING
 
-from doctrail_core.model import GRADES, EntryKind, Grade, Status, Trail
+from doctrail_core.model import GRADES, Chunk, EntryKind, Grade, Involvement, Status, Trail
 from doctrail_core.text.identity import canonical_id
 
 if TYPE_CHECKING:
@@ -25,12 +29,13 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkFact:
-    """That a chunk was involved, and how deeply."""
+    """That a chunk was involved, and how deeply; `involvement` is there only where it is indirect."""
 
     chunk_id: str
     content_hash: str | None = None
     document_id: str
     grade: Grade
+    involvement: Involvement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +80,17 @@ class LedgerEntry:
             grades.setdefault(chunk.document_id, chunk.grade)
         return grades
 
+    @property
+    def indirect_documents(self) -> frozenset[str]:
+        """The documents that reached the answer through a sub-agent, a tool or an earlier turn alone."""
+        indirect = {chunk.document_id for chunk in self.chunks if chunk.involvement}
+        read = {c.document_id for c in self.chunks if not c.involvement and c.grade != "retrieved"}
+        return frozenset(indirect - read)
+
 
 def from_trail(kind: EntryKind, trail: Trail, *, writer: str, counter: int) -> LedgerEntry:
     """The fact of a trail, as far as it is known."""
-    chunks = _facts(trail)
+    chunks = _facts(kind, trail)
     return LedgerEntry(
         kind=kind,
         response_id=canonical_id(trail.response_id),
@@ -127,21 +139,28 @@ def _adapter() -> "TypeAdapter[LedgerEntry]":
     return TypeAdapter(LedgerEntry)
 
 
-def _facts(trail: Trail) -> tuple[ChunkFact, ...]:
+def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
     # By document and chunk: two documents that number their chunks alike are still two documents.
-    grades = trail.chunk_grades
+    # Before the model is called, nobody has looked for anything in its prompt.
+    grades = trail.chunk_grades if kind == "answered" else {}
+    involved = trail.involvements if kind == "answered" else {}
     facts: dict[tuple[str, str], ChunkFact] = {}
-    for retrieval in trail.retrievals:
-        for hit in retrieval.hits:
-            chunk = hit.chunk
-            document_id, chunk_id = canonical_id(chunk.document_id), canonical_id(chunk.chunk_id)
-            facts[document_id, chunk_id] = ChunkFact(
-                chunk_id=chunk_id,
-                content_hash=chunk.content_hash,
-                document_id=document_id,
-                grade=grades[chunk.chunk_id],
-            )
+    for chunk in _chunks(trail):
+        document_id, chunk_id = canonical_id(chunk.document_id), canonical_id(chunk.chunk_id)
+        how = involved.get(chunk.chunk_id)
+        facts[document_id, chunk_id] = ChunkFact(
+            chunk_id=chunk_id,
+            content_hash=chunk.content_hash,
+            document_id=document_id,
+            grade=grades.get(chunk.chunk_id, "retrieved"),
+            involvement=how if how == "indirect" else None,
+        )
     return tuple(sorted(facts.values(), key=lambda fact: GRADES.index(fact.grade)))
+
+
+def _chunks(trail: Trail) -> Iterator[Chunk]:
+    yield from (carried.chunk for carried in trail.carried)
+    yield from (hit.chunk for retrieval in trail.retrievals for hit in retrieval.hits)
 
 
 def _bounded(raw: str | None) -> str | None:

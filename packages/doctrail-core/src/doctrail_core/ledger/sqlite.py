@@ -11,7 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from doctrail_core.durable.columns import grade_of_rank, microseconds, moment, rank_of_grade
+from doctrail_core.durable.columns import (
+    grade_of_rank,
+    involvement,
+    microseconds,
+    moment,
+    rank_of_grade,
+)
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.ledger.entry import LedgerEntry, decode
 from doctrail_core.ledger.store import ImpactHit
@@ -43,6 +49,7 @@ _SCHEMA = Schema(
             grade INTEGER NOT NULL, PRIMARY KEY (document_ref, time_us, response_ref)
         ) WITHOUT ROWID;
         """,
+        "ALTER TABLE link ADD COLUMN indirect INTEGER NOT NULL DEFAULT 0;",
     ),
 )
 
@@ -50,7 +57,8 @@ _REMEMBERED = 20_000
 _LAST_TIME = (1 << 63) - 1
 
 _IMPACT = """
-    SELECT response_id, link.time_us, grade, status, complete, session_id, user_id, trace_id
+    SELECT response_id, link.time_us, grade, {indirect}, status, complete,
+        session_id, user_id, trace_id
     FROM link JOIN response ON response.ref = link.response_ref
     WHERE document_ref = (SELECT ref FROM document WHERE document_id = ?)
         AND link.time_us >= ? AND link.time_us < ? AND grade >= ?
@@ -60,10 +68,11 @@ _ENTRIES = """
     SELECT body FROM entry JOIN response ON response.ref = response_ref
     WHERE response_id = ? ORDER BY seq
 """
-_FOUND_LATER = "INSERT INTO link VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_FOUND_LATER = "INSERT INTO link VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _FOUND_FINALLY = """
-    INSERT INTO link VALUES (?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET grade = excluded.grade WHERE grade <> excluded.grade
+    INSERT INTO link VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET grade = excluded.grade, indirect = excluded.indirect
+    WHERE grade <> excluded.grade OR indirect <> excluded.indirect
 """
 _COMPLETED = """
     UPDATE response SET complete = 1, status = ?, session_id = coalesce(?, session_id),
@@ -109,9 +118,10 @@ class LedgerWriter(Writer):
         if complete:
             known = (entry.status, entry.session_id, entry.user_id, entry.trace_id, response)
             run(_COMPLETED, known)
+        indirect = entry.indirect_documents
         links = [
-            (self._document(document_id), time_us, response, rank_of_grade(grade))
-            for document_id, grade in entry.document_grades.items()
+            (self._document(name), time_us, response, rank_of_grade(grade), name in indirect)
+            for name, grade in entry.document_grades.items()
         ]
         self._connection.executemany(_FOUND_FINALLY if complete else _FOUND_LATER, links)
 
@@ -166,9 +176,11 @@ class LedgerReader(Reader):
         begin = 0 if since is None else microseconds(since)
         end = _LAST_TIME if until is None else microseconds(until)
         rank = 0 if grade is None else rank_of_grade(grade)
-        for row in self._rows(_IMPACT, (canonical_id(document_id), begin, end, rank)):
-            response_id, time_us, reached, status, complete, *whose = row
-            known = (moment(time_us), grade_of_rank(reached), status, bool(complete))
+        impact = _IMPACT.format(indirect=self._column("indirect", since=2))
+        for row in self._rows(impact, (canonical_id(document_id), begin, end, rank)):
+            response_id, time_us, reached, indirect, status, complete, *whose = row
+            how = involvement(grade_of_rank(reached), indirect=bool(indirect))
+            known = (moment(time_us), grade_of_rank(reached), how, status, bool(complete))
             yield ImpactHit(document_id, response_id, *known, *whose)
 
     def entries_of(self, response_id: str) -> Sequence[LedgerEntry]:

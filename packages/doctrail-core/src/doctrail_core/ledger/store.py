@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from doctrail_core.ledger.entry import LedgerEntry
-from doctrail_core.model import Grade, Status
+from doctrail_core.model import Grade, Involvement, Status
 
 __all__ = ["ImpactHit", "LedgerStore"]
 
@@ -17,12 +17,14 @@ class ImpactHit:
 
     `time` is when the response was first put on record. `complete` is False while nothing but the
     retrieval is on record: it is still running, or its process died; then `status` is `interrupted`.
+    `involvement` is None where the document played no part in the answer.
     """
 
     document_id: str
     response_id: str
     time: datetime
     grade: Grade
+    involvement: Involvement | None
     status: Status
     complete: bool
     session_id: str | None

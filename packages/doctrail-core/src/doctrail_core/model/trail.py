@@ -32,13 +32,23 @@ def strongest(grades: Iterable[Grade]) -> Grade:
     return min(grades, key=GRADES.index)
 
 
+def closest(involvements: Iterable[Involvement | None]) -> Involvement | None:
+    """`direct` if any is, else `indirect` if any is."""
+    found = set(involvements)
+    return "direct" if "direct" in found else "indirect" if "indirect" in found else None
+
+
 @dataclass(frozen=True, slots=True)
 class SourceDocument:
-    """A document behind a response, with the strongest grade any of its chunks reached."""
+    """A document behind a response, with the strongest grade any of its chunks reached.
+
+    `involvement` is `direct` if that of any chunk is, and None where none played a part.
+    """
 
     document_id: str
     grade: Grade
     chunks: tuple[Chunk, ...]
+    involvement: Involvement | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +107,17 @@ class Trail:
     @property
     def documents(self) -> tuple[SourceDocument, ...]:
         """The documents behind the answer, strongest grade first."""
-        grades = self.chunk_grades
+        grades, involved = self.chunk_grades, self.involvements
         chunks: dict[str, list[Chunk]] = {}
         for chunk in self.chunks.values():
             chunks.setdefault(chunk.document_id, []).append(chunk)
         found = [
-            SourceDocument(document_id, strongest(grades[c.chunk_id] for c in own), tuple(own))
+            SourceDocument(
+                document_id,
+                strongest(grades[chunk.chunk_id] for chunk in own),
+                tuple(own),
+                closest(involved.get(chunk.chunk_id) for chunk in own),
+            )
             for document_id, own in chunks.items()
         ]
         return tuple(sorted(found, key=lambda document: GRADES.index(document.grade)))

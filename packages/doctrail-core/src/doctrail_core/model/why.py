@@ -7,7 +7,9 @@ it), then how it came about, then what could not be seen. Nothing is printed tha
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
+from doctrail_core.model.carried import CarriedChunk
 from doctrail_core.model.chunk import Chunk
 from doctrail_core.model.context import Arrival, Context
 from doctrail_core.model.generation import Generation, ToolCall
@@ -16,15 +18,17 @@ from doctrail_core.model.retrieval import Hit, Retrieval
 from doctrail_core.model.trail import SourceDocument, Trail
 from doctrail_core.model.unseen import unseen
 from doctrail_core.model.wording import (
-    GRADE_WORDS,
+    CARRIED_WORDS,
     STATUS_WORDS,
     arrived,
     call,
     count,
     duration,
     few,
+    grade,
     moment,
     noun,
+    origin,
     percent,
     score,
     search,
@@ -56,11 +60,13 @@ class _Telling:
         self.trail = trail
         self.full = full
         self.chunks = trail.chunks
+        self.turns = {c.chunk.chunk_id: c.turn for c in trail.carried if c.turn is not None}
 
     def lines(self) -> Iterator[str]:
         yield from self.header()
         yield from self.documents()
         yield from self.retrieved()
+        yield from self.carried()
         yield from self.read()
         yield from self.tools()
         yield from self.gaps()
@@ -69,7 +75,8 @@ class _Telling:
 
     def header(self) -> Iterator[str]:
         trail = self.trail
-        yield f"Response {one_line(trail.response_id)}"
+        turn = "" if trail.turn is None else f", turn {trail.turn} of its session"
+        yield f"Response {one_line(trail.response_id)}{turn}"
         facts = [
             ("Question", ["not known"] if trail.question == "" else self.text(trail.question)),
             ("Answer", self.text(trail.answer) if trail.answer is not None else self.no_answer()),
@@ -124,13 +131,28 @@ class _Telling:
     def in_short(self) -> str:
         if not self.chunks:
             return "Nothing was retrieved for this answer."
-        documents = len(self.trail.documents)
-        retrieved = (
-            f"{count(len(self.chunks), 'chunk')} of {count(documents, 'document')} retrieved"
-        )
+        best = self.best_arrivals()
+        own = {hit.chunk.chunk_id for r in self.trail.retrievals for hit in r.hits}
+        sentences: list[str] = []
+        if own:
+            sentences.append(self.in_short_retrieved({i: best[i] for i in own}))
+        else:
+            sentences.append("Nothing was retrieved for this answer.")
+        if earlier := [c for c in self.trail.carried if c.chunk.chunk_id not in own]:
+            through = sum(c.through is not None for c in earlier)
+            ways = [
+                (len(earlier) - through, "in the prompt again"),
+                (through, "only through what was answered then"),
+            ]
+            known = ", ".join(f"{n} {words}" for n, words in ways if n)
+            sentences.append(f"{count(len(earlier), 'chunk')} from earlier turns: {known}.")
+        return " ".join(sentences)
+
+    def in_short_retrieved(self, best: dict[str, str]) -> str:
+        documents = {self.chunks[chunk_id].document_id for chunk_id in best}
+        retrieved = f"{count(len(best), 'chunk')} of {count(len(documents), 'document')} retrieved"
         if not self.trail.contexts:
             return f"{retrieved}; it was not seen whether a model read them."
-        best = self.best_arrivals()
         counts = [
             (sum(state == "full" for state in best.values()), "reached the model in full"),
             (sum(state == "partial" for state in best.values()), "in part"),
@@ -166,7 +188,7 @@ class _Telling:
         source = next((c.source for c in document.chunks if c.source), "")
         version = next((f" (version {c.version})" for c in document.chunks if c.version), "")
         return [
-            GRADE_WORDS[document.grade],
+            grade(document.grade, document.involvement),
             self.identifier(document.document_id),
             chunks,
             one_line(
@@ -217,6 +239,25 @@ class _Telling:
             for paragraph in paragraphs(chunk.text or ""):
                 yield from ("        " + line for line in _wrapped(paragraph, _WIDTH - 8))
 
+    # -- what earlier turns brought ------------------------------------------------------------
+
+    def carried(self) -> Iterator[str]:
+        carried = sorted(self.trail.carried, key=lambda c: (c.turn is None, c.turn or 0))
+        if carried:
+            yield from _heading(f"What came from earlier turns ({count(len(carried), 'chunk')})")
+        for source, chunks in groupby(carried, origin):
+            yield f"  {source}"
+            rows = [self.carried_row(each) for each in chunks]
+            yield from self.table(rows, ["document", "chunk", "how", "text"], "     ")
+
+    def carried_row(self, carried: CarriedChunk) -> list[str]:
+        chunk = carried.chunk
+        how = CARRIED_WORDS[carried.carried_by]
+        if carried.through is not None:
+            how += f" response {one_line(carried.through, None if self.full else _ID)}"
+        text = "(text not kept)" if chunk.text is None else one_line(chunk.text, 80)
+        return [self.identifier(chunk.document_id), self.chunk_name(chunk), how, text]
+
     # -- what the model read -------------------------------------------------------------------
 
     def read(self) -> Iterator[str]:
@@ -256,8 +297,12 @@ class _Telling:
             percent(arrival.share) if arrival.share else "",
             self.identifier(arrival.document_id),
             self.chunk_name(chunk) if chunk else one_line(arrival.chunk_id, _CHUNK),
-            where(arrival, generation),
+            where(arrival, generation) + self.whence(arrival),
         ]
+
+    def whence(self, arrival: Arrival) -> str:
+        turn = self.turns.get(arrival.chunk_id)
+        return "" if turn is None else f" (of turn {turn})"
 
     def prompt(self, generation: Generation) -> Iterator[str]:
         for number, message in enumerate(generation.messages, 1):

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from doctrail_core.model.carried import CarriedBy, CarriedChunk, Involvement
 from doctrail_core.model.context import Arrival
 from doctrail_core.model.generation import Generation
 from doctrail_core.model.printable import one_line
@@ -11,6 +12,7 @@ from doctrail_core.model.retrieval import Hit, Retrieval
 from doctrail_core.model.trail import Grade, Status
 
 __all__ = [
+    "CARRIED_WORDS",
     "GRADE_WORDS",
     "STATUS_WORDS",
     "arrived",
@@ -18,8 +20,10 @@ __all__ = [
     "count",
     "duration",
     "few",
+    "grade",
     "moment",
     "noun",
+    "origin",
     "percent",
     "score",
     "search",
@@ -38,6 +42,26 @@ STATUS_WORDS: dict[Status, str] = {
     "aborted": "stopped by the caller before it was complete",
     "interrupted": "ended without an answer",
 }
+
+CARRIED_WORDS: dict[CarriedBy, str] = {
+    "artifact": "its text stands in the prompt, kept with it by the application",
+    "text": "its text stands in the prompt",
+    "answer": "through the answer of",
+    "tool": "through a tool result of",
+}
+
+
+def grade(reached: Grade, involvement: Involvement | None) -> str:
+    """How deeply a source was involved, and whether only by a detour."""
+    return f"{GRADE_WORDS[reached]}{', indirectly' if involvement == 'indirect' else ''}"
+
+
+def origin(carried: CarriedChunk) -> str:
+    """Which turn retrieved a chunk that was carried along."""
+    if carried.response_id is None:
+        return "from a turn that is not on record"
+    turn = "an earlier turn" if carried.turn is None else f"turn {carried.turn}"
+    return f"from {turn} of this session, response {one_line(carried.response_id, 80)}"
 
 
 def search(retrieval: Retrieval, numbers: dict[str, int]) -> Iterator[str]:

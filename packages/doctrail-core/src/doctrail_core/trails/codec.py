@@ -17,7 +17,7 @@ from doctrail_core.trails.prompts import fold, unfold
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Parts", "Use", "decode", "encode", "joined", "prepare", "taken_apart"]
+__all__ = ["Parts", "Use", "decode", "encode", "in_session", "joined", "prepare", "taken_apart"]
 
 _ELSEWHERE: dict[str, Any] = {
     "question": True,
@@ -27,8 +27,9 @@ _ELSEWHERE: dict[str, Any] = {
     "generations": {"__all__": {"messages": {"__all__": {"text"}}}},
 }
 
-Use = tuple[str, str, str, int | None, str | None, Grade]
-"""That the trail has a chunk: document id, chunk id, content hash or "", index, source, grade."""
+Use = tuple[str, str, str, int | None, str | None, Grade, bool]
+"""That the trail has a chunk: document id, chunk id, content hash or "", index, source, grade, and
+whether it reached the answer indirectly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Parts:
     uses: list[Use]
     texts: dict[str, str]
     body: bytes
+    turn: int | None = None
 
 
 def encode(trail: Trail) -> bytes:
@@ -67,6 +69,13 @@ def encode(trail: Trail) -> bytes:
         adapter = _adapter()
         clean = adapter.validate_python(_cleaned(adapter.dump_python(trail)))
         return _lines(_cleaned(head), clean)
+
+
+def in_session(session_id: str) -> bytes:
+    """Bytes that every trail of the session has."""
+    from pydantic_core import to_json
+
+    return b'"session_id":' + to_json(canonical_id(session_id))
 
 
 def decode(data: bytes) -> Trail:
@@ -146,13 +155,14 @@ def _lines(head: dict[str, Any], trail: Trail) -> bytes:
 
 
 def _head(trail: Trail) -> dict[str, Any]:
-    grades = trail.chunk_grades
+    grades, involved = trail.chunk_grades, trail.involvements
     uses: dict[tuple[str, str, str], Use] = {}
     texts: dict[str, str] = {}
     for chunk in _chunks(trail):
         text_hash = chunk.content_hash or ""
         key = (canonical_id(chunk.document_id), canonical_id(chunk.chunk_id), text_hash)
-        uses[key] = (*key, chunk.index, chunk.source, grades[chunk.chunk_id])
+        indirect = involved.get(chunk.chunk_id) == "indirect"
+        uses[key] = (*key, chunk.index, chunk.source, grades[chunk.chunk_id], indirect)
         if chunk.text is not None:
             texts[text_hash] = chunk.text
     return {
@@ -168,6 +178,7 @@ def _head(trail: Trail) -> dict[str, Any]:
         "message_ids": [g.message_id for g in trail.generations if g.message_id],
         "uses": list(uses.values()),
         "texts": texts,
+        "turn": trail.turn,
     }
 
 

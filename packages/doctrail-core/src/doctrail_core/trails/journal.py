@@ -4,7 +4,7 @@ from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.journal import Journal
 from doctrail_core.model import Trail
-from doctrail_core.trails.codec import encode, prepare
+from doctrail_core.trails.codec import encode, in_session, prepare
 from doctrail_core.trails.sqlite import TrailDatabase
 
 __all__ = ["TrailJournal"]
@@ -25,3 +25,7 @@ class TrailJournal(Journal):
         """
         self._spool.append(encode(trail))
         self._sequencer.wake()
+
+    def others_wait_with(self, session_id: str) -> bool:
+        """Whether other processes have trails of the session that are not in the database yet."""
+        return self._spool.others_hold(in_session(session_id))

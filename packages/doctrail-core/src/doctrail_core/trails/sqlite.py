@@ -7,7 +7,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from doctrail_core.durable.columns import grade_of_rank, microseconds, moment, rank_of_grade
+from doctrail_core.durable.columns import (
+    grade_of_rank,
+    involvement,
+    microseconds,
+    moment,
+    rank_of_grade,
+)
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.model import Status, Trail
@@ -55,19 +61,25 @@ _SCHEMA = Schema(
             tokenize = 'trigram', detail = 'none'
         );
         """,
+        """
+        ALTER TABLE trail ADD COLUMN turn INTEGER;
+        ALTER TABLE usage ADD COLUMN indirect INTEGER NOT NULL DEFAULT 0;
+        """,
     ),
 )
 _REMEMBERED = 20_000
 _SHORTEST_PREFIX = 8
 _AFTER_ANY = "\U0010ffff"
 
-_TO_TRAILS = "INSERT INTO trail VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+_TO_TRAILS = (
+    "INSERT INTO trail VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
 _TO_INDEX = "INSERT INTO phrase (rowid, question, answer) VALUES (?, ?, ?)"
 _FROM_INDEX = "INSERT INTO phrase (phrase, rowid, question, answer) VALUES ('delete', ?, ?, ?)"
 
 _SUMMARY = """
     SELECT response_id, status, started_us, ended_us, question, answer, session_id, user_id, trace_id,
-        (SELECT json_group_array(document_id) FROM (
+        {turn}, (SELECT json_group_array(document_id) FROM (
             SELECT document_id FROM usage JOIN chunk ON chunk.ref = chunk_ref
             WHERE trail_ref = trail.ref GROUP BY document_id ORDER BY max(grade) DESC, document_id
         ))
@@ -81,7 +93,7 @@ _NEWEST_FIRST = " ORDER BY started_us DESC, ref DESC LIMIT ?"
 
 _CHUNKS = """
     SELECT document_id, chunk_id, nullif(chunk.content_hash, ''), position, source, text,
-        response_id, started_us, grade
+        response_id, started_us, grade, {indirect}
     FROM chunk
     JOIN usage ON chunk_ref = chunk.ref
     JOIN trail ON trail.ref = trail_ref
@@ -132,15 +144,16 @@ class TrailWriter(Writer):
         run = self._connection.executemany
         ref = self._add_row(trail)
         run("INSERT OR IGNORE INTO message VALUES (?, ?)", [(m, ref) for m in trail.message_ids])
-        uses = [(self._chunk(use, trail.texts), ref, rank_of_grade(use[-1])) for use in trail.uses]
-        run("INSERT INTO usage VALUES (?, ?, ?)", uses)
+        uses = [self._use(use, trail.texts, ref) for use in trail.uses]
+        run("INSERT INTO usage VALUES (?, ?, ?, ?)", uses)
         words = (indexable(trail.question), indexable(trail.answer))
         self._connection.execute(_TO_INDEX, (ref, *words))
 
     def _add_row(self, trail: Parts) -> int:
         when_and_how = (trail.started_us, trail.ended_us, trail.status)
         who = (trail.session_id, trail.user_id, trail.trace_id)
-        row = (trail.response_id, *when_and_how, *who, trail.question, trail.answer, trail.body)
+        texts = (trail.question, trail.answer, trail.body)
+        row = (trail.response_id, *when_and_how, *who, *texts, trail.turn)
         added = self._connection.execute(_TO_TRAILS, row)
         if added.rowcount == 0:
             self._remove(trail.response_id)
@@ -155,8 +168,12 @@ class TrailWriter(Writer):
         for table, key in (("message", "trail_ref"), ("usage", "trail_ref"), ("trail", "ref")):
             self._connection.execute(f"DELETE FROM {table} WHERE {key} = ?", (ref,))  # noqa: S608  # our names
 
+    def _use(self, use: Use, texts: Mapping[str, str], ref: int) -> tuple[int, int, int, bool]:
+        grade, *indirect = use[5:]  # which the records of before there was such a thing do not say
+        return self._chunk(use, texts), ref, rank_of_grade(grade), any(indirect)
+
     def _chunk(self, use: Use, texts: Mapping[str, str]) -> int:
-        document_id, chunk_id, content_hash, position, source, _ = use
+        document_id, chunk_id, content_hash, position, source, *_ = use
         self._keep_text(content_hash, texts)
         key = (document_id, chunk_id, content_hash)
         ref = self._chunks.get(key)
@@ -248,8 +265,11 @@ class TrailReader(Reader):
 
     def chunks_of(self, document_id: str) -> Iterator[ChunkUse]:
         """The document's chunks in order, and for each the responses that got it, newest first."""
-        for *what, started_us, grade in self._rows(_CHUNKS, (canonical_id(document_id),)):
-            yield ChunkUse(*what, time=moment(started_us), grade=grade_of_rank(grade))
+        chunks = _CHUNKS.format(indirect=self._column("indirect", since=2))
+        for *what, started_us, rank, indirect in self._rows(chunks, (canonical_id(document_id),)):
+            grade = grade_of_rank(rank)
+            how = involvement(grade, indirect=bool(indirect))
+            yield ChunkUse(*what, time=moment(started_us), grade=grade, involvement=how)
 
     def count(self) -> int:
         return next(self._rows("SELECT count(*) FROM trail"))[0]
@@ -257,15 +277,17 @@ class TrailReader(Reader):
     def _summaries(self, where: Sequence[Condition], limit: int | None) -> Iterator[TrailSummary]:
         conditions = " AND ".join(f"({condition})" for condition, _ in where) or "TRUE"
         parameters = [value for _, values in where for value in values]
-        query = f"{_SUMMARY} WHERE {conditions} {_NEWEST_FIRST}"
+        summary = _SUMMARY.format(turn=self._column("turn", since=2, otherwise="NULL"))
+        query = f"{summary} WHERE {conditions} {_NEWEST_FIRST}"
         for row in self._rows(query, (*parameters, -1 if limit is None else limit)):
-            response_id, status, started_us, ended_us, *rest, documents = row
+            response_id, status, started_us, ended_us, *rest, turn, documents = row
             yield TrailSummary(
                 response_id,
                 status,
                 moment(started_us),
                 moment(ended_us),
                 *rest,
+                turn=turn,
                 document_ids=tuple(json.loads(documents)),
             )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from doctrail_core.model import Grade, Status, Trail
+from doctrail_core.model import Grade, Involvement, Status, Trail
 
 __all__ = ["ChunkUse", "TrailStore", "TrailSummary"]
 
@@ -23,12 +23,16 @@ class TrailSummary:
     session_id: str | None
     user_id: str | None
     trace_id: str | None
+    turn: int | None
     document_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkUse:
-    """That a response got a chunk of a document; `text` is None when it was not kept or was erased."""
+    """That a response got a chunk of a document; `text` is None when it was not kept or was erased.
+
+    `involvement` is None where the chunk played no part in the answer.
+    """
 
     document_id: str
     chunk_id: str
@@ -39,6 +43,7 @@ class ChunkUse:
     response_id: str
     time: datetime
     grade: Grade
+    involvement: Involvement | None
 
 
 class TrailStore(Protocol):

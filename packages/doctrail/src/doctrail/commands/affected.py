@@ -56,12 +56,12 @@ _HEADER = ("time", "grade", "status", "response", "session", "user")
 
 
 def _row(hit: "ImpactHit") -> list[str]:
-    from doctrail_core.model.wording import GRADE_WORDS, moment
+    from doctrail_core.model.wording import grade, moment
 
     status = hit.status if hit.complete else "no answer on record"
     return [
         moment(hit.time),
-        GRADE_WORDS[hit.grade],
+        grade(hit.grade, hit.involvement),
         status,
         hit.response_id,
         hit.session_id or "-",

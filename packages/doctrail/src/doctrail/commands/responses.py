@@ -22,7 +22,7 @@ EXAMPLE = "doctrail responses --session 4711 --from 2026-11-22 --status error"
 
 STATUSES = ("ok", "error", "aborted", "interrupted")
 _ALL = 10**9
-_HEADER = ("time", "status", "response", "session", "user", "question", "answer")
+_HEADER = ("time", "status", "response", "session", "turn", "user", "question", "answer")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -81,6 +81,7 @@ def _row(summary: "TrailSummary") -> list[str]:
         summary.status,
         summary.response_id,
         summary.session_id or "-",
+        "-" if summary.turn is None else str(summary.turn),
         summary.user_id or "-",
         one_line(summary.question or "-", 40),
         one_line(summary.answer or "-", 40),

@@ -61,19 +61,25 @@ def _form(chunk: "ChunkUse", uses: "list[ChunkUse]") -> dict[str, object]:
         "source": chunk.source,
         "text": chunk.text,
         "responses": [
-            {"response_id": use.response_id, "time": use.time, "grade": use.grade} for use in uses
+            {
+                "response_id": use.response_id,
+                "time": use.time,
+                "grade": use.grade,
+                "involvement": use.involvement,
+            }
+            for use in uses
         ],
     }
 
 
 def _lines(chunk: "ChunkUse", uses: "list[ChunkUse]", *, full: bool) -> Iterator[str]:
     from doctrail_core.model.printable import columns, one_line
-    from doctrail_core.model.wording import GRADE_WORDS, moment
+    from doctrail_core.model.wording import grade, moment
 
     yield _title(chunk)
     yield from _text(chunk.text, full=full)
     shown = uses if full else uses[:_FEW]
-    rows = [[moment(u.time), GRADE_WORDS[u.grade], one_line(u.response_id)] for u in shown]
+    rows = [[moment(u.time), grade(u.grade, u.involvement), one_line(u.response_id)] for u in shown]
     yield from (f"    {line}" for line in columns(rows))
     if len(shown) < len(uses):
         yield f"    ... and {len(uses) - len(shown)} more answers (--full)"
