@@ -3,9 +3,16 @@
 import uuid
 
 import pytest
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.memory import ChatMemoryBuffer, Memory
+from llama_index.core.tools import QueryEngineTool, RetrieverTool
+from llama_index.core.workflow import Context
 from llama_index_instrumentation.dispatcher import instrument_tags
+
+# The host looks at every attribute of an agent when it makes one.
+pytestmark = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 
 
 @pytest.mark.parametrize("name", ["session_id", "thread_id", "conversation_id"])
@@ -67,3 +74,78 @@ def test_a_wrapped_retriever_alone_reads_the_tags(rag, captured):
     with instrument_tags({"session_id": "s-1"}):
         rag.engine().query(rag.question)
     assert [t.session_id for t in captured.trails] == ["s-1"]
+
+
+async def test_a_chunk_that_stays_in_the_memory_of_an_agent_is_traced_to_the_turn_that_found_it(
+    rag, captured, instrumented, asks, agent_llm
+):
+    search = RetrieverTool.from_defaults(rag.retriever(1), name="search", description="finds")
+    script = [asks(("call-1", "search", {"input": "renewal deadline"})), "In February."]
+    script += [f"Answer {turn}." for turn in range(2, 8)]
+    agent = FunctionAgent(tools=[search], llm=agent_llm(*script))
+    memory = ChatMemoryBuffer.from_defaults(token_limit=4000)
+    for turn in range(1, 8):
+        with instrument_tags({"session_id": "s-1"}):
+            await agent.run(user_msg=f"Question {turn}?", memory=memory)
+
+    first, *later = captured.trails
+    assert [t.turn for t in captured.trails] == list(range(1, 8))
+    assert first.carried == ()
+    for trail in later:
+        [carried] = trail.carried
+        assert (carried.chunk.chunk_id, carried.carried_by) == ("chunk-renewal", "text")
+        assert (carried.response_id, carried.turn) == (first.response_id, 1)
+        assert trail.involvements == {"chunk-renewal": "direct"}  # its text is before the model
+        assert trail.documents[0].document_id == "doc_renewal"
+
+
+async def test_what_is_only_in_an_earlier_answer_is_traced_through_it(
+    rag, captured, instrumented, asks, agent_llm
+):
+    ask = QueryEngineTool.from_defaults(
+        rag.engine(rag.retriever(1)), name="ask", description="answers"
+    )
+    script = [asks(("call-1", "ask", {"input": "renewal deadline"})), rag.answer]
+    agent = FunctionAgent(tools=[ask], llm=agent_llm(*script, *["Yes, indeed."] * 6))
+    memory = Memory.from_defaults(session_id="theirs", token_limit=4000)
+    for turn in range(1, 8):
+        with instrument_tags({"session_id": "s-1"}):
+            await agent.run(user_msg=f"Question {turn}?", memory=memory)
+
+    first, *later = captured.trails
+    for trail in later:
+        assert [
+            (c.chunk.chunk_id, c.carried_by, c.response_id, c.turn, c.through)
+            for c in trail.carried
+        ] == [("chunk-renewal", "answer", first.response_id, 1, first.response_id)]
+
+
+async def test_sessions_do_not_mix(rag, captured, instrumented, asks, agent_llm):
+    search = RetrieverTool.from_defaults(rag.retriever(1), name="search", description="finds")
+    memories = {name: ChatMemoryBuffer.from_defaults(token_limit=4000) for name in ("a", "b")}
+    wanted = asks(("call-1", "search", {"input": "renewal deadline"}))
+    agents = {
+        "a": FunctionAgent(tools=[search], llm=agent_llm(wanted, "In February.", "Yes.")),
+        "b": FunctionAgent(tools=[search], llm=agent_llm("No idea.", "Still none.")),
+    }
+    for turn in (1, 2):
+        for name, agent in agents.items():
+            with instrument_tags({"session_id": name}):
+                await agent.run(user_msg=f"Question {turn}?", memory=memories[name])
+    carried = {(t.session_id, t.turn): len(t.carried) for t in captured.trails}
+    assert carried == {("a", 1): 0, ("b", 1): 0, ("a", 2): 1, ("b", 2): 0}
+
+
+async def test_a_context_that_is_used_again_is_another_turn(
+    rag, captured, instrumented, asks, agent_llm
+):
+    search = RetrieverTool.from_defaults(rag.retriever(1), name="search", description="finds")
+    wanted = asks(("call-1", "search", {"input": "renewal deadline"}))
+    agent = FunctionAgent(tools=[search], llm=agent_llm(wanted, "In February.", "Yes."))
+    context = Context(agent)
+    for question in ("When?", "Sure?"):
+        with captured.scope(session_id="s-1"):
+            await agent.run(user_msg=question, ctx=context)
+    first, second = captured.trails
+    assert [(t.question, t.turn) for t in captured.trails] == [("When?", 1), ("Sure?", 2)]
+    assert [c.response_id for c in second.carried] == [first.response_id]
