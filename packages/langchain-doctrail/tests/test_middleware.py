@@ -1,5 +1,7 @@
 """The agents' middleware: tags for the model, the response's id for the caller, and the state as it was."""
 
+import inspect
+
 import pytest
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -188,18 +190,25 @@ def test_only_tool_messages_are_tagged(handler, scripted, calls):
     assert handler.last.generations[-1].messages[0].text == asked["messages"][0][1]
 
 
-def test_every_attempt_of_a_retry_is_tagged_once(handler, scripted, calls):
+class Retry(middleware.AgentMiddleware):
+    """Try a model that fails a second time, as LangChain's own retrying middleware does."""
+
+    def wrap_model_call(self, request, handler):
+        try:
+            return handler(request)
+        except ValueError:
+            return handler(request)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_attempt_of_a_retry_is_tagged_once(handler, scripted, calls, order):
     model = scripted(search(calls), ValueError("busy"), "So.")
-    retry = middleware.ModelRetryMiddleware(initial_delay=0, jitter=False)
-    for others in ([retry], []):
-        model.lines[:] = [search(calls), ValueError("busy"), "So."]
-        own = [*others, LineageMiddleware()] if others else [LineageMiddleware(), retry]
-        agents.create_agent(model, [search_tool()], middleware=own).invoke(
-            ASKED, {"callbacks": [handler]}
-        )
-        failed, answered = handler.last.generations[-2:]
-        assert failed.messages[-1].text == answered.messages[-1].text == TAGGED
-        assert failed.error == "ValueError: busy"
+    both = [Retry(), LineageMiddleware()][::order]
+    agent = agents.create_agent(model, [search_tool()], middleware=both)
+    agent.invoke(ASKED, {"callbacks": [handler]})
+    failed, answered = handler.last.generations[-2:]
+    assert failed.messages[-1].text == answered.messages[-1].text == TAGGED
+    assert failed.error == "ValueError: busy"
 
 
 def test_a_fallback_model_reads_the_tags(handler, scripted, calls):
@@ -326,6 +335,8 @@ async def test_a_human_in_the_loop_is_asked_once_and_the_answer_bears_the_second
 
 
 def test_a_summary_is_a_step_and_its_model_call_no_answer(handler, scripted, calls):
+    if "trigger" not in inspect.signature(middleware.SummarizationMiddleware).parameters:
+        pytest.skip("this version's summarises under other names")
     summary = middleware.SummarizationMiddleware(
         scripted("They asked for the deadline."), trigger=("messages", 4), keep=("messages", 1)
     )

@@ -7,7 +7,7 @@ Invariant: a failure in here leaves the request or the state as it was; it is no
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables.config import ensure_config
@@ -29,11 +29,12 @@ except ImportError as missing:
 
 __all__ = ["LineageMiddleware"]
 
-_Request = ModelRequest[Any]
-_Response = ModelResponse[Any]
+# Quoted: not every supported version takes the same number of parameters.
+_Request: TypeAlias = "ModelRequest[Any]"
+_Response: TypeAlias = "ModelResponse[Any]"
 
 
-class LineageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
+class LineageMiddleware(AgentMiddleware):
     """Tags what an agent's tools found, and marks its answer with the id of the response.
 
     Put it last among the agent's middleware, so that it tags what the others leave in the prompt. The
@@ -62,11 +63,11 @@ class LineageMiddleware(AgentMiddleware[AgentState[Any], Any, Any]):
         return await handler(self._tagged(request))
 
     @override
-    def after_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
+    def after_agent(self, state: "AgentState[Any]", runtime: Any) -> dict[str, Any] | None:
         return _marked(state)
 
     @override
-    async def aafter_agent(self, state: AgentState[Any], runtime: Any) -> dict[str, Any] | None:
+    async def aafter_agent(self, state: "AgentState[Any]", runtime: Any) -> dict[str, Any] | None:
         return _marked(state)
 
     def _tagged(self, request: _Request) -> _Request:
@@ -95,7 +96,7 @@ def _tagged(message: Any, response: OpenResponse | None) -> Any:
         return message
 
 
-def _marked(state: AgentState[Any]) -> dict[str, Any] | None:
+def _marked(state: "AgentState[Any]") -> dict[str, Any] | None:
     """The last message with the id of the response, in place of itself."""
     try:
         response, last = _open_response(), state["messages"][-1]
