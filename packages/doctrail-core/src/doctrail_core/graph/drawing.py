@@ -70,10 +70,10 @@ class _Drawing:
         for edge in graph.edges:
             self.into[edge.target, edge.kind].append(edge)
             self.out_of[edge.source, edge.kind].append(edge)
-        self.first_reader: dict[str, str] = {}
+        self.first_reader: dict[tuple[str, str], str] = {}
         for node_id in runs:
             for edge in self.into[node_id, "shown_to"]:
-                self.first_reader.setdefault(edge.source, node_id)
+                self.first_reader.setdefault((self.place(node_id), edge.source), node_id)
 
     def lines(self) -> Iterator[str]:
         yield from self.head()
@@ -204,10 +204,11 @@ class _Drawing:
             yield from self.said(before, "found", f"{len(chunks) - len(shown)} more (--full)")
 
     def read(self, node: Node, before: str) -> Iterator[str]:
-        """What of the evidence was in the prompt: by name what no earlier call had, or what answered."""
+        """What of the evidence was in the prompt: by name what no earlier call there had, or what answered."""
         shown = sorted(self.into[node.node_id, "shown_to"], key=self.is_run)
         all_of_it = self.full or self.answers(node)
-        new = [e for e in shown if all_of_it or self.first_reader[e.source] == node.node_id]
+        here = self.place(node.node_id)
+        new = [e for e in shown if all_of_it or self.first_reader[here, e.source] == node.node_id]
         words = [f"{self.shown(edge.source)}{_how_much(edge)}" for edge in new]
         listed = words if self.full else words[:_FEW]
         rest = [f"{len(words) - len(listed)} more"] if len(words) > len(listed) else []
@@ -217,9 +218,9 @@ class _Drawing:
     def chose(self, node: Node, generation: Generation, before: str) -> Iterator[str]:
         """The calls and searches that followed from it, and those it asked for in vain."""
         led = self.out_of[node.node_id, "led_to"]
-        if led:
-            chosen = [f"{self.name(edge.target)}{_guess(edge)}" for edge in led]
-            yield from self.said(before, "chose", ", ".join(chosen) if self.full else few(chosen))
+        for word, kind in (("chose", "tool_call"), ("worded", "retrieval")):
+            those = [self.name(e.target) + _guess(e) for e in led if self.kind(e.target) == kind]
+            yield from self.said(before, word, ", ".join(those) if self.full else few(those))
         calls = [self.nodes[edge.target].record for edge in led]
         for request in _unmade(generation, [c for c in calls if isinstance(c, ToolCall)]):
             asked = f"{request.name} {request.arguments or ''}"
@@ -240,6 +241,10 @@ class _Drawing:
         rest = before + " " * (len(first) - len(before))
         for number, line in enumerate(lines):
             yield f"{rest if number else first}{line}".rstrip()
+
+    def place(self, node_id: str) -> str:
+        """The run right around a run, or the response."""
+        return self.into[node_id, "contains"][0].source
 
     def answers(self, node: Node) -> bool:
         return any(edge.target == self.root for edge in self.out_of[node.node_id, "answered"])
