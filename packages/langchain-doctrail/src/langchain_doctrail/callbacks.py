@@ -19,6 +19,7 @@ from typing_extensions import override
 
 import doctrail_core
 from doctrail_core.capture.events import (
+    ContextSelected,
     GenerationStreamed,
     PromptSent,
     RetrievalDescribed,
@@ -35,6 +36,7 @@ from doctrail_core.capture.scope import current_scope
 from doctrail_core.model import Message
 from langchain_doctrail import generation
 from langchain_doctrail.artifacts import of_message, of_tool
+from langchain_doctrail.choices import Choice, choice_between
 from langchain_doctrail.documents import as_documents, retrieved
 from langchain_doctrail.fields import fields
 from langchain_doctrail.graphs import (
@@ -125,6 +127,10 @@ class LineageCallbackHandler(BaseCallbackHandler):
         """What the retrievers inside of a running one have found."""
         return self._open.found_inside(str(run_id))
 
+    def chosen(self, run_id: object, by: str, choice: Choice) -> None:
+        """A step of a running one dropped some of the documents that it was given."""
+        self.lineage.record(ContextSelected(str(run_id), choice.kept, by, among=choice.among))
+
     def open_response(self, run_id: object) -> OpenResponse | None:
         """The response that this run is part of, while both are open."""
         run = self._open.get(str(run_id))
@@ -184,6 +190,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
             return
         if finding:
             self._record_finding(run, step.told_as, finding)
+        elif choice := choice_between(step.inputs if inputs is None else inputs, outputs):
+            self.chosen(step.response.root_id, step.name, choice)
         if step.told_as == run and not self._open.untold.discard(run):
             self._record_end(run, step, update_of(outputs) or outputs, inputs, left=left)
 
@@ -364,7 +372,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def _parent(self, run_id: UUID, parent_run_id: UUID | None) -> str | None:
         """The run around this one; where callbacks of its own hide it, LangChain's context tells it."""
         if parent_run_id is not None:
-            return str(parent_run_id)
+            return self._open.standing_for(str(parent_run_id))
         self._open.watch(run_id, self._lost)
         around = (var_child_runnable_config.get() or {}).get("callbacks")
         parent = str(getattr(around, "parent_run_id", None))

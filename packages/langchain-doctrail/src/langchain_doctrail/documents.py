@@ -17,6 +17,7 @@ from langchain_doctrail.fields import fields
 __all__ = [
     "StampedId",
     "as_documents",
+    "chunk_id_of",
     "holds_documents",
     "named_after",
     "retrieved",
@@ -66,6 +67,11 @@ def stamp_of(document: Document) -> StampedId | None:
     """The stamp that the document bears in this process."""
     stamp = document.metadata.get(CHUNK_ID_STAMP)
     return stamp if isinstance(stamp, StampedId) else None
+
+
+def chunk_id_of(document: Document) -> str:
+    """The id that the document has as a chunk."""
+    return _named(retrieved(document)).chunk_id
 
 
 def retrieved(document: Document) -> RetrievedChunk:

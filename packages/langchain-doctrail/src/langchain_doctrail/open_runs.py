@@ -142,13 +142,16 @@ class OpenRuns:
             self._delegates.pop(left, None)  # one that was cancelled never says that it is over
         return self._delegates.pop(run_id, None) is not None
 
+    def standing_for(self, run_id: str) -> str:
+        """The run that is known in this one's place: that whose search it was handed, or itself."""
+        return self._delegates.get(run_id, run_id)
+
     def get(self, run_id: str) -> OpenRun | None:
         """What is known of this run, while it is open."""
         return self._runs.get(run_id)
 
     def around(self, parent_id: str | None) -> str | None:
         """The run that the recorder knows around what happens in this one."""
-        parent_id = self._delegates.get(parent_id, parent_id) if parent_id else None
         run = self._runs.get(parent_id) if parent_id else None
         return run.told_as if run else parent_id
 
@@ -221,7 +224,6 @@ class OpenRuns:
 
     def search_started(self, run_id: str, parent_id: str | None) -> None:
         """A retriever was asked; others inside of it may be what it builds on."""
-        parent_id = self._delegates.get(parent_id, parent_id) if parent_id else None
         parent = self._runs.get(parent_id) if parent_id else None
         response = parent.response if parent else OpenResponse(run_id, None)
         run = OpenRun(response, run_id, "", None, searches=False)

@@ -19,6 +19,7 @@ from langchain_core.vectorstores import VectorStore
 from typing_extensions import override
 
 from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler
+from langchain_doctrail.choices import WatchedCompression
 from langchain_doctrail.documents import stamp_of, stamped
 from langchain_doctrail.origins import traced
 from langchain_doctrail.search import Found, VectorSearch, description
@@ -57,26 +58,34 @@ class LineageRetriever(BaseRetriever):
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         search = VectorSearch.of(self.inner, kwargs)
+        watched = None if search else _watched(self.inner, run_manager)
         with _interrupts_told(run_manager):
             if search is None:
-                config = _delegated(run_manager)
-                found = Found.unscored(self.inner.invoke(query, config, **kwargs))
+                inner, config = (
+                    watched.retriever if watched else self.inner,
+                    _delegated(run_manager),
+                )
+                found = Found.unscored(inner.invoke(query, config, **kwargs))
             else:
                 found = search.run(query)
-        return self._told(found, search, kwargs, run_manager)
+        return self._told(found, search or watched, kwargs, run_manager)
 
     @override
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
         search = VectorSearch.of(self.inner, kwargs)
+        watched = None if search else _watched(self.inner, run_manager)
         with _interrupts_told(run_manager):
             if search is None:
-                config = _delegated(run_manager)
-                found = Found.unscored(await self.inner.ainvoke(query, config, **kwargs))
+                inner, config = (
+                    watched.retriever if watched else self.inner,
+                    _delegated(run_manager),
+                )
+                found = Found.unscored(await inner.ainvoke(query, config, **kwargs))
             else:
                 found = await search.arun(query)
-        return self._told(found, search, kwargs, run_manager)
+        return self._told(found, search or watched, kwargs, run_manager)
 
     @override
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
@@ -85,7 +94,7 @@ class LineageRetriever(BaseRetriever):
     def _told(
         self,
         found: Found,
-        search: VectorSearch | None,
+        how: VectorSearch | WatchedCompression | None,
         arguments: dict[str, Any],
         run: _Run,
     ) -> list[Document]:
@@ -94,11 +103,16 @@ class LineageRetriever(BaseRetriever):
         Other handlers are not told: they may show filters and scores to whoever follows their events.
         """
         listening = _lineage_handlers(run)
+        search = how if isinstance(how, VectorSearch) else None
         try:
             inner = listening[0].found_inside(run.run_id) if listening and not search else ()
             if inner:
                 found = Found([(traced(d, inner), score) for d, score in found.hits])
             documents = _stamped(found, keep=search is None)
+            if isinstance(how, WatchedCompression):
+                for by, choice in how.choices(inner, documents):
+                    for handler in listening:
+                        handler.chosen(run.run_id, by, choice)
             if listening:
                 told = description(self.inner, search, arguments) | _scores(documents, found)
                 for handler in listening:
@@ -125,6 +139,17 @@ def _interrupts_told(run: _Run) -> Generator[None]:
         for handler in _lineage_handlers(run):
             handler.on_retriever_error(error, run_id=run.run_id)
         raise
+
+
+def _watched(retriever: BaseRetriever, run: _Run) -> WatchedCompression | None:
+    """The steps of its compression, if it has any and somebody is to be told of them."""
+    listening = _lineage_handlers(run)
+    try:
+        return WatchedCompression.of(retriever) if listening else None
+    except Exception as error:  # noqa: BLE001  # it can be searched all the same
+        for handler in listening:
+            handler.swallow("compression", error)
+        return None
 
 
 def _delegated(run: _Run) -> RunnableConfig:
