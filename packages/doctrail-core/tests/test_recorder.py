@@ -316,6 +316,25 @@ def test_who_dropped_a_chunk_inside_a_retriever_is_named(lineage):
     }
 
 
+def test_a_chunk_whose_text_a_step_cut_says_where(lineage):
+    whole = chunk(f"{RENEWAL} {NOTICE}", 0)
+    lineage.record(RunStarted("r", None, "chain", "test"))
+    lineage.record(RetrievalStarted("outer", "r", "Compression", "q", "test"))
+    lineage.record(RetrievalStarted("inner", "outer", "BM25", "q", "test"))
+    lineage.record(RetrievalEnded("inner", [whole]))
+    lineage.record(RetrievalEnded("outer", [chunk(NOTICE, 0), chunk(RENEWAL, 0)]))
+    lineage.record(PromptSent("llm", "r", [Message("user", f"{RENEWAL}\n\n{NOTICE}")], "test"))
+    lineage.record(GenerationEnded("llm", "the answer"))
+    lineage.record(RunEnded("r"))
+    (trail,) = lineage.trails
+    (context,) = trail.contexts
+    (arrival,) = context.arrivals
+    assert (arrival.state, arrival.reason) == ("full", None)
+    assert arrival.reason_detail == "rewritten inside Compression"
+    assert context.unexplained_length == len("\n\n")
+    assert "rewritten inside Compression" in trail.why()
+
+
 def test_scores_that_hooks_cannot_see_are_joined_by_chunk_id(lineage):
     lineage.record(RetrievalStarted("ret", None, "R", "q", "test"))
     scores = {"doc_4821#0": 0.25, "doc_4821#1": float("nan")}

@@ -24,7 +24,8 @@ from doctrail_core.model import (
     Trail,
 )
 from doctrail_core.model.involvement import around, parents
-from doctrail_core.text.arrival import Match, match
+from doctrail_core.text.arrival import Match
+from doctrail_core.text.pieces import match_pieces
 from doctrail_core.text.spans import Span, unexplained
 
 _JOINT = "\n\n"
@@ -89,11 +90,10 @@ def assemble(
     offered = _chunks(r for r in before if r.enclosing_id is None)
     inner = _chunks(r for r in before if r.enclosing_id is not None)
     prompt = Prompt.of(generation.messages)
-    texts = {chunk_id: chunk.text or "" for chunk_id, chunk in offered.items()}
     asked = list(_occurrences(prompt.text, question))
     matches = {
         chunk_id: _ABSENT if found.state == "partial" and _within(found.spans, asked) else found
-        for chunk_id, found in match(prompt.text, texts).items()
+        for chunk_id, found in match_pieces(prompt.text, _texts(before)).items()
     }
     cut_after = _cut_after(prompt.text, offered, matches, _order(matches))
     free = unexplained(len(prompt.text), [*_spans(matches), *asked])
@@ -104,6 +104,7 @@ def assemble(
         _arrival(chunk, matches.get(chunk_id, _ABSENT), order, prompt, selections, cut_after)
         for chunk_id, chunk in offered.items()
     ]
+    arrivals = _remade(arrivals, offered, before)
     droppers = _droppers(before)
     arrivals += [
         _dropped_inside(chunk, offered, selections, droppers[chunk_id])
@@ -262,6 +263,37 @@ def _dropped(chunk: Chunk, selections: Sequence[Selection]) -> ContextSelected |
     return dropped
 
 
+def _texts(retrievals: Iterable[Retrieval]) -> dict[str, list[str]]:
+    """The texts that each chunk was handed on with: a step after the search may cut it into pieces."""
+    texts: dict[str, list[str]] = {}
+    outermost = (r for r in retrievals if r.enclosing_id is None)
+    for chunk in (hit.chunk for r in outermost for hit in r.hits):
+        texts.setdefault(chunk.chunk_id, []).append(chunk.text or "")
+    return texts
+
+
+def _remade(
+    arrivals: Iterable[Arrival], offered: Mapping[str, Chunk], retrievals: Sequence[Retrieval]
+) -> list[Arrival]:
+    """The arrivals, saying where the text that arrived is not the one that was found."""
+    known = {r.retrieval_id: r.retriever for r in retrievals}
+    inner = [r for r in retrievals if r.enclosing_id in known]
+    found = {
+        hit.chunk.chunk_id: (hit.chunk, known[r.enclosing_id or ""])
+        for r in inner
+        for hit in r.hits
+    }
+
+    def told(arrival: Arrival) -> Arrival:
+        before, by = found.get(arrival.chunk_id, (None, ""))
+        after = offered[arrival.chunk_id]
+        if arrival.reason or before is None or before.content_hash == after.content_hash:
+            return arrival
+        return replace(arrival, reason_detail=f"rewritten inside {by}")
+
+    return [told(arrival) for arrival in arrivals]
+
+
 def _droppers(retrievals: Sequence[Retrieval]) -> dict[str, str]:
     """Per chunk that an inner retriever found, the retriever around it that did not hand it on."""
     known = {r.retrieval_id: r for r in retrievals}
@@ -277,19 +309,20 @@ def _droppers(retrievals: Sequence[Retrieval]) -> dict[str, str]:
     return {hit.chunk.chunk_id: outer(r, hit.chunk.chunk_id) for r in inner for hit in r.hits}
 
 
+def _is_in(chunk: Chunk, other: Chunk) -> bool:
+    """Whether the other has the same text, or is a larger piece of the same document around it."""
+    if chunk.content_hash and chunk.content_hash == other.content_hash:
+        return True
+    same_document = chunk.document_id == other.document_id
+    return same_document and bool(chunk.text) and (chunk.text or "") in (other.text or "")
+
+
 def _dropped_inside(
     chunk: Chunk, offered: dict[str, Chunk], selections: Sequence[Selection], by: str
 ) -> Arrival:
     """A chunk that an inner retriever found and the outer one did not hand on."""
     dropped = _dropped(chunk, selections)
-    twin = next(
-        (
-            c
-            for c in offered.values()
-            if chunk.content_hash and c.content_hash == chunk.content_hash
-        ),
-        None,
-    )
+    twin = next((other for other in offered.values() if _is_in(chunk, other)), None)
     return Arrival(
         chunk_id=chunk.chunk_id,
         document_id=chunk.document_id,

@@ -119,12 +119,12 @@ def where(arrival: Arrival, generation: Generation) -> str:
 
 
 def _reason(arrival: Arrival) -> str:
-    if arrival.state in ("full", "ambiguous") or (
-        arrival.state == "partial" and not arrival.reason and not arrival.reason_detail
-    ):
-        return ""
     if arrival.reason is None and arrival.reason_detail:
         return one_line(arrival.reason_detail, 60)
+    if arrival.state in ("full", "ambiguous") or (
+        arrival.state == "partial" and not arrival.reason
+    ):
+        return ""
     reason = arrival.reason or "not observed"
     words = "not found in the prompt" if reason == "not observed" else reason
     return f"{words}: {one_line(arrival.reason_detail, 60)}" if arrival.reason_detail else words
