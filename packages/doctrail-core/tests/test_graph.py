@@ -144,6 +144,39 @@ def test_an_agent_that_speaks_in_plain_text_names_its_tool_in_what_it_says(story
     )
 
 
+def test_a_prompt_that_grows_shows_all_that_was_said_before_it(story):
+    told = story(QUESTION)
+    pad = QUESTION
+    for number, text in enumerate((RENEWAL, NOTICE, "4", FEES)):
+        told.call(f"m{number}", None, pad, says=f"Thought: look number {number}. Action: search")
+        told.tool(f"t{number}", None, "search", "x", None)
+        told.returned(f"t{number}", text)
+        pad += f"\nThought: look number {number}. Action: search\nObservation: {text}"
+    told.call("last", None, pad, says="Answer: By November 30th.")
+    graph = evidence_graph(told.answered("By November 30th."))
+    assert [e.source for e in graph.into("generation:last", "shown_to")] == [
+        "generation:m0",
+        "tool_call:t0",
+        "generation:m1",
+        "tool_call:t1",
+        "generation:m2",
+        "generation:m3",
+        "tool_call:t3",
+    ]
+    assert len(list(graph.into("generation:m2", "shown_to"))) == 4
+
+
+def test_a_short_observation_is_known_where_it_is_a_message_of_its_own(story):
+    told = story(QUESTION)
+    told.call("m1", None, QUESTION, says="Action: add")
+    told.tool("t1", None, "add", "2 + 2", None)
+    told.returned("t1", "4")
+    told.call("m2", None, QUESTION, "4", says="Hm.")
+    told.call("m3", None, QUESTION, "Observation: 4", says="It is 4.")
+    graph = evidence_graph(told.answered("It is 4."))
+    assert edges(graph, "shown_to") == ["tool_call:t1 -shown_to-> generation:m3"]
+
+
 def test_a_sub_agent_answers_its_tool_and_the_tool_is_shown_to_the_agent(story):
     told = story(QUESTION)
     told.call("m1", None, QUESTION, says="", asks=[ToolRequest("ask_lawyer", "{}", "a")])

@@ -95,14 +95,14 @@ class _Said:
             if said := (output(node) or "").strip():
                 self.nodes[said].append(node)
         self.long = [said for said in self.nodes if len(said) >= TELLING]
-        self.found: dict[str, list[str]] = {}
+        self.longest = max(map(len, self.long), default=0)
+        self.found: dict[str, list[str]] = {"": []}
+        self.latest = ""
 
     def within(self, message: Message, reader: Node) -> Iterator[Edge]:
         """What of it a message holds, for the model call that read it."""
         text = (message.text or "").strip()
-        own = (
-            message.role == "assistant"
-        )  # a model's own turns; one that is a whole agent's is news
+        own = message.role == "assistant"  # a model's own turn; a whole agent's answer is news
         for said in self._whole(text) if own else self._parts(text):
             source = self._source(said, reader)
             if source and (source.kind == "step" or not own):
@@ -113,10 +113,15 @@ class _Said:
 
     def _parts(self, text: str) -> list[str]:
         if text not in self.found:
+            # An agent that keeps all it did in one message lets it grow: only what is new is searched.
+            before = self.latest if text.startswith(self.latest) else ""
+            new = text[max(len(before) - self.longest, 0) :]
+            found = [*self.found[before], *(said for said in self.long if said in new)]
             observed = text.removeprefix(_OBSERVATION).strip()
-            short = text.startswith(_OBSERVATION) and len(observed) < TELLING
-            self.found[text] = [s for s in self.long if s in text]
-            self.found[text] += [observed] if short and observed in self.nodes else []
+            if text.startswith(_OBSERVATION) and len(observed) < TELLING and observed in self.nodes:
+                found.append(observed)
+            self.found[text] = list(dict.fromkeys(found))
+            self.latest = text
         return self.found[text]
 
     def _source(self, said: str, reader: Node) -> Node | None:
