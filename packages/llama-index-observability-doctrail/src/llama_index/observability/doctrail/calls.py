@@ -37,7 +37,7 @@ LLMEnd = LLMChatEndEvent | LLMCompletionEndEvent
 _Reply = ChatResponse | CompletionResponse | None
 
 _ROLES = {"developer": "system", "function": "tool", "chatbot": "assistant", "model": "assistant"}
-_NOBODY = ("", "base", "custom", "mock", "structured")
+_NOBODY = ("", "base", "custom", "mock", "mockfunctioncalling", "structured")
 _PARAMETERS = ("temperature", "max_tokens", "top_p", "top_k", "seed", "stop")
 
 
