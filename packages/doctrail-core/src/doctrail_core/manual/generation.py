@@ -4,7 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from doctrail_core.capture.events import Event, GenerationEnded, PromptSent, RunFailed
+from doctrail_core.capture.events import (
+    Event,
+    GenerationEnded,
+    GenerationStreamed,
+    PromptSent,
+    RunFailed,
+)
 from doctrail_core.manual.block import FRAMEWORK, Block
 from doctrail_core.manual.chunks import ChunkLike, as_chunks
 from doctrail_core.model import Message, ToolRequest, Usage
@@ -99,7 +105,11 @@ class Call(Block):
 
     def _failed(self, run_id: str, error: BaseException) -> Iterable[Event]:
         left_by_reader = not isinstance(error, Exception) and (self._heard or self._said)
-        return self._ended(run_id) if left_by_reader else (RunFailed(run_id, error),)
+        if left_by_reader:
+            return self._ended(run_id)
+        heard = "".join(self._heard)
+        failed = RunFailed(run_id, error)
+        return (GenerationStreamed(run_id, heard), failed) if heard else (failed,)
 
 
 def generation(
