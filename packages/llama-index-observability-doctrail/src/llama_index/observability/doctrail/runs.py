@@ -145,7 +145,9 @@ class Runs:
         """A tree for a root span, unless there is nobody whom it could ever concern."""
         lineage, scope = self._lineage(), current_scope()
         is_only_a_part = kind in ("writing", "responding", "postprocessing") and scope is None
-        if is_only_a_part or (lineage is None and kind not in ("query", "chat", "retrieval", "tool")):
+        if is_only_a_part or (
+            lineage is None and kind not in ("query", "chat", "retrieval", "tool")
+        ):
             return None
         response_id = scope.response_id if scope else root_id[-UUID_LENGTH:]
         return Tree(response_id, lineage, scope.run_id if scope else None)
@@ -171,7 +173,7 @@ class Runs:
         elif span.kind == "turn":
             agents.turn_over(span, result)
             self._end(span, None)
-        elif span.kind in ("step", "preparation"):
+        elif span.kind in ("step", "housekeeping"):
             self._finish(span, None, None)
         else:
             self._settle(span, result)

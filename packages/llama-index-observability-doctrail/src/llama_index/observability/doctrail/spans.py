@@ -60,7 +60,7 @@ Kind = Literal[
     "workflow",
     "tool",
     "turn",
-    "preparation",
+    "housekeeping",
     "step",
 ]
 """`writing` follows a streamed chat answer to its end, in a thread or task of its own; `responding` is
@@ -292,12 +292,13 @@ class Span:
         return span.found if span else {}
 
     def mark_retrieved(self, chunks: Iterable[RetrievedChunk]) -> None:
-        """Let the enclosing spans know what was retrieved inside of them."""
-        span = self.parent
+        """Let the enclosing spans know what they got; a retriever is all that knows of its inner ones."""
+        span, hands_on = self.parent, True
         while span is not None:
             span.retrieved = True
-            for chunk in chunks:
+            for chunk in chunks if hands_on else ():
                 span.found.setdefault(chunk.chunk_id or "", []).append(chunk)
+            hands_on = hands_on and span.kind != "retrieval"
             span = span.parent
 
     def prepares(self, messages: Iterable[Message]) -> bool:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StepKind", "agent_called", "said", "step_kind", "taken", "tool_called", "tool_output"]
 
-StepKind = Literal["turn", "preparation", "step", "tool"]
-"""`turn` is an agent's call of its model; a `step` without any of the others' events is the user's own."""
+StepKind = Literal["turn", "housekeeping", "step", "tool"]
+"""`turn` is an agent's call of its model, `housekeeping` what an agent does besides, such as memory; a
+`step` without any of their events is the user's own."""
 
 _Taken = TypeVar("_Taken", bound=Event)
 
@@ -30,21 +31,26 @@ def step_kind(arguments: Mapping[str, Any]) -> StepKind | None:
         return None
     for cls, kind in _kinds():
         if isinstance(event, cls):
-            return kind
+            return None if kind == "housekeeping" and _goes_on(event) else kind
     return "step"
 
 
+def _goes_on(event: Event) -> bool:
+    """Whether a model has asked for more; where it may have no more, it is asked for its answer."""
+    return bool(getattr(event, "tool_calls", None))
+
+
 @cache
-def _kinds() -> tuple[tuple[type[Event], StepKind | None], ...]:
+def _kinds() -> tuple[tuple[type[Event], StepKind], ...]:
     from llama_index.core.agent.workflow import workflow_events as events
 
     return (
         (events.ToolCall, "tool"),
         (events.AgentSetup, "turn"),
-        (events.AgentOutput, None),
-        (events.AgentInput, "preparation"),
-        (events.ToolCallResult, "preparation"),
-        (events.AgentWorkflowStartEvent, "preparation"),
+        (events.AgentOutput, "housekeeping"),
+        (events.AgentInput, "housekeeping"),
+        (events.ToolCallResult, "housekeeping"),
+        (events.AgentWorkflowStartEvent, "housekeeping"),
     )
 
 
