@@ -335,6 +335,32 @@ def test_a_chunk_whose_text_a_step_cut_says_where(lineage):
     assert "rewritten inside Compression" in trail.why()
 
 
+@pytest.mark.parametrize(("answer", "prepares"), [("a deadline", True), ("renewal", False)])
+def test_a_call_whose_words_were_searched_for_answers_nobody_unless_they_are_the_answer(
+    answer, prepares, lineage
+):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("rewrite", "r", [Message("user", QUESTION)], "test"))
+    lineage.record(GenerationEnded("rewrite", "renewal\n"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "renewal", "test"))
+    lineage.record(RetrievalEnded("ret", [chunk(RENEWAL, 0)]))
+    lineage.record(PromptSent("llm", "r", [Message("user", RENEWAL)], "test"))
+    lineage.record(GenerationEnded("llm", answer))
+    lineage.record(RunEnded("r", answer))
+    (trail,) = lineage.trails
+    assert [g.auxiliary for g in trail.generations] == [prepares, False]
+    assert len(trail.contexts) == 2 - prepares
+
+
+def test_the_words_of_a_search_are_not_the_answer_of_a_response_that_was_cancelled(lineage):
+    lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+    lineage.record(PromptSent("rewrite", "r", [Message("user", QUESTION)], "test"))
+    lineage.record(GenerationEnded("rewrite", "renewal"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "renewal", "test"))
+    lineage.record(RunFailed("r", asyncio.CancelledError()))
+    assert lineage.trails[0].answer is None
+
+
 def test_scores_that_hooks_cannot_see_are_joined_by_chunk_id(lineage):
     lineage.record(RetrievalStarted("ret", None, "R", "q", "test"))
     scores = {"doc_4821#0": 0.25, "doc_4821#1": float("nan")}

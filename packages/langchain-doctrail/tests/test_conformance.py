@@ -259,7 +259,6 @@ class LangChain(Host):
     """Chains in LCEL where the script is that of the chain everybody has, else functions."""
 
     gaps: ClassVar = {
-        "a step drops a chunk": "no callback tells what a function dropped, so it is not observed",
         "a part inside a part": "of runnables inside a chain, whatever their name, nobody is told",
     }
 

@@ -57,6 +57,7 @@ class Reports:
         """Match arrivals, complete the ledger, keep the trail, end the spans."""
         for run in list(response.runs.values()):
             self._left_open(run, at)
+        response.mark_preparations()
         trail = None
         if response.is_an_answer:
             trail = self._with_arrivals(self._trail(response, status, at), response)

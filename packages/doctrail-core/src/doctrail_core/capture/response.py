@@ -166,6 +166,20 @@ class OpenResponse:
         handed_on = self.output or ""
         return (streamed if streamed.startswith(handed_on) else handed_on) or None
 
+    def mark_preparations(self) -> None:
+        """Mark the calls that only worded a search: what they said is what was searched for next."""
+        self.generations = [
+            replace(g, auxiliary=True) if self._worded_a_search(g) else g for g in self.generations
+        ]
+
+    def _worded_a_search(self, call: Generation) -> bool:
+        said, ended = (call.output or "").strip(), call.ended_at
+        if not said or ended is None or said in (self.output or "").split("\n\n"):
+            return False
+        return any(
+            r.started_at >= ended and (r.query or "").strip() == said for r in self.retrievals
+        )
+
     def answered(self) -> str | None:
         """What the user got: the root's output, else the last answer of a model."""
         if self.output is not None:
