@@ -13,6 +13,7 @@ from doctrail_core.durable.keys import KEY_BYTES, load_or_create_key
 from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.model import Trail
 from doctrail_core.trails import open_trails
+from doctrail_core.trails.history import History
 from doctrail_core.trails.journal import TrailJournal
 
 _PATIENCE = 5.0
@@ -28,6 +29,7 @@ class Folder:
         self.faults = Faults(self.home)
         self.ledger = LedgerJournal(self.home, self.faults)
         self.trails = TrailJournal(self.home, self.faults)
+        self._history = History(self.home)
         self._key: bytes | None = None
 
     def key(self) -> bytes:
@@ -65,11 +67,7 @@ class Folder:
         if unmoved and self.trails.others_wait_with(session_id):
             with suppress(SequencerBusyError, OSError):
                 self.trails.flush(_HASTE)
-        try:
-            with open_trails(self.home, drain=False) as trails:
-                return trails.session(session_id, limit=limit)
-        except NothingRecordedError:
-            return []
+        return self._history.session(session_id, limit=limit)
 
     def flush(self, timeout: float) -> bool:
         """Have all that was appended moved into the databases."""
@@ -86,5 +84,6 @@ class Folder:
 
     def close(self) -> None:
         """Give up files and threads. What was appended stays safe."""
+        self._history.close()
         self.ledger.close()
         self.trails.close()

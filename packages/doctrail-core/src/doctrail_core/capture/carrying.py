@@ -75,14 +75,22 @@ class Earlier:
             own: What this response itself had retrieved before.
         """
         chunks = self._not_among(own) if self._chunks else {}
-        answers = {t: turns[0] for t, turns in self._answers.items() if _alone(t, turns)}
+        answers = {
+            text: turns[0]
+            for text, turns in self._answers.items()
+            if len(turns) == 1 and len(text) >= _ANSWER_LETTERS
+        }
         found = recognised(prompt, free, {text: text for text in chain(answers, chunks)})
         present = {
             each.carried.chunk.chunk_id: each
             for text, match in found.items()
             for each in self._present(chunks.get(text, []), text, match)
         }
-        behind = [Behind("answer", turn, turn.behind) for t, turn in answers.items() if t in found]
+        behind = [
+            Behind("answer", answers[text], answers[text].behind)
+            for text in found
+            if text in answers and telling(text, _ANSWER_WORDS, _ANSWER_LETTERS)
+        ]
         return list(present.values()), behind
 
     def heard(self, messages: Sequence[Message], own_calls: Collection[str]) -> Iterator[Behind]:
@@ -157,10 +165,6 @@ def _with_origins(told: Iterable[Chunk], past: Past) -> Iterator[CarriedChunk]:
 
 def _by_text(chunks: Iterable[CarriedChunk]) -> dict[str, list[CarriedChunk]]:
     return _grouped((c.chunk.text.strip(), c) for c in chunks if c.chunk.text)
-
-
-def _alone(text: str, turns: Sequence[Turn]) -> bool:
-    return len(turns) == 1 and telling(text, _ANSWER_WORDS, _ANSWER_LETTERS)
 
 
 def _grouped(pairs: Iterable[tuple[str, _T]]) -> dict[str, list[_T]]:

@@ -7,7 +7,7 @@ was given up or another process had it, is read back from the trail store.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from doctrail_core.capture.sinks import FaultSink, HistorySource
@@ -85,14 +85,15 @@ class _Session:
     def add(self, trail: Trail, number: int) -> None:
         """Remember a turn; what it carried along is in use again."""
         self.turns_begun = max(self.turns_begun, number)
-        for brought in _brought(trail, number):
+        involved = trail.involvements
+        for brought in _brought(trail, number, involved):
             self._use(key_of(brought.chunk), brought)
             if brought.response_id in self.items:
                 self.items.move_to_end(brought.response_id)
         for through in {c.through for c in trail.carried if c.through in self.items}:
             self.items.move_to_end(through)
-        self._use(trail.response_id, _turn(trail, number))
-        while self.size > _SESSION_SIZE:
+        self._use(trail.response_id, _turn(trail, number, involved))
+        while self.items and self.size > _SESSION_SIZE:
             _, given_up = self.items.popitem(last=False)
             self.size -= _size(given_up)
 
@@ -166,9 +167,8 @@ class Sessions:
         return session
 
 
-def _brought(trail: Trail, number: int) -> Iterator[CarriedChunk]:
+def _brought(trail: Trail, number: int, involved: Collection[str]) -> Iterator[CarriedChunk]:
     """The chunks of a turn that a later prompt may hold, the least likely first."""
-    involved = trail.involvements
     for carried in sorted(trail.carried, key=lambda each: each.carried_by != "answer"):
         yield replace(carried, carried_by="text", through=None)
     own = [h.chunk for r in trail.retrievals if r.enclosing_id is None for h in r.hits]
@@ -177,7 +177,7 @@ def _brought(trail: Trail, number: int) -> Iterator[CarriedChunk]:
         yield CarriedChunk(replace(chunk, metadata={}), "text", trail.response_id, number)
 
 
-def _turn(trail: Trail, number: int) -> Turn:
+def _turn(trail: Trail, number: int, involved: Collection[str]) -> Turn:
     keys = {chunk_id: key_of(chunk) for chunk_id, chunk in trail.chunks.items()}
     said = [trail.answer, *(generation.output for generation in answering(trail))]
     tools = found_by_tools(trail)
@@ -185,7 +185,7 @@ def _turn(trail: Trail, number: int) -> Turn:
         response_id=trail.response_id,
         number=number,
         said=tuple(dict.fromkeys(text.strip() for text in said if text and text.strip())),
-        behind=tuple(keys[chunk_id] for chunk_id in trail.involvements),
+        behind=tuple(key for chunk_id, key in keys.items() if chunk_id in involved),
         tools={call: tuple(keys[i] for i in found) for call, found in tools.items() if found},
     )
 

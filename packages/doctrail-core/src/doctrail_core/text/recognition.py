@@ -5,7 +5,6 @@ missing one: a text counts if it is there as a whole, with its words at least, o
 so short that it stands anywhere, and never by what it has in common with a text that is accounted for.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from itertools import accumulate, islice
@@ -25,7 +24,8 @@ _FEWEST_WORDS_OF_NEARLY = 25
 """Shorter texts that have four fifths in common are as likely two filled-in forms."""
 _LOOSENED = 1.25
 """So many times longer than the prompt's stretches a text may be, since white space gets lost."""
-_PROBES = 8
+_PROBES = 5
+_WINDOW = 64
 _ROW = 3
 """Words in a row that are looked for before a text is compared; half of the probes must be found."""
 
@@ -72,9 +72,13 @@ class _Stretches:
             return False
         if text in self.text:
             return True
-        probes = (_row(text, len(text) * n // _PROBES) for n in range(_PROBES))
-        told = [probe in self._rows for probe in probes if probe]
-        return sum(told) * 2 >= len(told) > 0
+        missed = 0
+        for place in range(0, len(text), 1 + len(text) // _PROBES):
+            row = _row(text, place)
+            missed += row is not None and row not in self._rows
+            if missed * 2 > _PROBES:
+                return False
+        return True
 
     @cached_property
     def _rows(self) -> set[str]:
@@ -94,7 +98,6 @@ class _Stretches:
 
 
 def _row(text: str, place: int) -> str | None:
-    """A few words from about a place on, as `Reading.line` has them; None where the text ends."""
-    words = [found.group() for found in islice(WORDS.finditer(text, place), 1, 1 + _ROW)]
-    row = unicodedata.normalize("NFKC", "\n".join(words)).casefold()
-    return row if len(words) == _ROW else None
+    """Some words from about a place on, as `Reading.line` has them; None where there are too few."""
+    whole = Reading(text[place : place + _WINDOW]).words[1:-1]
+    return "\n".join(whole[:_ROW]) if len(whole) >= _ROW else None

@@ -90,6 +90,9 @@ _WITH_DOCUMENT = (
 )
 _WITH_MESSAGE = "SELECT trail_ref FROM message WHERE message_id = ?"
 _NEWEST_FIRST = " ORDER BY started_us DESC, ref DESC LIMIT ?"
+_SESSION = """
+    SELECT response_id FROM trail WHERE session_id = ? ORDER BY started_us DESC, ref DESC LIMIT ?
+"""
 
 _CHUNKS = """
     SELECT document_id, chunk_id, nullif(chunk.content_hash, ''), position, source, text,
@@ -222,8 +225,8 @@ class TrailReader(Reader):
 
     def session(self, session_id: str, *, limit: int) -> Sequence[Trail]:
         """The latest trails of a session, oldest first."""
-        latest = list(self.responses(session_id=session_id, limit=limit))
-        found = (self.get(summary.response_id) for summary in reversed(latest))
+        latest = list(self._rows(_SESSION, (canonical_id(session_id), limit)))
+        found = (self.get(response_id) for (response_id,) in reversed(latest))
         return [trail for trail in found if trail is not None]
 
     def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
