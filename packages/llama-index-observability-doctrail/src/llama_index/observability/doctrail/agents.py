@@ -82,10 +82,10 @@ def outcome(result: object) -> object:
 
 
 def cancelled(span: Span) -> Event:
-    """A run that was cancelled while it waited for somebody's answer is only interrupted."""
-    if span.tree.waiting:
-        return RunEnded(span.run_id or "", interrupted=True)
-    return RunFailed(span.run_id or "", CANCELLED)
+    """A run that was cancelled while none of its steps was at work had waited for somebody's answer."""
+    if span.cut:
+        return RunFailed(span.run_id or "", CANCELLED)
+    return RunEnded(span.run_id or "", interrupted=True)
 
 
 def error_of(error: BaseException) -> BaseException:
@@ -162,8 +162,8 @@ def tool_ended(span: Span, result: object) -> Event | None:
     """A tool returned; None where it only waits, and will be called again with what it waits for."""
     run_id = span.run_id or ""
     if result is None and span.call_id is not None:
-        if isinstance(span.broken_by, asyncio.CancelledError):
-            return RunFailed(run_id, span.broken_by)
+        if span.cut:
+            return RunFailed(run_id, CANCELLED)
         span.tree.waiting[span.call_id] = run_id
         return None
     output = steps.tool_output(result)

@@ -96,7 +96,7 @@ class LineageEvents(BaseEventHandler):
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002  # the host's signature
         """Take note of an event."""
-        hook = _HOOKS.get(type(event))
+        hook = _HOOKS.get(type(event)) or _INNER_HOOKS.get(type(event).__name__)
         if hook is not None:
             try:
                 hook(event)
@@ -112,6 +112,11 @@ _HOOKS: dict[type[BaseEvent], Callable[[Any], None]] = {
     LLMChatEndEvent: RUNS.call_ended,
     LLMCompletionEndEvent: RUNS.call_ended,
     ExceptionEvent: lambda event: RUNS.call_failed(event.span_id, event.exception),
+}
+
+
+_INNER_HOOKS: dict[str, Callable[[Any], None]] = {  # of classes that are not to be imported
+    "SpanCancelledEvent": lambda event: RUNS.cut(event.span_id),
 }
 
 

@@ -124,11 +124,8 @@ class Runs:
 
     def drop(self, span_id: str, error: BaseException) -> None:
         """A span ended by an exception."""
-        span = self._open.pop(span_id, None)
+        span = self._take(span_id)
         if span is None:
-            return
-        if span.span_id != span_id:
-            span.broken_by = error
             return
         if span.call is not None:
             self._call_over(span, RunFailed(span.call.run_id, error))
@@ -136,6 +133,12 @@ class Runs:
             self._written(span, error)
         else:
             self._finish(span, None, agents.error_of(error))
+
+    def cut(self, span_id: str | None) -> None:
+        """A step is cancelled at its work; the host lets it return, and then its run."""
+        span = self._open.get(span_id or "")
+        if span is not None and not (span.kind == "workflow" and span.span_id == span_id):
+            span.mark_cut()
 
     def _lineage(self) -> "Lineage | None":
         scope = current_scope()
@@ -174,7 +177,7 @@ class Runs:
             agents.turn_over(span, result)
             self._end(span, None)
         elif span.kind in ("step", "housekeeping"):
-            self._finish(span, None, None)
+            self._finish(span, None, agents.CANCELLED if span.cut else None)
         else:
             self._settle(span, result)
 

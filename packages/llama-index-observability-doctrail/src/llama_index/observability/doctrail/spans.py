@@ -207,7 +207,7 @@ class Span:
         call: The LLM call that it makes.
         told: Whether its LLM call, or the one it is part of, is on record.
         call_id: The id that a model gave to this tool call.
-        broken_by: What ended a span that this one stands for.
+        cut: Whether it was cancelled at its work.
         over: Whether it has ended; a stream that began in it may still be drawn.
         agent: The agent whose turn it is.
     """
@@ -227,7 +227,7 @@ class Span:
     call: Call | None = None
     told: bool = False
     call_id: str | None = None
-    broken_by: BaseException | None = None
+    cut: bool = False
     over: bool = False
     agent: Agent | None = None
 
@@ -299,6 +299,13 @@ class Span:
             for chunk in chunks if hands_on else ():
                 span.found.setdefault(chunk.chunk_id or "", []).append(chunk)
             hands_on = hands_on and span.kind != "retrieval"
+            span = span.parent
+
+    def mark_cut(self) -> None:
+        """Let this span and the enclosing ones know that it is cancelled at its work."""
+        span: Span | None = self
+        while span is not None:
+            span.cut = True
             span = span.parent
 
     def prepares(self, messages: Iterable[Message]) -> bool:
