@@ -1,6 +1,7 @@
 """What a turn builds on that earlier turns of its session retrieved."""
 
 import pytest
+from inline_snapshot import snapshot
 
 from doctrail_core.capture.events import (
     GenerationEnded,
@@ -13,8 +14,14 @@ from doctrail_core.capture.events import (
     ToolCalled,
     ToolReturned,
 )
+from doctrail_core.capture.settings import Settings
+from doctrail_core.composition import Lineage
+from doctrail_core.ledger.entry import decode as ledger_entry
+from doctrail_core.ledger.entry import encode as ledger_bytes
+from doctrail_core.ledger.entry import from_trail
 from doctrail_core.model import Message
 from doctrail_core.testing import capture_trails
+from doctrail_core.trails.codec import decode, encode, joined, taken_apart
 
 RENEWAL = "The contract renewal deadline for enterprise accounts is February 28th of each year."
 NOTICE = "Either party may end this agreement by giving ninety days written notice to the other."
@@ -154,3 +161,174 @@ def test_a_resumed_run_is_traced_to_the_interrupted_turn(lineage):
         ("law#0", "tool", "r1", 1, "r1"),
     ]
     assert trail.involvements == {"renewal#0": "direct", "law#0": "indirect"}
+
+
+def test_the_host_knows_whose_text_it_is_where_earlier_turns_had_two_alike(lineage):
+    found = [chunk(RENEWAL, "a"), chunk(RENEWAL, "b")]
+    turn(lineage, "r1", [Message("user", RENEWAL)], found=found)
+    trail = turn(lineage, "r2", [Message("user", f"{RENEWAL} Sure?")])
+    assert [(a.chunk_id, a.state) for a in trail.contexts[0].arrivals] == [
+        ("a#0", "ambiguous"),
+        ("b#0", "ambiguous"),
+    ]
+    trail = turn(lineage, "r3", [Message("user", f"{RENEWAL} Sure?")], carried=[found[1]])
+    assert [(a.chunk_id, a.state) for a in trail.contexts[0].arrivals] == [("b#0", "full")]
+
+
+def test_an_artifact_that_lost_its_ids_is_known_by_its_text(lineage):
+    first_turn(lineage)
+    kept = [RetrievedChunk(RENEWAL)]
+    assert told(turn(lineage, "r2", [Message("tool", RENEWAL)], carried=kept)) == [
+        ("renewal#0", "artifact", "r1", 1, None)
+    ]
+
+
+def test_what_the_user_quotes_was_brought_by_the_user(lineage):
+    first_turn(lineage)
+    question = f"You said: {RENEWAL} Is that so?"
+    assert turn(lineage, "r2", [Message("user", question)], question=question).carried == ()
+
+
+def test_a_chunk_of_another_document_with_the_same_id_keeps_a_name_of_its_own(lineage):
+    turn(lineage, "r1", [Message("user", NOTICE)], found=[RetrievedChunk(NOTICE, "1", "old")])
+    prompt = [Message("user", f"{LAW}\n{NOTICE}")]
+    trail = turn(lineage, "r2", prompt, found=[RetrievedChunk(LAW, "1", "new")])
+    assert {i: c.document_id for i, c in trail.chunks.items()} == {"1": "new", "old#1": "old"}
+    assert [(a.chunk_id, a.state) for a in trail.contexts[0].arrivals] == [
+        ("1", "full"),
+        ("old#1", "full"),
+    ]
+
+
+def test_the_same_answer_of_two_turns_counts_if_it_is_there_twice(lineage):
+    first_turn(lineage, answer="Yes.")
+    turn(lineage, "r2", [Message("user", NOTICE)], found=[chunk(NOTICE, "notice")])
+    once = [Message("assistant", "Yes."), Message("user", "Sure?")]
+    assert turn(lineage, "r3", once, answer="No.").carried == ()
+    twice = [Message("user", "?"), Message("assistant", "Yes."), *once]
+    assert [c.chunk.chunk_id for c in turn(lineage, "r4", twice).carried] == [
+        "renewal#0",
+        "notice#0",
+    ]
+
+
+def test_one_call_id_of_two_turns_tells_nothing(lineage):
+    for response, text, name in (("r1", RENEWAL, "renewal"), ("r2", NOTICE, "notice")):
+        lineage.record(RunStarted(response, None, "agent", "test", "?", session_id="s"))
+        lineage.record(ToolCalled(f"{response}-t", response, "search", "test", "{}", "call-1"))
+        lineage.record(RetrievalStarted(f"{response}-r", f"{response}-t", "R", "?", "test"))
+        lineage.record(RetrievalEnded(f"{response}-r", [chunk(text, name)]))
+        lineage.record(ToolReturned(f"{response}-t", "A summary.", "call-1"))
+        lineage.record(RunEnded(response, interrupted=True))
+    assert turn(lineage, "r3", [Message("tool", "A summary.", "call-1")]).carried == ()
+
+
+def test_a_first_call_that_reads_what_is_then_searched_again_read_it_from_before(lineage):
+    first_turn(lineage)
+    lineage.record(RunStarted("r2", None, "agent", "test", "?", session_id="s"))
+    for call in ("first", "second"):
+        prompt = [Message("user", f"{RENEWAL}\nGo on.")]
+        lineage.record(PromptSent(call, "r2", prompt, "test"))
+        lineage.record(GenerationEnded(call, "Let me look."))
+        if call == "first":
+            lineage.record(RetrievalStarted("again", "r2", "R", "?", "test"))
+            lineage.record(RetrievalEnded("again", [chunk(RENEWAL, "renewal")]))
+    lineage.record(RunEnded("r2", "Done."))
+    trail = lineage.get("r2")
+    assert [[a.state for a in context.arrivals] for context in trail.contexts] == [
+        ["full"],
+        ["full"],
+    ]
+    assert [context.unexplained_length for context in trail.contexts] == [7, 7]
+    assert told(trail) == [("renewal#0", "text", "r1", 1, None)]
+    assert trail.involvements == {"renewal#0": "direct"}
+
+
+def test_many_chunks_behind_answers_are_bounded_and_counted(lineage):
+    for number in range(60):
+        found = [chunk(f"{number}.{part} {LAW}", f"d{number}-{part}") for part in range(6)]
+        prompt = [Message("user", "\n".join(each.text for each in found))]
+        turn(lineage, f"r{number}", prompt, found=found, answer=f"The answer is {number}.")
+    history = [Message("assistant", f"The answer is {number}.") for number in range(60)]
+    trail = turn(lineage, "last", history)
+    assert len(trail.carried) == 256
+    assert trail.carried[-1].response_id == "r59"
+    assert lineage.dropped == {"chunks behind answers of long ago, not recorded again": 104}
+
+
+def test_within_a_process_texts_are_compared_even_where_none_are_kept():
+    with capture_trails(Settings(content="hash")) as lineage:
+        first_turn(lineage)
+        trail = turn(lineage, "r2", [Message("user", f"{RENEWAL} Sure?")])
+        assert told(trail) == [("renewal#0", "text", "r1", 1, None)]
+        assert trail.carried[0].chunk.text is None
+        assert trail.carried[0].chunk.content_hash is not None
+        assert lineage.errors == []
+
+
+def test_answers_of_a_process_that_died_just_now_are_known(tmp_path):
+    """Its records lie in the spool, and nobody has moved them yet."""
+    first, second = (Lineage(Settings(home=tmp_path, spans=False)) for _ in range(2))
+    first_turn(first)
+    trail = turn(second, "r2", [Message("assistant", FIRST), Message("user", "Sure?")])
+    assert (trail.turn, told(trail)) == (2, [("renewal#0", "answer", "r1", 1, "r1")])
+    assert second.flush()
+    kept = Lineage(Settings(home=tmp_path, spans=False)).get("r2")
+    assert kept.carried[0].chunk.text == RENEWAL
+    for each in (first, second):
+        each.close()
+
+
+def test_an_erased_text_has_gone_from_the_prompts_that_it_was_carried_into(lineage):
+    first_turn(lineage)
+    trail = turn(lineage, "r2", [Message("user", f"Before: {RENEWAL}")])
+    assert decode(encode(trail)) == trail
+    parts = taken_apart(encode(trail))
+    assert [use[:2] for use in parts.uses] == [["renewal", "renewal#0"]]
+    assert RENEWAL.encode() not in parts.body
+    erased = joined(parts.body, parts.question, parts.answer, {})
+    assert erased.generations[0].messages[0].text == "Before: [erased]"
+    assert erased.carried[0].chunk.text is None
+
+
+def test_the_ledger_calls_indirect_what_only_an_answer_brought_and_stays_silent_otherwise(lineage):
+    first = from_trail("answered", first_turn(lineage), writer="w", counter=0)
+    assert b"involvement" not in ledger_bytes(first)
+    history = [Message("assistant", FIRST), Message("user", "Sure?")]
+    later = from_trail("answered", turn(lineage, "r2", history), writer="w", counter=1)
+    (fact,) = later.chunks
+    assert (fact.document_id, fact.grade, fact.involvement) == ("renewal", "in_prompt", "indirect")
+    assert later.indirect_documents == {"renewal"}
+    assert ledger_entry(ledger_bytes(later)) == later
+
+
+def test_before_the_model_is_called_the_ledger_says_no_more_than_that_a_chunk_is_there(lineage):
+    turn(lineage, "r1", [Message("tool", RENEWAL)], carried=[chunk(RENEWAL, "renewal")])
+    grades = [
+        from_trail(kind, trail, writer="w", counter=0).chunks[0].grade
+        for kind, trail in lineage.entries
+    ]
+    assert grades == ["retrieved", "in_prompt"]
+
+
+def test_why_tells_the_turns(lineage):
+    first_turn(lineage)
+    turn(
+        lineage,
+        "r2",
+        [Message("user", NOTICE), Message("assistant", FIRST), Message("user", "Sure?")],
+        carried=[chunk(NOTICE, "notice")],
+    )
+    said = lineage.get("r2").why()
+    assert said.startswith("Response r2, turn 2 of its session\n")
+    start = said.index("What came from earlier turns")
+    assert said[start : said.index("What the model read")] == snapshot("""\
+What came from earlier turns (2 chunks)
+  from turn 1 of this session, response r1
+     document  chunk  how                                text
+     renewal   0      through the answer of response r1  The contract renewal deadline for enterpri…
+  from a turn that is not on record
+     document  chunk  how                                     text
+     notice    0      in the prompt, kept by the application  Either party may end this agreement b…
+
+""")

@@ -248,7 +248,8 @@ class _Telling:
         for source, chunks in groupby(carried, origin):
             yield f"  {source}"
             rows = [self.carried_row(each) for each in chunks]
-            yield from self.table(rows, ["document", "chunk", "how", "text"], "     ")
+            header = ["document", "chunk", "how", "text"]
+            yield from self.table(rows, header, "     ", width=_WIDTH - 5)
 
     def carried_row(self, carried: CarriedChunk) -> list[str]:
         chunk = carried.chunk

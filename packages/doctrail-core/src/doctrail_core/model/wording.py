@@ -44,8 +44,8 @@ STATUS_WORDS: dict[Status, str] = {
 }
 
 CARRIED_WORDS: dict[CarriedBy, str] = {
-    "artifact": "its text stands in the prompt, kept with it by the application",
-    "text": "its text stands in the prompt",
+    "artifact": "in the prompt, kept by the application",
+    "text": "in the prompt",
     "answer": "through the answer of",
     "tool": "through a tool result of",
 }
