@@ -422,3 +422,112 @@ def test_a_tree_that_makes_no_sense_is_a_tree_all_the_same(story):
         "tool_call:t2",
         "tool_call:t2#2",
     ]
+
+
+def test_an_id_that_an_inner_agent_uses_too_leads_to_the_call_at_the_same_place(story):
+    told = story(QUESTION)
+    asks = [ToolRequest("ask", "{}", "call_0"), ToolRequest("search", "{}", "call_1")]
+    told.call("m1", None, QUESTION, says="", asks=asks)
+    told.tool("t1", None, "ask", "{}", "call_0")
+    told.call("m2", "t1", QUESTION, says="", asks=[ToolRequest("search", "{}", "call_1")])
+    told.tool("t2", "t1", "search", "{}", "call_1")
+    told.returned("t2", NOTICE)
+    told.returned("t1", NOTICE)
+    told.tool("t3", None, "search", "{}", "call_1")
+    told.returned("t3", NOTICE)
+    assert edges(evidence_graph(told.answered("So.")), "led_to") == [
+        "generation:m1 -led_to-> tool_call:t1",
+        "generation:m1 -led_to-> tool_call:t3",
+        "generation:m2 -led_to-> tool_call:t2",
+    ]
+
+
+def test_a_result_is_never_that_of_a_call_that_still_runs(story):
+    told = story(QUESTION)
+    told.tool("t1", None, "ask", "{}", "a")
+    told.tool("t2", "t1", "search", "{}", "a")
+    told.returned("t2", NOTICE)
+    told.call("m1", "t1", QUESTION, Message("tool", NOTICE, "a"), says=NOTICE)
+    told.returned("t1", NOTICE)
+    graph = evidence_graph(told.answered("So."))
+    assert edges(graph, "shown_to") == ["tool_call:t2 -shown_to-> generation:m1"]
+
+
+def test_a_tool_leads_to_its_search_but_not_to_those_inside_of_that(story):
+    told = story(QUESTION)
+    told.tool("t1", None, "search", "{}", "a")
+    told.lineage.record(RetrievalStarted("s1", "t1", "Ensemble", "notice", "test"))
+    told.search("s2", "s1", "notice", {"doc_2#0": NOTICE})
+    told.lineage.record(RetrievalEnded("s1", [RetrievedChunk(NOTICE, "doc_2#0", "doc_2", 0)]))
+    told.returned("t1", NOTICE)
+    graph = evidence_graph(told.answered("So."))
+    assert edges(graph, "led_to") == ["tool_call:t1 -led_to-> retrieval:s1"]
+
+
+def test_a_call_in_preparation_chooses_no_tool(story):
+    told = story(QUESTION)
+    told.call("m1", None, QUESTION, says="Action: search")
+    told.call("m2", None, QUESTION, says="search terms", auxiliary=True)
+    told.tool("t1", None, "search", "notice", None)
+    told.returned("t1", NOTICE)
+    assert edges(evidence_graph(told.answered("So.")), "led_to") == [
+        "generation:m1 -led_to-> tool_call:t1 inferred"
+    ]
+
+
+def test_what_a_model_said_itself_is_no_evidence_when_it_is_told_so_again(story):
+    told = story(QUESTION)
+    told.call("m1", None, QUESTION, says="Let me look at the contract.")
+    said = Message("assistant", "Let me look at the contract.")
+    told.call("m2", None, QUESTION, said, says="So.")
+    assert edges(evidence_graph(told.answered("So.")), "shown_to") == []
+
+
+def test_what_was_said_only_later_was_in_no_prompt(story):
+    told = story(QUESTION)
+    told.call("m1", None, NOTICE, says="Hm.")
+    told.tool("t1", None, "read", "{}", None)
+    told.returned("t1", NOTICE)
+    assert edges(evidence_graph(told.answered("Hm.")), "shown_to") == []
+
+
+def test_no_run_reads_the_answer_of_the_one_around_it_however_coarse_the_clock(story):
+    told = story(QUESTION)
+    told.step("agent", None, "agent", QUESTION)
+    told.call("m1", "agent", NOTICE, says="So.")
+    told.ended("agent", NOTICE)
+    trail = told.answered("So.")
+    now = trail.started_at
+    trail = replace(
+        trail,
+        steps=tuple(replace(s, started_at=now, ended_at=now) for s in trail.steps),
+        generations=tuple(replace(g, started_at=now, ended_at=now) for g in trail.generations),
+    )
+    assert edges(evidence_graph(trail), "shown_to") == []
+
+
+def test_a_text_that_was_begun_in_one_prompt_and_completed_in_the_next_is_found(story):
+    told = story(QUESTION)
+    told.tool("t1", None, "read", "{}", None)
+    told.returned("t1", NOTICE)
+    told.call("m1", None, f"{QUESTION} {NOTICE[:40]}", says="Go on.")
+    told.call("m2", None, f"{QUESTION} {NOTICE}", says="So.")
+    graph = evidence_graph(told.answered("So."))
+    assert edges(graph, "shown_to") == ["tool_call:t1 -shown_to-> generation:m2"]
+
+
+def test_of_calls_that_said_the_same_the_last_one_answered(story):
+    told = story(QUESTION)
+    for name in ("m1", "m2"):
+        told.call(name, None, QUESTION, says="By November 30th.")
+    graph = evidence_graph(told.answered("By November 30th."))
+    assert edges(graph, "answered") == ["generation:m2 -answered-> response:r"]
+
+
+def test_without_texts_a_call_for_a_tool_and_a_run_that_was_stopped_are_no_answers(story):
+    told = story(QUESTION, Settings(content="hash"))
+    told.call("m1", None, QUESTION, says="", asks=[ToolRequest("ask", "{}", "a")])
+    assert edges(evidence_graph(told.answered("Said by the tool.")), "answered") == []
+    told = story(QUESTION, Settings(content="hash"))
+    told.call("m1", None, QUESTION, says="By Nov")
+    assert edges(evidence_graph(told.aborted()), "answered") == []
