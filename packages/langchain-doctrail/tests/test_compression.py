@@ -1,0 +1,313 @@
+"""Compressors, filters and rerankers: who dropped what, what was rewritten, whose score is whose."""
+
+import copy
+
+import pytest
+from langchain_core.cross_encoders import BaseCrossEncoder
+from langchain_core.documents import BaseDocumentCompressor, Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+from langchain_core.vectorstores import InMemoryVectorStore
+from langchain_text_splitters import CharacterTextSplitter
+
+from langchain_doctrail import LineageRetriever
+
+retrievers = pytest.importorskip("langchain_classic.retrievers")
+compressors = pytest.importorskip("langchain_classic.retrievers.document_compressors")
+transformers = pytest.importorskip("langchain_community.document_transformers")
+
+QUESTION = "When is the renewal deadline?"
+RENEWAL, REFUND, SUPPORT = "chunk-renewal", "chunk-refund", "chunk-support"
+INSIDE = "inside ContextualCompressionRetriever"
+
+
+class LetterEmbeddings(Embeddings):
+    """Counts letters, so that what is alike is near."""
+
+    def embed_query(self, text):
+        return [float(text.lower().count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+    def embed_documents(self, texts):
+        return list(map(self.embed_query, texts))
+
+
+class LengthEncoder(BaseCrossEncoder):
+    def score(self, text_pairs):
+        return [float(len(text)) for _, text in text_pairs]
+
+
+class Reranker(BaseDocumentCompressor):
+    """Keeps two, worst first, and writes its score where Cohere's, Jina's and others do."""
+
+    def compress_documents(self, documents, query, callbacks=None):
+        return [
+            Document(d.page_content, metadata={**d.metadata, "relevance_score": 0.9 - rank / 10})
+            for rank, d in enumerate(reversed(documents[:2]))
+        ]
+
+
+class SortingModel(FakeListChatModel):
+    def with_structured_output(self, schema, **kwargs):
+        return RunnableLambda(lambda _: schema(ranked_document_ids=[2, 0, 1]))
+
+
+EMBEDDINGS = LetterEmbeddings()
+
+
+@pytest.fixture
+def plain(documents):
+    store = InMemoryVectorStore(EMBEDDINGS)
+    store.add_documents(documents)
+    return store.as_retriever(search_kwargs={"k": 3})
+
+
+@pytest.fixture(params=["plain", "wrapped inside", "wrapped outside", "wrapped twice"])
+def compress(request, plain):
+    """Build a compressing retriever, with the wrapper in any place."""
+    inside = request.param in ("wrapped inside", "wrapped twice")
+    base = LineageRetriever.wrap(plain) if inside else plain
+
+    def build(compressor):
+        built = retrievers.ContextualCompressionRetriever(
+            base_compressor=compressor, base_retriever=base
+        )
+        return LineageRetriever.wrap(built) if "outside" in request.param else built
+
+    return build
+
+
+def answer(rag, retriever, handler):
+    rag(retriever).invoke(QUESTION, {"callbacks": [handler]})
+    return handler.last
+
+
+def outer(trail):
+    (retrieval,) = [r for r in trail.retrievals if r.enclosing_id is None]
+    return retrieval
+
+
+def inner(trail):
+    return [r for r in trail.retrievals if r.enclosing_id is not None]
+
+
+def ids(retrieval):
+    return [hit.chunk.chunk_id for hit in retrieval.hits]
+
+
+def arrivals(trail):
+    return {a.chunk_id: a for a in trail.contexts[-1].arrivals}
+
+
+def test_a_filter_by_embeddings_keeps_identity_and_tells_its_own_scores(compress, rag, handler):
+    """It returns documents of another class, without their ids."""
+    compressor = compressors.EmbeddingsFilter(embeddings=EMBEDDINGS, k=1)
+    trail = answer(rag, compress(compressor), handler)
+    assert ids(outer(trail)) == [RENEWAL]
+    assert len(ids(inner(trail)[0])) == 3
+    (hit,) = outer(trail).hits
+    assert (hit.score_kind, hit.score == pytest.approx(0.8, abs=0.1)) == ("similarity", True)
+    arrived = arrivals(trail)
+    assert arrived[RENEWAL].state == "full"
+    assert {arrived[i].reason for i in (REFUND, SUPPORT)} == {"filtered"}
+
+
+def test_an_extractor_cuts_texts_and_keeps_identity(compress, rag, handler):
+    model = FakeListChatModel(responses=["is February 28th", "NO_OUTPUT", "within four hours"])
+    trail = answer(rag, compress(compressors.LLMChainExtractor.from_llm(model)), handler)
+    assert ids(outer(trail)) == [RENEWAL, SUPPORT]
+    assert [g.auxiliary for g in trail.generations] == [True, True, True, False]
+    arrived = arrivals(trail)
+    assert (arrived[RENEWAL].state, arrived[RENEWAL].reason_detail) == (
+        "full",
+        "rewritten inside ContextualCompressionRetriever",
+    )
+    assert (arrived[REFUND].state, arrived[REFUND].reason) == ("absent", "filtered")
+    found = {hit.chunk.chunk_id: hit.chunk.text for hit in inner(trail)[0].hits}
+    assert found[RENEWAL].startswith("The contract renewal deadline")
+
+
+def test_words_that_an_extractor_made_up_are_no_part_of_any_chunk(plain, rag, handler):
+    """Without the wrapper, and without the same words, nothing tells which chunk they came from."""
+    model = FakeListChatModel(responses=["It is at the end of winter.", "NO_OUTPUT", "NO_OUTPUT"])
+    compressing = retrievers.ContextualCompressionRetriever(
+        base_compressor=compressors.LLMChainExtractor.from_llm(model), base_retriever=plain
+    )
+    trail = answer(rag, compressing, handler)
+    (hit,) = outer(trail).hits
+    assert hit.chunk.chunk_id not in (RENEWAL, REFUND, SUPPORT)
+    assert hit.chunk.document_id == "doc_renewal"  # the metadata says so
+    assert arrivals(trail)[RENEWAL].state == "absent"
+
+
+async def test_the_same_holds_in_async_code(compress, rag, handler):
+    model = FakeListChatModel(responses=["YES", "NO", "NO"])
+    chain = rag(compress(compressors.LLMChainFilter.from_llm(model)))
+    await chain.ainvoke(QUESTION, {"callbacks": [handler]})
+    trail = handler.last
+    assert ids(outer(trail)) == [RENEWAL]
+    assert [g.auxiliary for g in trail.generations] == [True, True, True, False]
+    assert {a.reason for i, a in arrivals(trail).items() if i != RENEWAL} == {"filtered"}
+
+
+def test_rerank_scores_are_the_outer_ones_and_search_scores_the_inner_ones(compress, rag, handler):
+    trail = answer(rag, compress(Reranker()), handler)
+    assert [(h.chunk.chunk_id, h.score, h.score_kind) for h in outer(trail).hits] == [
+        (REFUND, 0.9, "rerank"),
+        (RENEWAL, 0.8, "rerank"),
+    ]
+    kinds = {hit.score_kind for hit in inner(trail)[0].hits}
+    assert kinds in ({"similarity"}, {"unknown"})  # known where the inner retriever is wrapped
+    assert 0.9 not in {hit.score for hit in inner(trail)[0].hits}
+
+
+def test_a_cross_encoder_reorders_without_telling_scores(compress, rag, handler):
+    compressor = compressors.CrossEncoderReranker(model=LengthEncoder(), top_n=2)
+    trail = answer(rag, compress(compressor), handler)
+    assert [(h.chunk.chunk_id, h.score) for h in outer(trail).hits] == [
+        (RENEWAL, None),
+        (REFUND, None),
+    ]
+    assert arrivals(trail)[SUPPORT].reason == "filtered"
+
+
+def test_a_model_that_reranks_a_list_answers_nobody(compress, rag, handler):
+    compressor = compressors.LLMListwiseRerank.from_llm(SortingModel(responses=[]), top_n=2)
+    trail = answer(rag, compress(compressor), handler)
+    assert ids(outer(trail)) == [SUPPORT, RENEWAL]
+    assert trail.answer == "On February 28th."
+
+
+def test_a_wrapped_compression_names_each_step_for_what_it_dropped(plain, rag, handler):
+    steps = [
+        transformers.EmbeddingsRedundantFilter(embeddings=EMBEDDINGS, similarity_threshold=0.85),
+        compressors.EmbeddingsFilter(embeddings=EMBEDDINGS, k=1),
+    ]
+    pipeline = compressors.DocumentCompressorPipeline(transformers=steps)
+    compressing = retrievers.ContextualCompressionRetriever(
+        base_compressor=pipeline, base_retriever=plain
+    )
+    before = copy.copy(pipeline.transformers)
+    trail = answer(rag, LineageRetriever.wrap(compressing), handler)
+    dropped = {i: a.reason_detail for i, a in arrivals(trail).items() if a.state == "absent"}
+    kept = ids(outer(trail))
+    assert len(kept) == 1
+    assert sorted(dropped.values()) == [
+        "by EmbeddingsFilter in ContextualCompressionRetriever",
+        "by EmbeddingsRedundantFilter in ContextualCompressionRetriever",
+    ]
+    assert pipeline.transformers == before  # the user's own pipeline stays as it is
+    assert compressing.base_compressor is pipeline
+
+
+async def test_it_names_them_in_async_code_too(plain, rag, handler):
+    pipeline = compressors.DocumentCompressorPipeline(
+        transformers=[compressors.EmbeddingsFilter(embeddings=EMBEDDINGS, k=2), Reranker()]
+    )
+    compressing = retrievers.ContextualCompressionRetriever(
+        base_compressor=pipeline, base_retriever=plain
+    )
+    chain = rag(LineageRetriever.wrap(compressing))
+    await chain.ainvoke(QUESTION, {"callbacks": [handler]})
+    assert arrivals(handler.last)[SUPPORT].reason_detail == (
+        "by EmbeddingsFilter in ContextualCompressionRetriever"
+    )
+    assert [hit.score_kind for hit in outer(handler.last).hits] == ["rerank", "rerank"]
+
+
+def test_a_lone_compressor_is_named(plain, rag, handler):
+    compressing = retrievers.ContextualCompressionRetriever(
+        base_compressor=Reranker(), base_retriever=plain
+    )
+    trail = answer(rag, LineageRetriever.wrap(compressing), handler)
+    assert arrivals(trail)[SUPPORT].reason_detail == (
+        "by Reranker in ContextualCompressionRetriever"
+    )
+
+
+def test_an_unwrapped_compression_is_named_as_a_whole(plain, rag, handler):
+    compressing = retrievers.ContextualCompressionRetriever(
+        base_compressor=Reranker(), base_retriever=plain
+    )
+    assert arrivals(answer(rag, compressing, handler))[SUPPORT].reason_detail == INSIDE
+
+
+def test_a_splitter_inside_leaves_pieces_of_the_chunk_that_they_are_of(compress, rag, handler):
+    steps = [
+        CharacterTextSplitter(separator=" ", chunk_size=30, chunk_overlap=0),
+        compressors.EmbeddingsFilter(embeddings=EMBEDDINGS, k=3),
+    ]
+    pipeline = compressors.DocumentCompressorPipeline(transformers=steps)
+    trail = answer(rag, compress(pipeline), handler)
+    assert set(ids(outer(trail))) < {RENEWAL, REFUND, SUPPORT}
+    assert len(ids(outer(trail))) == 3
+    states = {a.state for a in arrivals(trail).values() if a.reason != "filtered"}
+    assert states == {"full"}
+    instructions = len("Answer from this:\n") + 2 * len("\n\n") + 2 + len(QUESTION)
+    assert trail.contexts[0].unexplained_length <= instructions
+
+
+@pytest.mark.parametrize("odd", [object(), [float("nan")], "x"], ids=["object", "nan", "text"])
+def test_odd_metadata_costs_nobody_the_record(odd, rag, handler):
+    class Odd(BaseRetriever):
+        def _get_relevant_documents(self, query, *, run_manager):
+            return [Document(text, metadata={"odd": odd}) for text in ("Renew by May.", "Or not.")]
+
+    compressing = retrievers.ContextualCompressionRetriever(
+        base_compressor=Reranker(), base_retriever=Odd()
+    )
+    trail = answer(rag, compressing, handler)
+    assert [hit.score_kind for hit in outer(trail).hits] == ["rerank", "rerank"]
+
+
+# --- steps of a chain that are no retrievers
+
+
+def first(documents):
+    return documents[:1]
+
+
+def test_a_function_is_named_for_what_it_dropped(plain, rag, handler):
+    trail = answer(rag, plain | first, handler)
+    assert arrivals(trail)[SUPPORT].reason_detail == "by first"
+    assert arrivals(trail)[RENEWAL].state == "full"
+
+
+def test_streams_name_it_too(plain, rag, handler):
+    list(rag(plain | first).stream(QUESTION, {"callbacks": [handler]}))
+    assert arrivals(handler.last)[SUPPORT].reason_detail == "by first"
+
+
+def test_a_filter_used_as_a_step_is_named_although_it_drops_the_ids(plain, rag, handler):
+    redundant = transformers.EmbeddingsRedundantFilter(
+        embeddings=EMBEDDINGS, similarity_threshold=0.6
+    )
+    step = RunnableLambda(redundant.transform_documents, name="without repetitions")
+    trail = answer(rag, plain | step | list, handler)
+    reasons = {a.reason_detail for a in arrivals(trail).values() if a.state == "absent"}
+    assert reasons == {"by without repetitions"}
+
+
+def test_a_step_that_takes_documents_by_name_is_named(plain, handler):
+    def rerank(asked):
+        return {**asked, "documents": asked["documents"][-1:]}
+
+    chain = (
+        {"documents": plain, "question": RunnablePassthrough()}
+        | RunnableLambda(rerank)
+        | (lambda asked: asked["documents"][0].page_content)
+        | FakeListChatModel(responses=["Four hours."])
+    )
+    chain.invoke(QUESTION, {"callbacks": [handler]})
+    arrived = arrivals(handler.last)
+    assert arrived[RENEWAL].reason_detail == "by rerank"
+    assert arrived[SUPPORT].state == "full"
+
+
+def test_reordering_drops_nothing_and_the_order_is_that_of_the_prompt(plain, rag, handler):
+    reorder = transformers.LongContextReorder()
+    trail = answer(rag, plain | reorder.transform_documents, handler)
+    arrived = arrivals(trail)
+    assert {a.state for a in arrived.values()} == {"full"}
+    assert sorted(arrived, key=lambda i: arrived[i].order) == [RENEWAL, SUPPORT, REFUND]
