@@ -185,31 +185,30 @@ class OpenRuns:
         `place` is where in a graph it happens: a run that enters another place is one of a node.
         """
         parent = self._runs.get(parent_id) if parent_id else None
-        response = parent.response if parent else OpenResponse(run_id, inputs)
-        if parent is None:
+        if parent_id is None or parent is None:
+            response = OpenResponse(run_id, inputs)
             _hand_in(response, inputs)
-        told_as = parent.told_as if parent else run_id
-        if parent_id and parent and place not in (None, parent.place):
-            told_as = self._node_of(parent_id, parent)
-            if name not in WRAPPERS:
-                self.untold.add(InnerStep(run_id, told_as, name, inputs, at))
-                told_as = run_id
-        run = OpenRun(response, told_as, name, inputs, searches=True, place=place, at=at)
-        run.search = parent.search if parent else None
-        run.tool_call_id = parent.tool_call_id if parent else None
-        if parent and place not in (None, parent.place):
-            parent.is_graph = run.is_node = True
-            run.is_outermost_node = parent.place is None
+            self._add(run_id, OpenRun(response, run_id, name, inputs, searches=True, place=place))
+            return response
+        run = OpenRun(parent.response, parent.told_as, name, inputs, True, place, at)  # noqa: FBT003  # keywords cost
+        run.search, run.tool_call_id = parent.search, parent.tool_call_id
+        if place is not None and place != parent.place:
+            self._enter(run_id, run, parent_id, parent)
         self._add(run_id, run)
-        return None if parent else response
+        return None
 
-    def _node_of(self, graph_id: str, graph: OpenRun) -> str:
-        """A node of this graph began; returns the run that the recorder knows around it."""
+    def _enter(self, node_id: str, node: OpenRun, graph_id: str, graph: OpenRun) -> None:
+        """A node of a graph began, and so it shows that the run around it is a graph."""
         around = self._runs.get(graph.told_as)
         if graph.told_as != graph_id and around and _is_apart(graph, around):
             self.untold.add(InnerStep(graph_id, graph.told_as, graph.name, graph.inputs, graph.at))
             graph.told_as = graph_id
-        return graph.told_as
+        node.is_node = graph.is_graph = True
+        node.is_outermost_node = graph.place is None
+        node.told_as = graph.told_as
+        if node.name not in WRAPPERS:
+            self.untold.add(InnerStep(node_id, graph.told_as, node.name, node.inputs, node.at))
+            node.told_as = node_id
 
     def tool_started(
         self, run_id: str, parent_id: str | None, name: str, inputs: object, call_id: str | None
