@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 
 import pytest
 from llama_index.core.base.llms.types import ChatMessage
@@ -44,6 +45,12 @@ RETRIEVING = [context, condense_plus_context, condense_question]
 ALL = [*RETRIEVING, simple]
 
 
+def wait_for(something, seconds=5):
+    deadline = time.monotonic() + seconds
+    while not something() and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+
 async def chat(engine, question):
     return engine.chat(question).response
 
@@ -56,7 +63,9 @@ async def stream_chat(engine, question):
     """A sync stream in async code would wait for itself; a thread draws it."""
 
     def draw():
-        return "".join(engine.stream_chat(question).response_gen)
+        said = "".join(engine.stream_chat(question).response_gen)
+        wait_for(lambda: handlers.RUNS.open_count == 0)  # older versions do not wait for the writer
+        return said
 
     return await asyncio.to_thread(draw)
 
@@ -147,7 +156,9 @@ async def test_a_turn_in_a_scope_belongs_to_it(rag, instrumented, make, way):
 
 def test_an_answer_whose_stream_nobody_reads_is_whole_all_the_same(rag, instrumented):
     response = context(rag, rag.retriever()).stream_chat(rag.question)
-    response.write_response_to_history_thread.join()
+    if not response.is_writing_to_memory:
+        pytest.skip("in this version nobody else draws it")
+    wait_for(lambda: rag.captured.trails)
     [trail] = rag.captured.trails
     assert [trail.status, trail.answer] == ["ok", rag.answer]
 
@@ -159,6 +170,7 @@ def test_an_error_in_the_middle_of_a_stream_is_the_turns(rag, instrumented, make
     response = make(rag, rag.retriever()).stream_chat(rag.question)
     with pytest.raises(RuntimeError, match="the model is gone"):
         list(response.response_gen)
+    wait_for(lambda: rag.captured.trails)
     [trail] = rag.captured.trails
     assert trail.status == "error"
     assert "the model is gone" in trail.error
@@ -174,7 +186,7 @@ def test_an_error_before_the_stream_is_the_turns(rag, instrumented):
 
 def test_a_turn_that_is_cut_off_before_its_writer_begins_is_aborted(rag, instrumented):
     async def leave():
-        response = await context(rag, rag.retriever()).astream_chat(rag.question)
+        response = await simple(rag, None).astream_chat(rag.question)
         response.awrite_response_to_history_task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await response.awrite_response_to_history_task

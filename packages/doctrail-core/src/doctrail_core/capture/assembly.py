@@ -264,12 +264,19 @@ def _dropped(chunk: Chunk, selections: Sequence[Selection]) -> ContextSelected |
 
 
 def _texts(retrievals: Iterable[Retrieval]) -> dict[str, list[str]]:
-    """The texts that each chunk was handed on with: a step after the search may cut it into pieces."""
-    texts: dict[str, list[str]] = {}
-    outermost = (r for r in retrievals if r.enclosing_id is None)
-    for chunk in (hit.chunk for r in outermost for hit in r.hits):
-        texts.setdefault(chunk.chunk_id, []).append(chunk.text or "")
-    return texts
+    """The texts that each chunk was handed on with: a step after the search may cut it into pieces.
+
+    What a later step of the same search made of a chunk takes the place of what it was before.
+    """
+    texts: dict[str, dict[tuple[str | None, str], list[str]]] = {}
+    for retrieval in (r for r in retrievals if r.enclosing_id is None):
+        own: dict[str, list[str]] = {}
+        for hit in retrieval.hits:
+            own.setdefault(hit.chunk.chunk_id, []).append(hit.chunk.text or "")
+        search = (retrieval.parent_id, retrieval.query_hash)
+        for chunk_id, pieces in own.items():
+            texts.setdefault(chunk_id, {})[search] = pieces
+    return {i: [p for pieces in found.values() for p in pieces] for i, found in texts.items()}
 
 
 def _remade(

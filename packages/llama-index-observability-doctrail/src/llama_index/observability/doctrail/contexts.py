@@ -5,6 +5,7 @@ hands on as a retrieval of its own, and so does whatever the host does not show.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
@@ -14,11 +15,18 @@ from doctrail_core.capture.events import (
     ContextSelected,
     RetrievalEnded,
     RetrievalStarted,
+    RetrievedChunk,
 )
 from doctrail_core.model import ScoreKind
 from doctrail_core.text.identity import canonical_id
-from llama_index.observability.doctrail.describe import describe, inner, is_wrapper, score_kind
-from llama_index.observability.doctrail.handover import Handover, examine, rerank_kind
+from llama_index.observability.doctrail.describe import (
+    describe,
+    inner,
+    is_wrapper,
+    passes_scores_on,
+    score_kind,
+)
+from llama_index.observability.doctrail.handover import Handover, Known, examine, rerank_kind
 from llama_index.observability.doctrail.hits import chunks
 from llama_index.observability.doctrail.spans import FRAMEWORK, Kind, Span
 
@@ -69,8 +77,16 @@ def _retrieval_entered(span: Span, arguments: _Arguments) -> None:
 def retrieved(span: Span, result: _Nodes | None) -> RetrievalEnded:
     """What a retriever found."""
     found = chunks(result or (), score_kind(span.instance))
+    if passes_scores_on(span.instance):
+        found = tuple(_as_found_inside(chunk, span.found) for chunk in found)
     span.mark_retrieved(found)
     return RetrievalEnded(span.own_id, found)
+
+
+def _as_found_inside(chunk: RetrievedChunk, inside: Known) -> RetrievedChunk:
+    states = (s for s in inside.get(chunk.chunk_id or "", ()) if s.score == chunk.score)
+    state = next(states, None)
+    return replace(chunk, score_kind=state.score_kind) if state else chunk
 
 
 # --- between retrieval and prompt

@@ -10,7 +10,7 @@ from typing import Any, cast
 from doctrail_core.capture.events import RetrievalDescribed
 from doctrail_core.model import ScoreKind
 
-__all__ = ["describe", "inner", "is_wrapper", "score_kind"]
+__all__ = ["describe", "inner", "is_wrapper", "passes_scores_on", "score_kind"]
 
 # By class name, looked up along the method resolution order; the classes live in packages that an
 # application may not have.
@@ -45,6 +45,8 @@ _SIMILAR_IN_ANY_MODE = {
 _TOLD_BY_ORDER = {"QdrantVectorStore", "PineconeVectorStore", "MilvusVectorStore"}
 # METRIC_INNER_PRODUCT and METRIC_L2
 _FAISS_KINDS: Mapping[object, ScoreKind] = {0: "similarity", 1: "distance"}
+_PASSING_ON = {"TransformRetriever", "BaseAutoRetriever"}
+"""They hand on what one other retriever found, with its scores."""
 _SEARCH_TYPES = {"default": "similarity"}
 _COLLECTIONS = ("collection_name", "index_name", "table_name", "_table_name", "namespace")
 _STORE_FILTERS = ("where", "where_document", "qdrant_filters")  # in a store's own words
@@ -83,6 +85,11 @@ def score_kind(retriever: object) -> ScoreKind | None:
     if known is None:
         return "unknown"
     return _SEARCH_KINDS.get(_mode(base) or "", _SCORE_KINDS[known])
+
+
+def passes_scores_on(retriever: object) -> bool:
+    """Whether its scores are those of the retriever inside of it."""
+    return not _PASSING_ON.isdisjoint(_class_names(inner(retriever)))
 
 
 def _store_score_kind(retriever: object) -> ScoreKind | None:

@@ -50,7 +50,8 @@ def examine(
         node = hit.node
         states = known.get(node.node_id, ())
         text = node.get_content(metadata_mode=MetadataMode.NONE)
-        cut_from = () if states else tuple(_cut_from(node, text, known))
+        is_piece = not states or _NUMBERED.match(text)  # numbered ones had their chunk's id once
+        cut_from = tuple(_cut_from(node, text, known)) if is_piece else ()
         if cut_from:
             kept += cut_from
         elif states or not _brings(text, answers):

@@ -37,7 +37,7 @@ from llama_index.observability.doctrail.spans import (
     Tree,
     kind_of,
 )
-from llama_index.observability.doctrail.streams import Stream, follow
+from llama_index.observability.doctrail.streams import Stream, follow, follow_chat
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
@@ -217,17 +217,20 @@ class Runs:
     def _await_writing(self, span_id: str, response: StreamingAgentChatResponse) -> None:
         """A chat method returned; its writer, which may be at its end already, has the answer."""
         span = self._open.get(span_id)
-        if span is not None and span.span_id == span_id:
+        if span is None or span.span_id != span_id:
+            self._open.pop(span_id, None)
+        elif stream := follow_chat(response, span_id):
+            self._await_stream(span, stream)
+        else:
             # A writer that was cancelled before it began tells nobody.
             weakref.finalize(response, self._left_unwritten, span).atexit = False
-        else:
-            self._open.pop(span_id, None)
 
     def _written(self, writing: Span, error: BaseException | None) -> None:
         """The writer of a chat answer is done, and so is the chat's turn."""
         chat = writing.parent
         if chat is not None and chat.kind == "chat" and self._take(chat.span_id) is not None:
-            self._finish(chat, cast("Any", writing.instance).response, error)
+            said = cast("Any", writing.instance).response  # older versions leave it empty
+            self._finish(chat, said or None, error)
 
     def _left_unwritten(self, chat: Span) -> None:
         try:

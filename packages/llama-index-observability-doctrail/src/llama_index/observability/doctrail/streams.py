@@ -12,10 +12,14 @@ from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from llama_index.core.base.llms.types import ChatResponse
 from llama_index.core.base.response.schema import AsyncStreamingResponse, StreamingResponse
+from llama_index.core.chat_engine.types import StreamingAgentChatResponse
 from llama_index.core.instrumentation.span import active_span_id
 
-__all__ = ["Stream", "follow"]
+__all__ = ["Stream", "follow", "follow_chat"]
+
+_Streaming = StreamingResponse | AsyncStreamingResponse | StreamingAgentChatResponse
 
 
 class Stream:
@@ -38,11 +42,12 @@ class Stream:
         """Whether this generator is the one that we put in place."""
         return self._drawn() is source
 
-    def replace(self, response: StreamingResponse | AsyncStreamingResponse) -> None:
+    def replace(self, response: _Streaming, name: str) -> None:
         """Put our generator in the place of the host's."""
-        source: Any = response.response_gen
+        source: Any = getattr(response, name)
         steps: Any = _async_steps if isinstance(source, AsyncGenerator) else _steps
-        drawn = response.response_gen = steps(source, self)
+        drawn = steps(source, self)
+        setattr(response, name, drawn)
         self._drawn = weakref.ref(drawn)
         # A generator that was never begun does not run its `finally`.
         weakref.finalize(drawn, self.end, GeneratorExit()).atexit = False
@@ -58,6 +63,8 @@ class Stream:
 
     def took(self, token: object) -> None:
         """A structured answer comes as ever more complete objects, all others as pieces of text."""
+        if isinstance(token, ChatResponse):
+            token = token.delta or ""
         if isinstance(token, str):
             self._tokens.append(token)
         else:
@@ -80,8 +87,18 @@ def follow(result: object, span_id: str, known: Sequence[Stream]) -> Stream | No
     ours = next((stream for stream in known if stream.drives(source)), None)
     if ours is None and isinstance(source, Generator | AsyncGenerator):
         ours = Stream(span_id)
-        ours.replace(result)
+        ours.replace(result, "response_gen")
     return ours
+
+
+def follow_chat(response: StreamingAgentChatResponse, span_id: str) -> Stream | None:
+    """The stream of a chat answer that is drawn by nobody but its reader; else None."""
+    name = "chat_stream" if response.achat_stream is None else "achat_stream"
+    if response.is_writing_to_memory or getattr(response, name) is None:
+        return None
+    stream = Stream(span_id)
+    stream.replace(response, name)
+    return stream
 
 
 def _steps(source: Generator[Any], stream: Stream) -> Generator[Any]:
