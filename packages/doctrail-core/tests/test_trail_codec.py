@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from doctrail_core.model import (
     Arrival,
+    CarriedChunk,
     Chunk,
     Context,
     Generation,
@@ -52,6 +53,12 @@ def trails(draw):
         spans = (span if right else PromptSpan(0, draw(small), draw(small)),)
         arrivals.append(Arrival(chunk.chunk_id, chunk.document_id, "full", 1.0, spans=spans))
     messages = (Message("user", prompt), Message("assistant", None), Message("tool", draw(words)))
+    earlier = [
+        CarriedChunk(
+            Chunk(f"e{n}", "d", content_hash(text), text), way, *draw(st.sampled_from(_ORIGINS))
+        )
+        for n, (text, way) in enumerate(draw(carried))
+    ]
     at = draw(times)
     return Trail(
         response_id=draw(names),
@@ -70,9 +77,15 @@ def trails(draw):
             Generation("g2", messages, None, at, at, parameters=draw(json_metadata)),
         ),
         tool_calls=(ToolCall("t", "search", draw(words), None, at, at),),
+        carried=tuple(earlier),
+        turn=draw(st.none() | st.integers(1, 300)),
     )
 
 
+_ORIGINS = [(None, None, None), ("r1", 1, None), ("r1", 1, "r6")]
+carried = st.lists(
+    st.tuples(words, st.sampled_from(["artifact", "text", "answer", "tool"])), max_size=2
+)
 scores = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 small = st.integers(0, 40)
 json_metadata = st.dictionaries(names, json_values, max_size=2)
