@@ -76,6 +76,12 @@ def calls():
     return message
 
 
+def pytest_configure(config):
+    # langchain-tests uses these when it is imported, for plugins that are not used here.
+    for marker in ("benchmark: measures time", "vcr: replays HTTP"):
+        config.addinivalue_line("markers", marker)
+
+
 @pytest.fixture
 def captured() -> Generator[CapturedLineage]:
     """Every run that a test begins has to end, and nothing may have been swallowed."""

@@ -258,7 +258,7 @@ async def test_retrievers_without_a_vector_store_work_too(handler):
     found = await retriever.ainvoke(QUERY, {"callbacks": [handler]}, k=2)  # ignored, as without us
     assert found[0].page_content == "plain"
     outer = next(r for r in handler.last.retrievals if r.enclosing_id is None)
-    assert (outer.retriever, outer.k) == ("PlainRetriever", 2)
+    assert (outer.retriever, outer.k) == ("PlainRetriever", 7)
 
 
 def test_errors_of_the_store_reach_the_caller_unchanged(handler):

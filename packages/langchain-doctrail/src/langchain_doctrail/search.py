@@ -137,9 +137,10 @@ def description(
     retriever: BaseRetriever, search: VectorSearch | None, arguments: dict[str, Any]
 ) -> dict[str, Any]:
     """What is known of how `retriever` was asked; what it does not tell is None."""
-    given = {**fields(getattr(retriever, "search_kwargs", None)), **arguments}
-    default = search.default_k() if search else getattr(retriever, "k", None)
-    k, search_type = given.get("k", default), getattr(retriever, "search_type", None)
+    configured = fields(getattr(retriever, "search_kwargs", None))
+    given = {**configured, **_k_of(retriever), **(arguments if _heeds_arguments(retriever) else {})}
+    k = given.get("k", search.default_k() if search else None)
+    search_type = getattr(retriever, "search_type", None)
     store = getattr(retriever, "vectorstore", None)
     return {
         "k": k if isinstance(k, int) else None,
@@ -147,6 +148,17 @@ def description(
         "search_type": search_type if isinstance(search_type, str) else None,
         "store": None if store is None else _store_name(store),
     }
+
+
+def _k_of(retriever: BaseRetriever) -> dict[str, Any]:
+    """How many documents a retriever returns that says so itself, whatever it asks a store for."""
+    k = getattr(retriever, "k", None)
+    return {} if k is None else {"k": k}
+
+
+def _heeds_arguments(retriever: BaseRetriever) -> bool:
+    """Whether a retriever is handed what it is called with; from most, LangChain keeps it."""
+    return bool(getattr(retriever, "_expects_other_args", True))
 
 
 def _filters(arguments: dict[str, Any]) -> Any:
