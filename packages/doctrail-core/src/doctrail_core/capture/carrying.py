@@ -100,12 +100,13 @@ class Earlier:
         meant and not another one of the same id must be certain as well.
         """
         said = Counter(m.text.strip() for m in messages if m.role == "assistant" and m.text)
-        for text in said.keys() & self._answers.keys():
-            turns = self._answers[text]
-            if said[text] >= len(turns):
+        for text, times in said.items():
+            turns = self._answers.get(text, [])
+            if times >= len(turns):
                 yield from (Behind("answer", turn, turn.behind) for turn in turns)
-        for call in {m.tool_call_id for m in messages if m.tool_call_id} - set(own_calls):
-            if len(turns := self._tools.get(call, [])) == 1:
+        for call in dict.fromkeys(m.tool_call_id for m in messages if m.tool_call_id):
+            turns = self._tools.get(call, [])
+            if len(turns) == 1 and call not in own_calls:
                 yield Behind("tool", turns[0], turns[0].tools[call])
 
     def carried(

@@ -28,6 +28,7 @@ _LEFT_OPEN = "never ended"
 _MOST_BEHIND = 256
 """So many chunks that were behind earlier answers are recorded, those of the latest: in a conversation of
 hundreds of turns, every one would bring along whatever was retrieved in it."""
+_LEFT_OUT = "chunks behind answers of long ago, not recorded again"
 
 
 @dataclass(slots=True, eq=False)
@@ -160,11 +161,13 @@ class Reports:
         return self.sessions.enter(trail.session_id, continued=continued)
 
     def _bounded(self, carried: tuple[CarriedChunk, ...]) -> tuple[CarriedChunk, ...]:
+        """All whose text was in a prompt, and of those behind earlier answers the latest."""
         behind = [each for each in carried if each.through is not None]
-        for _ in behind[:-_MOST_BEHIND]:
-            self.faults.count("chunks behind answers of long ago, not recorded again")
-        given_up = set(map(id, behind[:-_MOST_BEHIND]))
-        return tuple(each for each in carried if id(each) not in given_up)
+        if len(behind) <= _MOST_BEHIND:
+            return carried
+        self.faults.count(_LEFT_OUT, len(behind) - _MOST_BEHIND)
+        present = [each for each in carried if each.through is None]
+        return *present, *behind[-_MOST_BEHIND:]
 
     def _remember(self, trail: Trail) -> None:
         try:

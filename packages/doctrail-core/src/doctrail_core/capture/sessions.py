@@ -20,8 +20,8 @@ __all__ = ["Key", "Past", "Sessions", "Turn", "key_of"]
 
 _SESSION_SIZE = 1_000_000
 """Characters of one session: more than fit into the largest prompts of today (200,000 tokens)."""
-_TOTAL_SIZE = 16_000_000
-"""Characters of all sessions: hundreds of usual ones, in 16 MB (or 64, by what letters they use)."""
+_TOTAL_SIZE = 8_000_000
+"""Characters of all sessions: a hundred of usual ones, in 8 MB (or 32, by what letters they use)."""
 _ITEM_SIZE = 512
 """What a turn or a chunk takes besides its texts, in characters."""
 _REFERENCE_SIZE = 8
@@ -74,8 +74,9 @@ class _Session:
         default_factory=OrderedDict[str | Key, Turn | CarriedChunk]
     )
     size: int = _ITEM_SIZE
-    counted: int = 0
     turns_begun: int = 0
+    counted: int = 0
+    """Its size as the sum over all sessions has it."""
 
     def past(self, turn: int) -> Past:
         turns = [item for item in self.items.values() if isinstance(item, Turn)]
@@ -135,25 +136,32 @@ class Sessions:
             session = self._read_back(key, continued=continued)
         with self._lock:
             session = self._sessions.setdefault(key, session)
-            self._sessions.move_to_end(key)
             session.turns_begun += 1
-            return session.past(session.turns_begun)
+            past = session.past(session.turns_begun)
+            self._in_use(key, session)
+        return past
 
     def remember(self, trail: Trail) -> None:
         """Keep what a complete turn brought, for the turns to come."""
         if trail.session_id is None or trail.turn is None:
             return
+        key = canonical_id(trail.session_id)
         with self._lock:
-            session = self._sessions.get(canonical_id(trail.session_id))
-            if session is None:  # given up meanwhile; the next turn reads it back
-                return
-            self._size -= session.counted
-            session.add(trail, trail.turn)
-            session.counted = session.size
-            self._size += session.size
-            while self._size > _TOTAL_SIZE:
-                _, given_up = self._sessions.popitem(last=False)
-                self._size -= given_up.counted
+            session = self._sessions.get(key)
+            if (
+                session is not None
+            ):  # else it was given up meanwhile, and the next turn reads it back
+                session.add(trail, trail.turn)
+                self._in_use(key, session)
+
+    def _in_use(self, session_id: str, session: _Session) -> None:
+        """Give up others for it where there is no room."""
+        self._sessions.move_to_end(session_id)
+        self._size += session.size - session.counted
+        session.counted = session.size
+        while self._size > _TOTAL_SIZE:
+            _, given_up = self._sessions.popitem(last=False)
+            self._size -= given_up.counted
 
     def _read_back(self, session_id: str, *, continued: bool) -> _Session:
         session = _Session()
@@ -186,7 +194,10 @@ def _turn(trail: Trail, number: int, involved: Collection[str]) -> Turn:
         number=number,
         said=tuple(dict.fromkeys(text.strip() for text in said if text and text.strip())),
         behind=tuple(key for chunk_id, key in keys.items() if chunk_id in involved),
-        tools={call: tuple(keys[i] for i in found) for call, found in tools.items() if found},
+        tools={
+            call: tuple(key for chunk_id, key in keys.items() if chunk_id in found)
+            for call, found in tools.items()
+        },
     )
 
 

@@ -97,6 +97,6 @@ class FaultSink(Protocol):
         """Log the first of its kind, count all. Never raises."""
         ...
 
-    def count(self, what: str, /) -> None:
+    def count(self, what: str, number: int = 1, /) -> None:
         """Count something dropped. Never raises."""
         ...

@@ -63,9 +63,9 @@ class MemoryFaults:
         """Keep the error."""
         self.errors.append((where, error))
 
-    def count(self, what: str) -> None:
+    def count(self, what: str, number: int = 1) -> None:
         """Count what was dropped."""
-        self.counted[what] = self.counted.get(what, 0) + 1
+        self.counted[what] = self.counted.get(what, 0) + number
 
 
 @dataclass
