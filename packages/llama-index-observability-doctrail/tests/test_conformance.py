@@ -284,12 +284,14 @@ class LlamaIndex(Host):
 
     def stream(self, request: Request, lineage: Lineage) -> Generator[str]:
         self._record_into(lineage)
-        response = _root(request).query(request.question)
+        with instrument_tags(_tags(request)):
+            response = _root(request).query(request.question)
         yield from response.response_gen
 
     async def astream(self, request: Request, lineage: Lineage) -> AsyncGenerator[str]:
         self._record_into(lineage)
-        response = await _root(request).aquery(request.question)
+        with instrument_tags(_tags(request)):
+            response = await _root(request).aquery(request.question)
         async with aclosing(response.async_response_gen()) as tokens:
             async for token in tokens:
                 yield token
