@@ -182,3 +182,19 @@ def test_wide_characters_count_for_two_cells(story):
         max(len(line) + line.count("\u6f22") + line.count("\u5b57") for line in drawn.splitlines())
         <= 50
     )
+
+
+def test_what_a_model_asked_for_and_did_not_get_is_told_also_without_ids(story):
+    told = story(QUESTION)
+    asks = [ToolRequest("search", "{}"), ToolRequest("search", '{"again": true}')]
+    told.call("m1", None, QUESTION, says=" \n ", asks=asks)
+    told.tool("t1", None, "search", "{}", None)
+    told.returned("t1", "found it")
+    drawn = draw(evidence_graph(told.answered("So."))).splitlines()
+    told_of = ("chose", "wanted", "tool search", "said")
+    assert [line.strip("│ ") for line in drawn if any(word in line for word in told_of)] == [
+        "chose   tool 2 (inferred)",
+        'wanted  search {"again": true} (no such call was seen)',
+        "├─ 2 tool search, chosen by 1 (inferred), took 1.0 s",
+        "said    found it",
+    ]
