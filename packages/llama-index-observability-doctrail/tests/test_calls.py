@@ -12,7 +12,7 @@ from llama_index.core.base.llms.types import (
     TextBlock,
 )
 from llama_index.core.instrumentation.events.llm import LLMChatStartEvent, LLMCompletionStartEvent
-from llama_index.core.llms import MockLLM
+from llama_index.core.llms import CustomLLM, LLMMetadata, MockLLM
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from pydantic import BaseModel
 
@@ -190,3 +190,72 @@ def test_the_hosts_own_mock_is_recorded_with_the_text_that_came(rag, instrumente
     pieces = list(MockLLM(max_tokens=3).stream_complete("Hello?"))
     [generation] = rag.captured.trails[0].generations
     assert generation.output == "".join(piece.delta for piece in pieces)
+
+
+class Unannounced(CustomLLM):
+    """An LLM whose author left out the host's callback: no event tells of its calls."""
+
+    model: str = "bare-1"
+    fails: bool = False
+    is_chat: bool = False
+
+    @property
+    def metadata(self):
+        return LLMMetadata(is_chat_model=self.is_chat)
+
+    def complete(self, prompt, formatted=False, **kwargs):  # noqa: FBT002  # the host's signature
+        if self.fails:
+            raise RuntimeError("the model is gone")
+        return CompletionResponse(text="On February 28th.")
+
+    def stream_complete(self, prompt, formatted=False, **kwargs):  # noqa: FBT002  # likewise
+        yield CompletionResponse(text="On", delta="On")
+        yield CompletionResponse(text="On February 28th.", delta=" February 28th.")
+
+
+@pytest.mark.parametrize("is_chat", [False, True])
+def test_a_call_that_no_event_tells_of_is_on_record_once(rag, is_chat):
+    rag.llm = Unannounced(is_chat=is_chat)
+    rag.engine().query(rag.question)
+    [trail] = rag.captured.trails
+    [generation] = trail.generations
+    assert [generation.output, generation.auxiliary] == ["On February 28th.", False]
+    assert generation.model == (None if is_chat else "bare-1")  # the host's event names none
+    assert rag.question in generation.messages[-1].text
+    assert trail.chunk_grades["chunk-renewal"] == "in_prompt"
+    assert trail.retrievals[0].ended_at < generation.started_at < generation.ended_at
+
+
+def test_of_such_a_call_that_streams_the_prompt_is_on_record(rag):
+    rag.llm = Unannounced()
+    assert rag.drawn(rag.engine(streaming=True).query(rag.question)) == "On February 28th."
+    [trail] = rag.captured.trails
+    assert trail.answer == "On February 28th."
+    assert [g.output for g in trail.generations] == [None]
+    assert trail.chunk_grades["chunk-renewal"] == "in_prompt"
+
+
+def test_such_a_call_that_fails_is_on_record_with_its_error(rag):
+    rag.llm = Unannounced(fails=True)
+    with pytest.raises(RuntimeError, match="the model is gone"):
+        rag.engine().query(rag.question)
+    [trail] = rag.captured.trails
+    assert [g.error for g in trail.generations] == ["RuntimeError: the model is gone"]
+    assert trail.status == "error"
+
+
+class Handing(Unannounced):
+    """Leaves the callback to the LLM that it hands its calls to, and tries twice."""
+
+    inner: object = None
+
+    def complete(self, prompt, formatted=False, **kwargs):  # noqa: FBT002  # the host's signature
+        self.inner.complete(prompt, formatted, **kwargs)
+        return self.inner.complete(prompt, formatted, **kwargs)
+
+
+def test_calls_that_are_handed_to_another_llm_are_that_ones(rag):
+    rag.llm = Handing(inner=rag.llm)
+    rag.engine().query(rag.question)
+    [trail] = rag.captured.trails
+    assert [g.output for g in trail.generations] == [rag.answer] * 2

@@ -27,8 +27,11 @@ __all__ = [
     "answered",
     "messages",
     "model",
+    "model_of",
     "parameters",
+    "passed",
     "provider",
+    "returned",
 ]
 
 LLMStart = LLMChatStartEvent | LLMCompletionStartEvent
@@ -54,9 +57,28 @@ def _message(message: ChatMessage) -> Message:
     return Message(_ROLES.get(role, role), message.content, call if isinstance(call, str) else None)
 
 
+def passed(arguments: Mapping[str, Any]) -> tuple[Message, ...]:
+    """What a model was told by a call that no event tells of."""
+    if isinstance(prompt := arguments.get("prompt"), str):
+        return (Message("user", prompt),)
+    return tuple(_message(message) for message in arguments.get("messages") or ())
+
+
+def returned(run_id: str, result: object) -> GenerationEnded:
+    """The end of such a call; of a stream, nothing that it brings is known."""
+    if isinstance(result, ChatResponse | CompletionResponse):
+        return answered(run_id, result, ())
+    return GenerationEnded(run_id, None)
+
+
 def model(event: LLMStart) -> str | None:
     """The model that was asked for."""
     return _named(event, "model", "model_name")
+
+
+def model_of(llm: object) -> str | None:
+    """The model that this LLM is set to."""
+    return _string(llm, "model") or _string(llm, "model_name")
 
 
 def provider(event: LLMStart) -> str | None:

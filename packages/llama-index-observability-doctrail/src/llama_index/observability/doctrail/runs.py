@@ -104,7 +104,7 @@ class Runs:
         else:
             tree = parent.tree if parent else self._plant(span_id, kind)
         if tree is not None and not suppressed():
-            span = self._open[span_id] = Span(span_id, kind, instance, parent, tree)
+            span = self._open[span_id] = Span(span_id, kind, instance, parent, tree, arguments)
             if kind in _ENTERED:
                 _ENTERED[kind](span, arguments)
 
@@ -129,6 +129,8 @@ class Runs:
             return
         if span.call is not None:
             self._call_over(span, RunFailed(span.call.run_id, error))
+        elif span.kind == "llm" and not (span.is_told or span.handed_on):
+            self._tell_call(span, RunFailed(span.own_id, error))
         if span.kind == "writing":
             self._written(span, error)
         else:
@@ -271,9 +273,10 @@ class Runs:
         span = self._open.get(event.span_id or "")
         if span is None or span.kind != "llm" or span.told:
             return
-        span.told = True
+        told = span.is_told
+        span.mark_told()
         messages = calls.messages(event)
-        if (span.parent is not None and span.parent.told) or self._is_repeated(span, messages):
+        if told or self._is_repeated(span, messages):
             return
         span.call = Call(event.id_, messages)
         span.tree.calls[span.span_id] = span
@@ -291,6 +294,26 @@ class Runs:
                 user_id=span.tree.session[1],
             )
         )
+
+    @staticmethod
+    def _tell_call(span: Span, event: Event) -> None:
+        """Tell of a call that no event told of: its class leaves out the host's callback."""
+        messages = calls.passed(span.arguments)
+        span.mark_told()
+        span.tree.record(
+            PromptSent(
+                run_id=span.own_id,
+                parent_id=span.enclosing_run(),
+                messages=messages,
+                framework=FRAMEWORK,
+                model=calls.model_of(span.instance),
+                auxiliary=span.prepares(messages),
+                session_id=span.tree.session[0],
+                user_id=span.tree.session[1],
+                at=span.tree.moment(span.began),
+            )
+        )
+        span.tree.record(event)
 
     def call_progressed(self, event: calls.LLMProgress) -> None:
         """A piece of a streamed answer came."""
@@ -328,6 +351,8 @@ class Runs:
     def _await_tokens(self, span: Span, result: Any) -> None:
         """An LLM's method returned; of a stream, the tokens are still to come."""
         if span.call is None:
+            if not (span.is_told or span.handed_on):
+                self._tell_call(span, calls.returned(span.own_id, result))
             self._end(span, None)
             return
         span.call.returned = True

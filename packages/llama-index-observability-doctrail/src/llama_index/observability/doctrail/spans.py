@@ -167,6 +167,12 @@ class Tree:
         else:
             self.lineage.record(event)
 
+    def moment(self, ticks: int) -> int | None:
+        """The time of something that is told late; None where it is held back anyway."""
+        if self.lineage is None:
+            return None
+        return self.lineage.now() - (time.monotonic_ns() - ticks)
+
     def go_live(self, lineage: "Lineage | None") -> None:
         """From now on report to this lineage, if to none so far; first what was held."""
         if self.lineage is None:
@@ -206,6 +212,7 @@ class Span:
         returned: Whether its method has returned; then its answer is still to be drawn.
         call: The LLM call that it makes.
         told: Whether its LLM call, or the one it is part of, is on record.
+        handed_on: Whether an LLM call inside of it is on record.
         call_id: The id that a model gave to this tool call.
         cut: Whether it was cancelled at its work.
         over: Whether it has ended; a stream that began in it may still be drawn.
@@ -217,6 +224,8 @@ class Span:
     instance: object
     parent: "Span | None"
     tree: Tree
+    arguments: Mapping[str, Any]
+    began: int = field(default_factory=time.monotonic_ns)
     run_id: str | None = None
     query: str | None = None
     offered: tuple[str, ...] | None = None
@@ -226,6 +235,7 @@ class Span:
     returned: bool = False
     call: Call | None = None
     told: bool = False
+    handed_on: bool = False
     call_id: str | None = None
     cut: bool = False
     over: bool = False
@@ -235,6 +245,19 @@ class Span:
     def own_id(self) -> str:
         """The part of the span's id that is unique."""
         return self.span_id[-UUID_LENGTH:]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether its LLM call, or the one that it is part of, is on record."""
+        return self.told or (self.parent is not None and self.parent.told)
+
+    def mark_told(self) -> None:
+        """Its LLM call is on record; those around it need not be told any more."""
+        self.told = True
+        span = self.parent
+        while span is not None and span.kind == "llm":
+            span.handed_on = True
+            span = span.parent
 
     def stands_for(self, kind: Kind, instance: object) -> bool:
         """Whether such a span right inside of this one is only another step of the same."""
