@@ -1,6 +1,7 @@
 """Agents and graphs: retrieval -> tool call -> next prompt -> answer, and who is inside whom."""
 
 import asyncio
+import dataclasses
 import operator
 from typing import Annotated, TypedDict
 
@@ -644,3 +645,100 @@ def test_a_structured_answer_is_the_answer(handler, scripted, calls, search_docs
     trail = handler.last
     assert (trail.status, trail.answer) == ("ok", '{"day": "February 28th"}')
     assert trail.involvements == {"chunk-renewal": "direct"}
+
+
+# --- answers and questions of graphs that name them in their own way
+
+
+class Draft(TypedDict):
+    topic: str
+    found: list[Document]
+    draft: str
+    second: str
+    tries: int
+
+
+def test_the_answer_of_a_graph_is_what_was_said_last_and_kept(handler, store, scripted):
+    """A graph that grades, searches again, and checks the answer that it gave."""
+
+    def retrieve(state):
+        tries = state.get("tries", 0) + 1
+        return {"found": store.similarity_search(state["topic"], k=tries), "tries": tries}
+
+    def grade(state):
+        verdict = "no" if state["tries"] == 1 else "yes"
+        said = scripted(verdict).invoke(f"Relevant? {state['found'][-1].page_content}")
+        return types.Command(goto="retrieve" if said.text == "no" else "write")
+
+    def write(state):
+        prompt = "\n".join(document.page_content for document in state["found"])
+        return {"draft": scripted("On February 28th.").invoke(prompt).text}
+
+    def check(state):
+        scripted("useful").invoke(f"Useful? {state['draft']}")
+
+    graph = graphs.StateGraph(Draft)
+    for node in (retrieve, grade, write, check):
+        graph.add_node(node.__name__, node)
+    graph.add_edge(graphs.START, "retrieve")
+    graph.add_edge("retrieve", "grade")
+    graph.add_edge("write", "check")
+    graph.compile().invoke({"topic": "renewal"}, run(handler))
+    trail = handler.last
+    assert (trail.question, trail.answer) == ("renewal", "On February 28th.")
+    assert [(r.retriever, len(r.hits)) for r in trail.retrievals] == [
+        ("retrieve", 1),
+        ("retrieve", 1),  # the second search brought back the first one's document and a new one
+    ]
+    assert set(trail.involvements.values()) == {"direct"}
+
+
+def test_what_nodes_of_one_round_said_side_by_side_are_both_the_answer(handler, scripted):
+    def prepare(state):
+        return {"tries": len(scripted("Thinking.").invoke("?").text)}
+
+    def first(state):
+        return {"draft": scripted("Pro.").invoke("Pro?").text}
+
+    def second(state):
+        return {"second": scripted("Contra.").invoke("Contra?").text}
+
+    graph = graphs.StateGraph(Draft)
+    for node in (prepare, first, second):
+        graph.add_node(node.__name__, node)
+    graph.add_edge(graphs.START, "prepare")
+    graph.add_edge("prepare", "first")
+    graph.add_edge("prepare", "second")
+    graph.compile().invoke({"topic": "renewal"}, run(handler))
+    assert handler.last.answer == "Pro.\n\nContra."
+
+
+@pytest.mark.parametrize("kind", ["pydantic", "dataclass"])
+def test_a_state_may_be_a_class(handler, store, scripted, kind):
+    fields = {"question": str, "found": list, "draft": str}
+    if kind == "pydantic":
+        pydantic = pytest.importorskip("pydantic")
+        defaults = {"question": "", "found": [], "draft": ""}
+        state_class = pydantic.create_model(
+            "State", **{n: (t, defaults[n]) for n, t in fields.items()}
+        )
+    else:
+        parts = [
+            (name, made, dataclasses.field(default_factory=made)) for name, made in fields.items()
+        ]
+        state_class = dataclasses.make_dataclass("State", parts)
+
+    def retrieve(state):
+        return {"found": store.similarity_search(state.question, k=1)}
+
+    def write(state):
+        return {"draft": scripted("So.").invoke(state.found[0].page_content).text}
+
+    graph = graphs.StateGraph(state_class)
+    graph.add_sequence([retrieve, write])
+    graph.add_edge(graphs.START, "retrieve")
+    graph.compile().invoke(state_class(question=QUESTION), run(handler))
+    trail = handler.last
+    assert (trail.question, trail.answer) == (QUESTION, "So.")
+    assert [(r.retriever, r.query) for r in trail.retrievals] == [("retrieve", QUESTION)]
+    assert [step.input for step in trail.steps] == [QUESTION] * 2

@@ -7,6 +7,7 @@ chain. Which response a run belongs to, and when that response is complete, the 
 import asyncio
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 from uuid import UUID
 
@@ -37,12 +38,12 @@ from doctrail_core.model import Message
 from langchain_doctrail import generation
 from langchain_doctrail.artifacts import of_message, of_tool
 from langchain_doctrail.choices import Choice, choice_between
-from langchain_doctrail.documents import as_documents, retrieved
+from langchain_doctrail.documents import as_documents, retrieved, scores_in
 from langchain_doctrail.fields import fields
 from langchain_doctrail.graphs import (
+    Place,
     asked_of,
     is_control_flow,
-    place_of,
     state_of,
     update_of,
     waits_for_a_human,
@@ -172,9 +173,8 @@ class LineageCallbackHandler(BaseCallbackHandler):
     ) -> None:
         run, parent = str(run_id), self._parent(run_id, parent_run_id)
         name = _name(serialized, kwargs, "chain")
-        place = place_of(metadata)
-        at = None if place is None else self.lineage.now()
-        if response := self._open.step_started(run, parent, name, inputs, place, at):
+        place = Place.of(metadata, self.lineage.now) if metadata else None
+        if response := self._open.step_started(run, parent, name, inputs, place):
             response.within = self._scope()
             asked, who = question_in(inputs) or question_in(state_of(inputs)), _who(metadata)
             self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK, asked, **who))
@@ -189,7 +189,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         if step is None:
             return
         if finding:
-            self._record_finding(run, step.told_as, finding)
+            self._record_finding(run, step.told_as, finding, outputs)
         elif choice := choice_between(step.inputs if inputs is None else inputs, outputs):
             self.chosen(step.response.root_id, step.name, choice)
         if step.told_as == run and not self._open.untold.discard(run):
@@ -351,7 +351,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
         run, found = str(run_id), of_tool(output)
         if finding := self._open.finding(run, found):
-            self._record_finding(run, run, finding)
+            self._record_finding(run, run, finding, output)
         self._open.child_ended(run, found)
         answers = list(tool_messages(output))
         result = "\n".join(text_of(a.content) for a in answers) if answers else str(output)
@@ -428,15 +428,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def _record_end(
         self, run: str, step: OpenRun, outputs: object, inputs: object, *, left: bool
     ) -> None:
-        asked, said = question_in(inputs), step.response.calls.said
-        if (
-            asked is None and question_in(step.inputs) is None
-        ):  # a graph that went on where it stood
-            asked = question_in({"messages": fields(outputs).get("messages")})
-        answer = answer_in(outputs, said, last=step.is_graph)
-        waits = step.response.waits or (
-            step.is_graph and wants_tools(fields(outputs).get("messages"))
-        )
+        asked, conversation = question_in(inputs), fields(outputs).get("messages")
+        if asked is None and question_in(step.inputs) is None and conversation:
+            asked = question_in(conversation)  # of a graph that went on where it stood
+        answers = (answer_in(outputs, said) for said in (*step.said(), ()))
+        answer = next((answer for answer in answers if answer is not None), None)
+        waits = step.response.waits or (step.is_graph and wants_tools(conversation))
         self.lineage.record(
             RunEnded(run, answer, question=asked, interrupted=waits, abandoned=left)
         )
@@ -446,10 +443,13 @@ class LineageCallbackHandler(BaseCallbackHandler):
     ) -> None:
         self.lineage.record(RunFailed(str(run_id), error, question=question))
 
-    def _record_finding(self, run: str, told_as: str, finding: Finding) -> None:
+    def _record_finding(self, run: str, told_as: str, finding: Finding, output: object) -> None:
         self._tell(told_as)
-        search = f"{run}/documents"
-        chunks = [retrieved(document) for document in finding.documents]
+        search, scores = f"{run}/documents", scores_in(output)
+        found = [(retrieved(document), scores.get(id(document))) for document in finding.documents]
+        chunks = [
+            replace(chunk, score=score) if score is not None else chunk for chunk, score in found
+        ]
         self.lineage.record(
             RetrievalStarted(search, told_as, finding.step, finding.query, _FRAMEWORK)
         )

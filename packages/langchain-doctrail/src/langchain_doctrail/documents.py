@@ -5,7 +5,8 @@ documents by comparing them whole. So the chunk's id lies in the metadata, and n
 score in there would make equal documents differ.
 """
 
-from typing import cast
+from numbers import Real
+from typing import Any, cast
 
 from langchain_core.documents import Document
 
@@ -21,6 +22,7 @@ __all__ = [
     "holds_documents",
     "named_after",
     "retrieved",
+    "scores_in",
     "stamp_of",
     "stamped",
 ]
@@ -86,9 +88,15 @@ def retrieved(document: Document) -> RetrievedChunk:
 
 
 def as_documents(value: object) -> list[Document]:
-    """The documents in a retriever's output, also those that a checkpoint turned into dicts."""
-    items = cast("list[object]", value) if isinstance(value, (list, tuple)) else []
-    return [document for item in items if (document := _as_document(item)) is not None]
+    """The documents in an output: alone, in pairs with a score, or turned into dicts by a checkpoint."""
+    return [document for item in _items(value) if (document := _as_document(item)) is not None]
+
+
+def scores_in(value: object) -> dict[int, Any]:
+    """The scores in an output of a document and its score each, by the document's `id()`."""
+    lists = (value, *fields(value).values())
+    pairs = (pair for each in lists for item in _items(each) if (pair := _pair(item)))
+    return {id(document): score for document, score in pairs}
 
 
 def holds_documents(value: object) -> bool:
@@ -124,9 +132,23 @@ def _named(found: RetrievedChunk) -> Chunk:
     )
 
 
+def _items(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, (list, tuple)) else []
+
+
+def _pair(item: object) -> tuple[object, object] | None:
+    """What stores' searches with scores return: `(document, score)`."""
+    parts = _items(item)
+    if len(parts) != 2 or isinstance(parts[1], bool) or not isinstance(parts[1], Real):  # noqa: PLR2004  # a pair
+        return None
+    return parts[0], parts[1]
+
+
 def _as_document(item: object) -> Document | None:
     if isinstance(item, Document):
         return item
+    if pair := _pair(item):
+        return _as_document(pair[0])
     told = fields(item)
     text = told.get("page_content")
     if not isinstance(text, str):

@@ -3,8 +3,8 @@
 LangGraph is no dependency, so its objects are known by their names and shapes.
 """
 
-from collections.abc import Mapping
-from dataclasses import is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 from langchain_core.documents import Document
@@ -15,10 +15,10 @@ from langchain_doctrail.messages import question_in
 
 __all__ = [
     "WRAPPERS",
+    "Place",
     "asked_of",
     "is_control_flow",
     "name_of_its_own",
-    "place_of",
     "state_of",
     "update_of",
     "waits_for_a_human",
@@ -30,10 +30,28 @@ WRAPPERS = frozenset({"model", "tools"})
 _UNNAMED = "LangGraph"
 
 
-def place_of(metadata: Mapping[str, Any] | None) -> str | None:
-    """Where in a graph a run happens; every execution of a node is a place of its own."""
-    place = metadata.get("langgraph_checkpoint_ns") if metadata else None
-    return place if isinstance(place, str) else None
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a graph a run happens: every execution of a node is a place of its own.
+
+    A graph's nodes run in rounds; those of one round do not know of each other.
+    """
+
+    name: str
+    round: object
+    since: int
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any] | None, now: Callable[[], int]) -> "Place | None":
+        """The place that a run's metadata tell; None outside of graphs."""
+        name = metadata.get("langgraph_checkpoint_ns") if metadata else None
+        if metadata is None or not isinstance(name, str):
+            return None
+        return cls(name, metadata.get("langgraph_step"), now())
+
+    def is_apart_from(self, other: "Place | None") -> bool:
+        """Whether what happens here is in another node's execution than what happens there."""
+        return other is None or self.name != other.name
 
 
 def name_of_its_own(graph: str, node: str) -> bool:

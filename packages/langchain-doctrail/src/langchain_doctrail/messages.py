@@ -6,7 +6,7 @@ a tool message's artifact) is left out.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import Any, cast
 
@@ -79,11 +79,10 @@ def question_in(inputs: object) -> str | None:
     return _asked(inputs)
 
 
-def answer_in(outputs: object, said: Sequence[str] = (), *, last: bool = False) -> str | None:
+def answer_in(outputs: object, said: Collection[str] = ()) -> str | None:
     """The answer, where the output of a chain is or names a text.
 
     Where nothing names it, it is all that models `said` in it: several answers, given side by side.
-    Only the `last` of them is, where the output is a state that keeps what led to the answer.
     """
     named = fields(outputs)
     found = (_said(named.get(key)) for key in _ANSWER_KEYS)
@@ -91,14 +90,8 @@ def answer_in(outputs: object, said: Sequence[str] = (), *, last: bool = False) 
     if answer is None and named.get(_STRUCTURED) is not None:
         return _as_json(named[_STRUCTURED])
     if answer is None and not _is_conversation(outputs):
-        answers = sorted(set(_answers(outputs, said, 0)), key=_place_in(said))
-        answer = "\n\n".join(answers[-1:] if last else answers) or None
+        answer = "\n\n".join(dict.fromkeys(_answers(outputs, said, 0))) or None
     return _said(outputs) if answer is None else answer
-
-
-def _place_in(said: Sequence[str]) -> Callable[[str], int]:
-    places = {text: place for place, text in enumerate(said)}
-    return lambda text: places[text]
 
 
 def _as_json(value: object) -> str:

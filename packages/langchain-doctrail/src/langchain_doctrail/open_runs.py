@@ -22,7 +22,7 @@ from langchain_doctrail.artifacts import documents_in, stem_from
 from langchain_doctrail.calls import Calls, OpenCalls
 from langchain_doctrail.documents import as_documents, holds_documents
 from langchain_doctrail.fields import fields
-from langchain_doctrail.graphs import WRAPPERS, name_of_its_own
+from langchain_doctrail.graphs import WRAPPERS, Place, asked_of, name_of_its_own
 from langchain_doctrail.messages import question_in
 from langchain_doctrail.origins import Search
 from langchain_doctrail.untold import InnerStep, UntoldSteps
@@ -53,11 +53,19 @@ class OpenResponse:
     waits: bool = False
     within: str | None = None
     calls: Calls = field(default_factory=Calls)
+    round: object = None
+    rounds: list[int] = field(default_factory=list[int])
 
     @property
     def response_id(self) -> str:
         """Its id: that of the outermost run, or of the scope that it is within."""
         return self.within or self.root_id
+
+    def enter_round(self, number: object) -> None:
+        """A node of the outermost graph began, in this of the graph's rounds."""
+        if number != self.round:
+            self.round = number
+            self.rounds.append(len(self.calls.said))
 
 
 @dataclass(slots=True)
@@ -69,13 +77,27 @@ class OpenRun:
     name: str
     inputs: object
     searches: bool
-    place: str | None = None
-    at: int | None = None
+    place: Place | None = None
     is_node: bool = False
     is_outermost_node: bool = False
     is_graph: bool = False
     tool_call_id: str | None = None
     search: Search | None = None
+
+    def said(self) -> Iterator[Sequence[str]]:
+        """What models said, as answers would be given side by side, the latest first.
+
+        A graph's state keeps what led to the answer, too: that was said in earlier rounds.
+        """
+        said = self.response.calls.said
+        if not self.is_graph:
+            yield said
+        elif self.place is None:
+            for first in reversed(self.response.rounds):
+                yield said[first:]
+                said = said[:first]
+        else:
+            yield from ([text] for text in reversed(said))
 
 
 class OpenRuns:
@@ -177,22 +199,18 @@ class OpenRuns:
         parent_id: str | None,
         name: str,
         inputs: object,
-        place: str | None = None,
-        at: int | None = None,
+        place: Place | None = None,
     ) -> OpenResponse | None:
-        """A chain or a step of one began; returns the new response if it is the outermost one.
-
-        `place` is where in a graph it happens: a run that enters another place is one of a node.
-        """
+        """A chain or a step of one began; returns the new response if it is the outermost one."""
         parent = self._runs.get(parent_id) if parent_id else None
         if parent_id is None or parent is None:
             response = OpenResponse(run_id, inputs)
             _hand_in(response, inputs)
             self._add(run_id, OpenRun(response, run_id, name, inputs, searches=True, place=place))
             return response
-        run = OpenRun(parent.response, parent.told_as, name, inputs, True, place, at)  # noqa: FBT003  # keywords cost
+        run = OpenRun(parent.response, parent.told_as, name, inputs, True, place)  # noqa: FBT003  # keywords cost
         run.search, run.tool_call_id = parent.search, parent.tool_call_id
-        if place is not None and place != parent.place:
+        if place is not None and place.is_apart_from(parent.place):
             self._enter(run_id, run, parent_id, parent)
         self._add(run_id, run)
         return None
@@ -201,13 +219,15 @@ class OpenRuns:
         """A node of a graph began, and so it shows that the run around it is a graph."""
         around = self._runs.get(graph.told_as)
         if graph.told_as != graph_id and around and _is_apart(graph, around):
-            self.untold.add(InnerStep(graph_id, graph.told_as, graph.name, graph.inputs, graph.at))
+            self.untold.add(_step(graph_id, graph))
             graph.told_as = graph_id
         node.is_node = graph.is_graph = True
         node.is_outermost_node = graph.place is None
         node.told_as = graph.told_as
+        if node.is_outermost_node and node.place:
+            node.response.enter_round(node.place.round)
         if node.name not in WRAPPERS:
-            self.untold.add(InnerStep(node_id, graph.told_as, node.name, node.inputs, node.at))
+            self.untold.add(_step(node_id, node))
             node.told_as = node_id
 
     def tool_started(
@@ -303,7 +323,7 @@ class OpenRuns:
             return None
         if not run.is_node and any(map(holds_documents, (inputs, run.inputs))):
             return None
-        asked = map(question_in, (inputs, run.inputs, response.inputs))
+        asked = map(asked_of if run.is_node else question_in, (inputs, run.inputs, response.inputs))
         return Finding(run.name, next(filter(None, asked), ""), documents)
 
     def _add(self, run_id: str, run: OpenRun) -> None:
@@ -327,6 +347,11 @@ def _told_late(inputs: object) -> bool:
     """Whether LangChain had not seen a stream's input when it told of its beginning."""
     known = fields(inputs)
     return len(known) == 1 and isinstance(known.get("input"), str) and not known["input"]
+
+
+def _step(run_id: str, run: OpenRun) -> InnerStep:
+    since = run.place.since if run.place else None
+    return InnerStep(run_id, run.told_as, run.name, run.inputs, since)
 
 
 def _found_by(node: OpenRun, outputs: object) -> list[Document]:
