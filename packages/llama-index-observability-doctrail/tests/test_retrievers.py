@@ -1,5 +1,7 @@
 """What each retriever of the host's tells: the outer one is what the application got, inner ones are how."""
 
+import json
+
 import pytest
 from llama_index.core import (
     DocumentSummaryIndex,
@@ -122,10 +124,9 @@ def test_a_transformed_query_is_searched_with_the_scores_of_whoever_searched(rag
 
 
 def test_generated_filters_are_on_record(rag):
-    rag.llm.script = (
-        '```json\n{"query": "renewal", "top_k": 1, "filters": [%s]}\n```'
-        % '{"key": "title", "value": "renewal", "operator": "=="}',
-    )
+    wanted = {"key": "title", "value": "renewal", "operator": "=="}
+    spec = {"query": "renewal", "top_k": 1, "filters": [wanted]}
+    rag.llm.script = (f"```json\n{json.dumps(spec)}\n```",)
     info = VectorStoreInfo(
         content_info="contracts",
         metadata_info=[MetadataInfo(name="title", type="str", description="its title")],
@@ -134,9 +135,7 @@ def test_generated_filters_are_on_record(rag):
     trail = ask(rag, rag.engine(auto))
     [searched] = [r for r in trail.retrievals if r.enclosing_id]
     assert [searched.query, searched.k] == ["renewal", 1]
-    assert searched.filters["metadata"]["filters"] == [
-        {"key": "title", "value": "renewal", "operator": "=="}
-    ]
+    assert searched.filters["metadata"]["filters"] == [wanted]
     assert outer(trail).query == rag.question
     assert {h.score_kind for h in outer(trail).hits} == {"similarity"}
     assert [g.auxiliary for g in trail.generations] == [True, False]
