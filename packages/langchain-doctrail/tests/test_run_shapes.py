@@ -5,6 +5,7 @@ import gc
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypedDict
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -519,3 +520,70 @@ def test_a_token_costs_other_handlers_nothing_and_ours_keeps_order(rag, retrieve
         next(stream)
     stream.close()
     assert only(captured).answer == "".join(heard) == ANSWER[:4]
+
+
+# --- graphs
+
+
+@pytest.fixture
+def graph(retriever):
+    graphs = pytest.importorskip("langgraph.graph")
+
+    class State(TypedDict, total=False):
+        question: str
+        documents: list
+        answer: str
+
+    async def look_up(state):
+        return {"documents": await retriever.ainvoke(state["question"])}
+
+    async def write(state):
+        said = ""
+        async for piece in says(ANSWER, sleep=0.001).astream(str(state["documents"])):
+            said += piece.content
+        return {"answer": said}
+
+    builder = graphs.StateGraph(State)
+    builder.add_sequence([look_up, write])
+    builder.set_entry_point("look_up")
+    return builder.compile()
+
+
+@pytest.mark.parametrize("by", ["aclose", "garbage"])
+async def test_a_graphs_stream_left_early_is_aborted_with_what_was_said(
+    by, graph, config, captured, handler
+):
+    stream = graph.astream({"question": QUESTION}, config, stream_mode="messages")
+    await anext(stream)
+    await anext(stream)
+    if by == "aclose":
+        await stream.aclose()
+    del stream
+    await until(lambda: captured.trails and not handler._open.open_count)
+    trail = only(captured)
+    assert (trail.status, len(trail.retrievals)) == ("aborted", 1)
+    assert ANSWER.startswith(trail.answer)
+    assert trail.answer
+
+
+async def test_events_of_a_graph_left_early_are_an_aborted_response(graph, config, captured):
+    events = graph.astream_events({"question": QUESTION}, config, version="v2")
+    async for event in events:
+        if event["event"] == "on_chat_model_stream":
+            break
+    await events.aclose()
+    await until(lambda: captured.trails)
+    assert (only(captured).status, only(captured).question) == ("aborted", QUESTION)
+
+
+async def test_a_graph_that_runs_out_of_time_is_aborted(graph, config, captured):
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(graph.ainvoke({"question": QUESTION}, config), 0.01)
+    assert {t.status for t in captured.trails} <= {"aborted"}
+
+
+def test_a_graphs_stream_that_was_never_started_leaves_nothing(graph, config, captured):
+    stream = graph.stream({"question": QUESTION}, config)
+    del stream
+    gc.collect()
+    assert captured.trails == []
