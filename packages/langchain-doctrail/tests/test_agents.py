@@ -8,7 +8,9 @@ from typing import Annotated, TypedDict
 import pytest
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
-from langchain_core.messages import HumanMessage, ToolMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import create_retriever_tool, tool
@@ -121,6 +123,20 @@ async def test_streams_of_every_mode_leave_the_same_trail(
         assert tree(trail) == ["model", {"search_docs()": ["'renewal'"]}, "model"]
         assert trail.generations[0].tool_requests[0].arguments == '{"query": "renewal"}'
         assert trail.involvements == {"chunk-renewal": "direct"}
+
+
+async def test_streams_of_events_leave_the_same_trail(handler, scripted, calls, search_docs):
+    agent = agents.create_agent(scripted(search(calls), "On February 28th."), [search_docs()])
+    assert [event async for event in agent.astream_events(ASKED, run(handler), version="v2")]
+    assert tree(handler.last) == ["model", {"search_docs()": ["'renewal'"]}, "model"]
+    assert [m.role for m in handler.last.generations[-1].messages] == ["user", "assistant", "tool"]
+
+
+def test_that_a_model_asks_for_tools_is_no_text_of_its_message(handler, scripted):
+    asked = {"type": "tool_use", "id": "call-1", "name": "search", "input": {"query": RENEWAL}}
+    said = AIMessage([{"type": "text", "text": "Let me see."}, asked])
+    scripted("So.").invoke([said, HumanMessage(QUESTION)], run(handler))
+    assert [m.text for m in handler.last.generations[0].messages] == ["Let me see.", QUESTION]
 
 
 async def test_parallel_tool_calls_keep_their_own_searches(handler, scripted, calls, search_docs):
@@ -351,6 +367,53 @@ async def test_sub_agents_at_the_same_time_keep_their_own_searches(
         "refund": "refund",
     }
     assert set(trail.involvements.values()) == {"indirect"}
+
+
+class FakeEcho(BaseChatModel):
+    """A fake that asks one tool about the question, and then repeats the question as its answer."""
+
+    tool: str
+
+    @property
+    def _llm_type(self):
+        return "echo"
+
+    def bind_tools(self, tools, **kwargs):
+        return self
+
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        asked = messages[0].text
+        call = {"name": self.tool, "id": f"{self.tool}-{asked}", "args": {"query": asked}}
+        heard = messages[-1].type == "tool"
+        said = AIMessage(asked) if heard else AIMessage("", tool_calls=[call])
+        return ChatResult(generations=[ChatGeneration(message=said)])
+
+
+async def test_supervisors_at_the_same_time_keep_apart(handler):
+    class Library(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager):
+            return [Document(f"All that is known of {query} and of nothing else.", id=query)]
+
+    look_up = create_retriever_tool(Library(), "look_up", "Look up.")
+    expert = agents.create_agent(FakeEcho(tool="look_up"), [look_up], name="expert")
+
+    @tool
+    def ask(query: str) -> str:
+        """Ask."""
+        return expert.invoke({"messages": [("human", query)]})["messages"][-1].text
+
+    supervisor = agents.create_agent(FakeEcho(tool="ask"), [ask])
+    questions = [f"topic-{number}" for number in range(40)]
+    asked = [{"messages": [("human", question)]} for question in questions]
+    supervisor.batch(asked, {**run(handler), "max_concurrency": 4})
+    await supervisor.abatch(asked, run(handler))
+    trails = handler.lineage.trails
+    assert sorted(trail.question for trail in trails) == sorted(questions * 2)
+    for trail in trails:
+        assert trail.answer == trail.question
+        assert [step.name for step in trail.steps] == ["expert"]
+        assert [r.tool_call_id for r in trail.retrievals] == [f"look_up-{trail.question}"]
+        assert trail.involvements == {trail.question: "indirect"}
 
 
 def test_a_hand_over_between_agents_is_no_failure(handler, scripted, calls, search_docs):

@@ -57,6 +57,7 @@ _NOT_TEXT = frozenset(
         "url",
     }
 )
+_REQUESTS = ("tool_call", "tool_call_chunk", "tool_use")  # which stand beside the text
 _DEEPEST = 20
 
 
@@ -168,6 +169,8 @@ def _texts(content: object, depth: int) -> Iterator[str]:
             yield content
     elif isinstance(content, Mapping):
         block = cast("Mapping[object, object]", content)
+        if block.get("type") in _REQUESTS:
+            return
         encoded = "base64" in (block.get("type"), block.get("source_type"))
         for key, value in block.items():
             if key not in _NOT_TEXT and not (encoded and key == "data"):
