@@ -125,7 +125,7 @@ Response r
 │    found   doc_1 0, not seen in any prompt
 │    found   doc_2 doc_2#0, not seen in any prompt
 │  an earlier turn, response turn-2
-│    brought by its answer: doc_2 doc_2#0
+│    brought doc_2 doc_2#0, by what it said
 ├─ 1 model m-1, took 1.0 s
 │     read    no chunk, no result
 │     said    the answer

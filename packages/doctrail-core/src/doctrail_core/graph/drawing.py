@@ -102,7 +102,7 @@ class _Drawing:
         yield from self.found([e.target for e in self.out_of[turn.node_id, "retrieved"]], "│    ")
         brought = [e.source for e in self.into[turn.node_id, "shown_to"]]
         if brought:
-            yield from self.said("│    ", "brought", f"by its answer: {self.some(brought)}")
+            yield from self.said("│    ", "brought", f"{self.some(brought)}, by what it said")
 
     def answer(self) -> Iterator[str]:
         trail = self.trail
