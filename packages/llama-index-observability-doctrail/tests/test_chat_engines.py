@@ -154,6 +154,14 @@ async def test_a_turn_in_a_scope_belongs_to_it(rag, instrumented, make, way):
     assert trail.answer == rag.answer
 
 
+async def test_a_turn_whose_stream_is_read_after_its_scope_belongs_to_it(rag, instrumented):
+    with rag.captured.scope(session_id="s-1"):
+        response = await context(rag, rag.retriever()).astream_chat(rag.question)
+    assert "".join([token async for token in response.async_response_gen()]) == rag.answer
+    [trail] = rag.captured.trails
+    assert [trail.session_id, trail.answer, trail.status] == ["s-1", rag.answer, "ok"]
+
+
 def test_an_answer_whose_stream_nobody_reads_is_whole_all_the_same(rag, instrumented):
     response = context(rag, rag.retriever()).stream_chat(rag.question)
     if not response.is_writing_to_memory:

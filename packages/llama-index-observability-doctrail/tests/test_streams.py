@@ -372,3 +372,36 @@ def test_of_objects_that_grow_the_last_one_is_the_answer(rag):
     response = Growing(retriever=rag.wrapped()).query(rag.question)
     assert list(response.response_gen) == [{"day": "Feb"}, {"day": "Feb 28"}]
     assert rag.captured.trails[0].answer == "{'day': 'Feb 28'}"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stream_that_was_begun_in_a_scope_may_be_drawn_after_it(rag, instrumented, mode):
+    with rag.captured.scope(session_id="s-1") as opened:
+        response = rag.engine(streaming=True, mode=mode).query(rag.question)
+    assert rag.drawn(response) == rag.answer
+    [trail] = rag.captured.trails
+    assert trail is opened.trail
+    assert [trail.answer, trail.status, trail.session_id] == [rag.answer, "ok", "s-1"]
+    assert trail.chunk_grades["chunk-renewal"] == "in_prompt"
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_so_may_an_async_one(rag, instrumented, mode):
+    with rag.captured.scope():
+        response = await rag.engine(streaming=True, mode=mode).aquery(rag.question)
+    assert await rag.adrawn(response) == rag.answer
+    [trail] = rag.captured.trails
+    assert [trail.answer, trail.status] == [rag.answer, "ok"]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_one_that_is_dropped_after_its_scope_is_aborted(rag, instrumented, begun):
+    with rag.captured.scope():
+        response = rag.engine(streaming=True).query(rag.question)
+    if begun:
+        next(response.response_gen)
+    del response
+    gc.collect()
+    [trail] = rag.captured.trails
+    assert trail.status == "aborted"
+    assert len(trail.retrievals) == 1

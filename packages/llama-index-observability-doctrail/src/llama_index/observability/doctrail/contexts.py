@@ -51,7 +51,7 @@ def _text(query: object) -> str | None:
 def start_run(span: Span, arguments: _Arguments) -> None:
     """An engine was asked."""
     span.query = asked(arguments)
-    span.tell(type(span.instance).__name__, span.query)
+    span.tell(type(span.instance).__name__, span.query, detached=span.parent is None)
 
 
 def _query_entered(span: Span, arguments: _Arguments) -> None:
