@@ -97,13 +97,13 @@ def storm(story, calls, arguments, parent="agent"):
 
 def test_many_calls_of_one_tool_are_a_storm(story):
     (many,) = found(storm(story, STORM_CALLS, str), "tool_storm")
-    assert (many.count, many.sentence) == (10, "search was called 10 times.")
+    assert (many.count, many.sentence) == (10, "The tool search was called 10 times.")
     assert found(storm(story, STORM_CALLS - 1, str), "tool_storm") == []
 
 
 def test_the_same_call_made_again_and_again_is_a_storm(story):
     (again,) = found(storm(story, STORM_REPEATS, lambda _: "{}"), "tool_storm")
-    assert again.sentence == "search was called 3 times, always with the same arguments."
+    assert again.sentence == "The tool search was called 3 times, always with the same arguments."
     assert again.ids == ("t0", "t1", "t2")
     assert found(storm(story, STORM_REPEATS - 1, lambda _: "{}"), "tool_storm") == []
 

@@ -139,7 +139,7 @@ def _storms(trail: Trail) -> Iterator[Pathology]:
                 "tool_storm",
                 len(calls),
                 tuple(call.tool_run_id for call in calls),
-                f"{one_line(name, 60)} was called {len(calls)} times{again}.",
+                f"The tool {one_line(name, 60)} was called {len(calls)} times{again}.",
             )
 
 
