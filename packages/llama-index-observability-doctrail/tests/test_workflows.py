@@ -147,6 +147,30 @@ async def test_a_streamed_answer_of_a_workflow_ends_with_its_last_token(
     assert trail.involvements == {"chunk-renewal": "direct"}
 
 
+@pytest.mark.parametrize("drawn", [True, False])
+async def test_a_model_whose_bare_stream_a_workflow_hands_out_is_heard_to_its_end(
+    rag, captured, instrumented, drawn
+):
+    class Streaming(Workflow):
+        @step
+        async def tell(self, ev: StartEvent) -> StopEvent:
+            [hit] = await rag.retriever(1).aretrieve(ev.query)
+            prompt = f"{hit.node.get_content()}\n\n{ev.query}"
+            return StopEvent(result=await rag.llm.astream_complete(prompt))
+
+    tokens = await Streaming().run(query=rag.question)
+    if drawn:
+        assert "".join([token.delta async for token in tokens]) == rag.answer
+    else:
+        await anext(tokens)
+        await tokens.aclose()
+    del tokens
+    await until(lambda: captured.trails)
+    [trail] = captured.trails
+    assert trail.answer == (rag.answer if drawn else "The deadline ")
+    assert trail.involvements == {"chunk-renewal": "direct"}
+
+
 async def test_tools_that_a_workflow_calls_by_hand_are_told(rag, captured, instrumented, asks):
     async def look_up(topic: str) -> str:
         """Find a text."""

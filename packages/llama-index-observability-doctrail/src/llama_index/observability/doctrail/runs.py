@@ -186,7 +186,10 @@ class Runs:
     def _run_over(self, span: Span, result: Any) -> None:
         """A workflow ended; without a result where its user has cancelled it."""
         if result is not None:
-            self._settle(span, agents.outcome(result))
+            given = agents.outcome(result)
+            if isinstance(given, Generator | AsyncGenerator):
+                span.tree.calls.clear()  # a model's own stream: whoever draws it ends the call
+            self._settle(span, given)
         else:
             agents.end_turns(span, agents.CANCELLED)
             self._end(span, agents.cancelled(span))
