@@ -16,9 +16,11 @@ RENEWAL = "The contract renewal deadline for enterprise accounts is February 28t
 OTHER = "Tell the user what our agreements say, in two sentences, and name the section."
 
 
-def find(prompt, *texts, free=None):
+def find(prompt, *texts, free=None, expected=()):
+    """What was found, by the number of the text."""
     spans = [(0, len(prompt))] if free is None else free
-    return recognised(prompt, spans, {str(n): text for n, text in enumerate(texts)})
+    found = recognised(prompt, spans, texts, expected)
+    return {str(n): found[text] for n, text in enumerate(texts) if text in found}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,13 @@ def test_a_text_is_found_in_the_forms_that_prompts_give_it(change, text):
 def test_most_of_a_long_text_is_enough_and_half_of_it_is_not():
     assert find(f"{OTHER}\n{NOTICE[:250]}", NOTICE)["0"].state == "partial"
     assert find(f"{OTHER}\n{NOTICE[:140]}", NOTICE) == {}
+
+
+def test_half_is_enough_of_a_text_that_somebody_says_is_there():
+    prompt = f"{OTHER}\n{NOTICE[:140]}"
+    assert find(prompt, NOTICE, expected=[NOTICE])["0"].state == "partial"
+    assert find(OTHER, NOTICE, expected=[NOTICE]) == {}
+    assert find(prompt, NOTICE, expected=[NOTICE], free=[]) == {}
 
 
 def test_a_short_text_with_one_word_changed_is_another_text():

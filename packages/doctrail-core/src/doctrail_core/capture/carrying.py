@@ -9,7 +9,6 @@ own and never carried.
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TypeVar
 
 from doctrail_core.capture.sessions import Key, Past, Turn, key_of
@@ -59,8 +58,9 @@ class Earlier:
         """
         self._past = past
         self._name_apart = name_apart
+        self._told = _by_text(_with_origins(told, past))
         # Where several chunks have the same text, the host knows whose it is.
-        self._chunks = _by_text(past.chunks.values()) | _by_text(_with_origins(told, past))
+        self._chunks = _by_text(past.chunks.values()) | self._told
         self._answers = _grouped((text, turn) for turn in past.turns for text in turn.said)
         self._tools = _grouped((call, turn) for turn in past.turns for call in turn.tools)
 
@@ -80,7 +80,7 @@ class Earlier:
             for text, turns in self._answers.items()
             if len(turns) == 1 and len(text) >= _ANSWER_LETTERS
         }
-        found = recognised(prompt, free, {text: text for text in chain(answers, chunks)})
+        found = recognised(prompt, free, [*answers, *chunks], self._told)
         present = {
             each.carried.chunk.chunk_id: each
             for text, match in found.items()

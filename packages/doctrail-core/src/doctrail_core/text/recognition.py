@@ -5,7 +5,7 @@ missing one: a text counts if it is there as a whole, with its words at least, o
 so short that it stands anywhere, and never by what it has in common with a text that is accounted for.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from itertools import accumulate, islice
 
@@ -36,21 +36,27 @@ def telling(text: str, words: int = _FEWEST_WORDS, letters: int = _FEWEST_LETTER
     return enough and sum(map(str.isalnum, text)) >= letters
 
 
-def recognised(prompt: str, free: Iterable[Span], texts: Mapping[str, str]) -> dict[str, Match]:
-    """Find texts (by id) within the free stretches of a prompt; what is not found is left out."""
+def recognised(
+    prompt: str, free: Iterable[Span], texts: Collection[str], expected: Collection[str] = ()
+) -> dict[str, Match]:
+    """Find texts within the free stretches of a prompt; what is not found is left out.
+
+    Of those that are `expected`, because somebody does say that they are there, any piece counts that
+    would count of a text that the response itself retrieved.
+    """
     page = _Stretches(prompt, free)
-    likely = {number: text for number, text in texts.items() if page.may_hold(text.strip())}
-    if not likely:
+    likely = [text for text in texts if text in expected or page.may_hold(text.strip())]
+    if not likely or not page.text:
         return {}
     return {
-        number: Match(found.state, found.coverage, page.places(found.spans))
-        for number, found in match(page.text, likely).items()
-        if found.state == "full" or _is_nearly(found, likely[number])
+        text: Match(found.state, found.coverage, page.places(found.spans))
+        for text, found in match(page.text, {text: text for text in likely}).items()
+        if (text in expected and found.state != "absent") or _is_surely(found, text)
     }
 
 
-def _is_nearly(found: Match, text: str) -> bool:
-    return (
+def _is_surely(found: Match, text: str) -> bool:
+    return found.state == "full" or (
         found.state == "partial"
         and found.coverage >= _NEARLY
         and telling(text, words=_FEWEST_WORDS_OF_NEARLY)
