@@ -1,8 +1,168 @@
-"""The conformance suite holds for the events that it is written in, and finds what does not conform."""
+"""The conformance suite, played without a framework: by events, and by hand."""
 
-from doctrail_core.testing.conformance import Reference
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+from doctrail_core import Lineage
+from doctrail_core.manual import (
+    RetrievedChunk,
+    context,
+    generation,
+    response,
+    retrieval,
+    step,
+    tool,
+)
+from doctrail_core.testing.conformance import (
+    MODEL,
+    Ask,
+    AsyncStage,
+    Host,
+    Keep,
+    Passage,
+    Reference,
+    Request,
+    ScriptedError,
+    Search,
+    Stage,
+    Step,
+    UseTool,
+    pieces,
+)
 from doctrail_core.testing.conformance.suite import AdapterConformance
+
+
+class ByHand(Host):
+    """An application that tells its lineage itself."""
+
+    def ask(self, request: Request, lineage: Lineage) -> str:
+        with _response(request, lineage) as said:
+            answer = ManualStage(request).play(request.acts)
+            said.answered(answer)
+            return answer
+
+    async def aask(self, request: Request, lineage: Lineage) -> str:
+        async with _response(request, lineage) as said:
+            answer = await ManualAsyncStage(request).play(request.acts)
+            said.answered(answer)
+            return answer
+
+    def stream(self, request: Request, lineage: Lineage) -> Generator[str]:
+        @_response(request, lineage)
+        def answer() -> Generator[str]:
+            stage = ManualStage(request)
+            stage.play(request.preparation)
+            yield from _streamed(request.answering)(stage.prompt(request.answering))
+
+        return answer()
+
+    def astream(self, request: Request, lineage: Lineage) -> AsyncGenerator[str]:
+        @_response(request, lineage)
+        async def answer() -> AsyncGenerator[str]:
+            stage = ManualAsyncStage(request)
+            await stage.play(request.preparation)
+            for piece in _streamed(request.answering)(stage.prompt(request.answering)):
+                yield piece
+
+        return answer()
+
+
+class ManualStage(Stage):
+    def search(self, act: Search) -> None:
+        with retrieval(act.query, score_kind=act.scores) as search:
+            ManualStage(self.request).play(act.inside)
+            _fail(act.fails)
+            search.found(_chunks(act))
+
+    def ask(self, act: Ask) -> str:
+        with generation(self.prompt(act), model=MODEL) as call:
+            _fail(act.fails)
+            call.said(act.says, tool_requests=act.chooses)
+        return act.says
+
+    def use_tool(self, act: UseTool) -> None:
+        with _tool(act) as call:
+            ManualStage(self.request).play(act.inside)
+            _fail(act.fails)
+            call.returned(act.returns)
+
+    def step(self, act: Step) -> str:
+        with step(act.name, given=act.asked) as part:
+            said = ManualStage(self.request).play(act.inside)
+            part.answered(said)
+        return said
+
+    def keep(self, act: Keep) -> None:
+        with context("a step") as selecting:
+            selecting.kept(act.chunk_ids)
+
+
+class ManualAsyncStage(AsyncStage):
+    async def search(self, act: Search) -> None:
+        async with retrieval(act.query, score_kind=act.scores) as search:
+            await ManualAsyncStage(self.request).play(act.inside)
+            _fail(act.fails)
+            search.found(_chunks(act))
+
+    async def ask(self, act: Ask) -> str:
+        async with generation(self.prompt(act), model=MODEL) as call:
+            await self.play(act.inside)
+            _fail(act.fails)
+            call.said(act.says, tool_requests=act.chooses)
+        return act.says
+
+    async def use_tool(self, act: UseTool) -> None:
+        async with _tool(act) as call:
+            await ManualAsyncStage(self.request).play(act.inside)
+            _fail(act.fails)
+            call.returned(act.returns)
+
+    async def step(self, act: Step) -> str:
+        async with step(act.name, given=act.asked) as part:
+            said = await ManualAsyncStage(self.request).play(act.inside)
+            part.answered(said)
+        return said
+
+    async def keep(self, act: Keep) -> None:
+        async with context("a step") as selecting:
+            selecting.kept(act.chunk_ids)
+
+
+def _response(request: Request, lineage: Lineage) -> Any:
+    who = {"session_id": request.session_id, "user_id": request.user_id}
+    return response(request.question, lineage=lineage, **who)
+
+
+def _tool(act: UseTool) -> Any:
+    return tool(act.name, arguments=act.arguments, tool_call_id=act.tool_call_id)
+
+
+def _streamed(act: Ask) -> Any:
+    @generation(model=MODEL)
+    def said(prompt: Any) -> Generator[str]:
+        yield from pieces(act.says)
+        _fail(act.fails)
+
+    return said
+
+
+def _chunks(act: Search) -> list[RetrievedChunk]:
+    return [_chunk(passage) for passage in act.found]
+
+
+def _chunk(passage: Passage) -> RetrievedChunk:
+    return RetrievedChunk(passage.text, passage.chunk_id, passage.document_id, score=passage.score)
+
+
+def _fail(message: str | None) -> None:
+    if message is not None:
+        raise ScriptedError(message)
 
 
 class TestReference(AdapterConformance):
     host = Reference()
+
+
+class TestByHand(AdapterConformance):
+    host = ByHand()
+    beyond = (Keep,)  # which here drops all that was found before, wherever it was found

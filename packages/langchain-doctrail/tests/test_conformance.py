@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from contextlib import aclosing
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -162,6 +162,11 @@ class LangChainStage(Stage):
         super().__init__(request)
         self.config = config
 
+    def beside(self, config: RunnableConfig | None = None) -> Self:
+        place = super().beside()
+        place.config = self.config if config is None else config
+        return place
+
     def search(self, act: Search) -> None:
         _retriever(act, self.request).invoke(act.query, self.config)
 
@@ -175,7 +180,7 @@ class LangChainStage(Stage):
         return self._part(act.inside).with_config(run_name=act.name).invoke(act.asked, self.config)
 
     def keep(self, act: Keep) -> None:
-        RunnableLambda(_keeping(act)).invoke(list(map(_document, self.found)), self.config)
+        _keeping(act).invoke(list(map(_document, self.found)), self.config)
 
     def fallback(self, first: _Acts, otherwise: _Acts) -> str:
         chain = self._part(first).with_fallbacks([self._part(otherwise)])
@@ -185,7 +190,7 @@ class LangChainStage(Stage):
         left = iter(attempts)
 
         def attempt(_: str, config: RunnableConfig) -> str:
-            return LangChainStage(self.request, config).play(next(left))
+            return self.beside(config).play(next(left))
 
         chain = RunnableLambda(attempt).with_retry(
             stop_after_attempt=len(attempts), wait_exponential_jitter=False
@@ -199,7 +204,7 @@ class LangChainStage(Stage):
 
     def _part(self, acts: _Acts) -> Runnable[str, str]:
         def part(_: str, config: RunnableConfig) -> str:
-            return LangChainStage(self.request, config).play(acts)
+            return self.beside(config).play(acts)
 
         return RunnableLambda(part)
 
@@ -208,6 +213,11 @@ class LangChainAsyncStage(AsyncStage):
     def __init__(self, request: Request, config: RunnableConfig) -> None:
         super().__init__(request)
         self.config = config
+
+    def beside(self, config: RunnableConfig | None = None) -> Self:
+        place = super().beside()
+        place.config = self.config if config is None else config
+        return place
 
     async def search(self, act: Search) -> None:
         await _retriever(act, self.request).ainvoke(act.query, self.config)
@@ -226,7 +236,7 @@ class LangChainAsyncStage(AsyncStage):
 
     async def keep(self, act: Keep) -> None:
         documents = list(map(_document, self.found))
-        await RunnableLambda(_keeping(act)).ainvoke(documents, self.config)
+        await _keeping(act).ainvoke(documents, self.config)
 
     async def fallback(self, first: _Acts, otherwise: _Acts) -> str:
         chain = self._part(first).with_fallbacks([self._part(otherwise)])
@@ -236,7 +246,7 @@ class LangChainAsyncStage(AsyncStage):
         left = iter(attempts)
 
         async def attempt(_: str, config: RunnableConfig) -> str:
-            return await LangChainAsyncStage(self.request, config).play(next(left))
+            return await self.beside(config).play(next(left))
 
         chain = RunnableLambda(attempt).with_retry(
             stop_after_attempt=len(attempts), wait_exponential_jitter=False
@@ -250,7 +260,7 @@ class LangChainAsyncStage(AsyncStage):
 
     def _part(self, acts: _Acts) -> Runnable[str, str]:
         async def part(_: str, config: RunnableConfig) -> str:
-            return await LangChainAsyncStage(self.request, config).play(acts)
+            return await self.beside(config).play(acts)
 
         return RunnableLambda(part)
 
@@ -426,3 +436,4 @@ def _fail(message: str | None) -> None:
 
 class TestLangChain(AdapterConformance):
     host = LangChain()
+    beyond = (Keep, Step)

@@ -225,7 +225,7 @@ class LlamaIndexStage(Stage):
         _tool(act, self.request).call(**json.loads(act.arguments))
 
     def step(self, act: Step) -> str:
-        return str(_engine(act.name, act.inside, self.request).query(act.asked))
+        return _text(_engine(act.name, act.inside, self.request).query(act.asked))
 
     def keep(self, act: Keep) -> None:
         KeepThese(kept=act.chunk_ids).postprocess_nodes(list(map(_node, self.found)))
@@ -242,7 +242,7 @@ class LlamaIndexAsyncStage(AsyncStage):
         await _tool(act, self.request).acall(**json.loads(act.arguments))
 
     async def step(self, act: Step) -> str:
-        return str(await _engine(act.name, act.inside, self.request).aquery(act.asked))
+        return _text(await _engine(act.name, act.inside, self.request).aquery(act.asked))
 
     async def keep(self, act: Keep) -> None:
         KeepThese(kept=act.chunk_ids).postprocess_nodes(list(map(_node, self.found)))

@@ -151,7 +151,7 @@ class _Outline:
 
 def span_outline(trail: Trail, spans: Iterable[ReadableSpan], *, in_order: bool = True) -> str:
     """The spans of a trail as a tree of what they stand for; a failed one ends with `!`."""
-    known = {s.context.span_id: s for s in spans if s.context and _is_of(trail, s)}
+    known = {span.context.span_id: span for span in spans if span.context}
 
     def below(parent: int | None) -> str:
         own = {i: span for i, span in known.items() if _parent(span, known) == parent}
@@ -164,10 +164,6 @@ def span_outline(trail: Trail, spans: Iterable[ReadableSpan], *, in_order: bool 
         return _stage(span) + ("!" if failed else "")
 
     return below(None)
-
-
-def _is_of(trail: Trail, span: ReadableSpan) -> bool:
-    return span.context is not None and f"{span.context.trace_id:032x}" == trail.trace_id
 
 
 def _parent(span: ReadableSpan, known: dict[int, ReadableSpan]) -> int | None:

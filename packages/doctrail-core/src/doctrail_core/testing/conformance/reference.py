@@ -160,9 +160,11 @@ class _Run:
             yield run, over
         self.lineage.record(RunEnded(run.run_id, over.answer))
 
-    def kept(self, act: Keep) -> None:
-        """A step before the prompt kept only these."""
-        self.lineage.record(ContextSelected(self.run_id, act.chunk_ids, "a step"))
+    def kept(self, act: Keep, found: tuple[Passage, ...]) -> None:
+        """A step before the prompt kept only these of what was found."""
+        among = [passage.chunk_id for passage in found if passage.chunk_id is not None]
+        kept = [chunk_id for chunk_id in among if chunk_id in act.chunk_ids]
+        self.lineage.record(ContextSelected(self.run_id, kept, "a step", among=among))
 
     def _inner(self) -> "_Run":
         return _Run(self.lineage, _new_id())
@@ -200,7 +202,7 @@ class _Stage(Stage):
         return over.answer
 
     def keep(self, act: Keep) -> None:
-        self._run.kept(act)
+        self._run.kept(act, self.found)
 
 
 class _AsyncStage(AsyncStage):
@@ -227,7 +229,7 @@ class _AsyncStage(AsyncStage):
         return over.answer
 
     async def keep(self, act: Keep) -> None:
-        self._run.kept(act)
+        self._run.kept(act, self.found)
 
 
 def _new_id() -> str:

@@ -1,11 +1,15 @@
 """A scenario: requests that are made at the same time, and exactly what is on record of each."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from textwrap import dedent
 from typing import Literal
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import format_trace_id
 
 from doctrail_core.model import Trail
 from doctrail_core.testing.capture import CapturedLineage, capture_trails
@@ -65,7 +69,16 @@ class Record:
 
     def told(self, *, in_order: bool = True) -> list[str]:
         """What is on record of each request, in alphabetical order."""
-        return sorted(self._told(trail, in_order=in_order) for trail in self.lineage.trails)
+        entries = defaultdict[str, list[str]](list)
+        for kind, known in self.lineage.entries:
+            entries[known.response_id].append(kind)
+        spans = defaultdict[str | None, list[ReadableSpan]](list)
+        for span in self.lineage.spans:
+            spans[format_trace_id(span.context.trace_id) if span.context else None].append(span)
+        return sorted(
+            self._told(trail, entries[trail.response_id], spans[trail.trace_id], in_order=in_order)
+            for trail in self.lineage.trails
+        )
 
     def assert_clean(self) -> None:
         """Nothing was swallowed or dropped, and nothing is still open anywhere."""
@@ -73,12 +86,12 @@ class Record:
         assert self.lineage.dropped == {}, f"dropped: {self.lineage.dropped}"
         assert self.left_open == 0, f"{self.left_open} runs are still open"
 
-    def _told(self, trail: Trail, *, in_order: bool) -> str:
-        entries = self.lineage.entries
-        kinds = [kind for kind, known in entries if known.response_id == trail.response_id]
-        spans = span_outline(trail, self.lineage.spans, in_order=in_order)
+    def _told(
+        self, trail: Trail, kinds: Sequence[str], spans: Sequence[ReadableSpan], *, in_order: bool
+    ) -> str:
         told = outline(trail, kinds, in_order=in_order, drawn=self._drawn(trail))
-        return "\n".join((told, "spans", *(f"  {line}" for line in spans.splitlines())))
+        tree = span_outline(trail, spans, in_order=in_order)
+        return "\n".join((told, "spans", *(f"  {line}" for line in tree.splitlines())))
 
     def _drawn(self, trail: Trail) -> str | None:
         left = (r for r in self.requests if r.delivery == "left" and r.question == trail.question)

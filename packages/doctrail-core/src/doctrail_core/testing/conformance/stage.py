@@ -5,11 +5,13 @@ on a stage of its own, which the host makes there.
 """
 
 import asyncio
+import copy
 import threading
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from typing import Self
 
 from doctrail_core.model import Message
 from doctrail_core.testing.conformance.script import (
@@ -65,10 +67,14 @@ def pieces(text: str) -> list[str]:
 class _Place:
     """What has been found so far at one place of the request."""
 
-    def __init__(self, request: Request, found: tuple[Passage, ...] = ()) -> None:
-        """Begin with what was found around here."""
+    def __init__(self, request: Request) -> None:
+        """Begin with nothing."""
         self.request = request
-        self.found = found
+        self.found: tuple[Passage, ...] = ()
+
+    def beside(self) -> Self:
+        """Another place right here, for what may fail or happens at once: what it finds stays there."""
+        return copy.copy(self)
 
     def prompt(self, act: Ask) -> tuple[Message, ...]:
         """What the model is to be sent."""
@@ -110,23 +116,23 @@ class Stage(_Place, ABC):
     def fallback(self, first: _Acts, otherwise: _Acts) -> str:
         """Do the first thing, and the other one where it fails."""
         try:
-            return self.play(first)
+            return self.beside().play(first)
         except ScriptedError:
-            return self.play(otherwise)
+            return self.beside().play(otherwise)
 
     def retry(self, attempts: tuple[_Acts, ...]) -> str:
         """Try until an attempt does not fail."""
         for attempt in attempts[:-1]:
             try:
-                return self.play(attempt)
+                return self.beside().play(attempt)
             except ScriptedError:
                 continue
-        return self.play(attempts[-1])
+        return self.beside().play(attempts[-1])
 
     def parallel(self, branches: tuple[_Acts, ...]) -> str:
         """Do all of it at once."""
         with ThreadPoolExecutor(len(branches)) as pool:
-            done = [pool.submit(copy_context().run, self.play, branch) for branch in branches]
+            done = [pool.submit(copy_context().run, self.beside().play, b) for b in branches]
         return [future.result() for future in done][-1]
 
     def _do(self, act: Act) -> str | None:
@@ -194,22 +200,22 @@ class AsyncStage(_Place, ABC):
     async def fallback(self, first: _Acts, otherwise: _Acts) -> str:
         """Do the first thing, and the other one where it fails."""
         try:
-            return await self.play(first)
+            return await self.beside().play(first)
         except ScriptedError:
-            return await self.play(otherwise)
+            return await self.beside().play(otherwise)
 
     async def retry(self, attempts: tuple[_Acts, ...]) -> str:
         """Try until an attempt does not fail."""
         for attempt in attempts[:-1]:
             try:
-                return await self.play(attempt)
+                return await self.beside().play(attempt)
             except ScriptedError:
                 continue
-        return await self.play(attempts[-1])
+        return await self.beside().play(attempts[-1])
 
     async def parallel(self, branches: tuple[_Acts, ...]) -> str:
         """Do all of it at once."""
-        return (await asyncio.gather(*map(self.play, branches)))[-1]
+        return (await asyncio.gather(*(self.beside().play(b) for b in branches)))[-1]
 
     async def _do(self, act: Act) -> str | None:
         match act:
