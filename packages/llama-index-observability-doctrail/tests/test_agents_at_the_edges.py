@@ -14,7 +14,7 @@ from llama_index.core.agent.workflow import (
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.memory import ChatSummaryMemoryBuffer
 from llama_index.core.objects import ObjectIndex
-from llama_index.core.tools import FunctionTool, QueryEngineTool, RetrieverTool
+from llama_index.core.tools import FunctionTool, QueryEngineTool, RetrieverTool, ToolSelection
 from llama_index.core.workflow import WorkflowRuntimeError
 from pydantic import BaseModel
 
@@ -22,7 +22,7 @@ from doctrail_core import suppress
 from doctrail_core.graph import evidence_graph
 from doctrail_core.model import ToolRequest
 from llama_index.observability.doctrail import LineageQueryEngine
-from llama_index.observability.doctrail.tools import requested
+from llama_index.observability.doctrail.tools import as_text, requested
 
 # The host looks at every attribute of an agent when it makes one.
 pytestmark = [
@@ -71,6 +71,36 @@ def test_providers_ask_for_tools_in_forms_of_their_own(asked):
 def test_what_asks_for_nothing_is_no_request(nonsense):
     said = ChatMessage(role="assistant", additional_kwargs={"tool_calls": nonsense})
     assert requested(said) == ()
+
+
+class Unspeakable:
+    def __repr__(self):
+        raise ZeroDivisionError
+
+
+def test_arguments_that_json_cannot_say_are_described():
+    loop: dict = {"a": 1}
+    loop["self"] = loop
+    for arguments in ({(1, 2): 3}, {"a": object()}, {"a": Unspeakable()}, {"a": {1}}, loop):
+        assert isinstance(as_text(arguments), str)
+    assert as_text({"a": "ä"}) == '{"a": "ä"}'
+
+
+async def test_arguments_that_json_cannot_say_cost_the_agent_nothing(
+    captured, instrumented, agent_llm
+):
+    asked = ChatMessage(
+        role="assistant",
+        additional_kwargs={
+            "tool_calls": [
+                ToolSelection(tool_id="c", tool_name="odd", tool_kwargs={"a": Unspeakable()})
+            ]
+        },
+    )
+    tool = FunctionTool.from_defaults(lambda a: "seen", name="odd", description="odd")
+    await FunctionAgent(tools=[tool], llm=agent_llm(asked, "So."), streaming=False).run("Well?")
+    [trail] = captured.trails
+    assert [trail.answer, trail.tool_calls[0].tool_call_id] == ["So.", "c"]
 
 
 async def test_an_agent_that_writes_code_has_its_code_told(

@@ -7,6 +7,7 @@ from typing import Any, cast
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 
 from doctrail_core.model import ToolRequest
+from doctrail_core.text.snapshot import json_value
 
 __all__ = ["as_text", "field_of", "requested"]
 
@@ -31,7 +32,10 @@ def as_text(arguments: object) -> str | None:
     """Arguments as text, JSON unless the model's own words are kept."""
     if arguments is None or isinstance(arguments, str):
         return arguments
-    return json.dumps(arguments, ensure_ascii=False, default=str)
+    try:
+        return json.dumps(arguments, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        return json.dumps(json_value(arguments), ensure_ascii=False)
 
 
 def field_of(thing: object, *names: str) -> Any:
