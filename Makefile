@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make` alone runs the tests.
 .DEFAULT_GOAL := test
-.PHONY: setup demo test lint alone lowest wheels bench lock clean
+.PHONY: setup demo test soak lint alone lowest wheels bench lock clean
 
 PYTHON ?= python3
 # nltk, with which llama-index-core splits sentences, refuses hard-linked data.
@@ -24,6 +24,10 @@ demo: setup
 
 test: setup
 	.venv/bin/python -m pytest
+
+# Memory over 20,000 requests under each framework; about half an hour.
+soak: setup
+	DOCTRAIL_SOAK=20000 .venv/bin/python -m pytest -k memory_stays_flat packages
 
 lint: setup
 	.venv/bin/ruff check .
