@@ -311,3 +311,18 @@ def test_reordering_drops_nothing_and_the_order_is_that_of_the_prompt(plain, rag
     arrived = arrivals(trail)
     assert {a.state for a in arrived.values()} == {"full"}
     assert sorted(arrived, key=lambda i: arrived[i].order) == [RENEWAL, SUPPORT, REFUND]
+
+
+def test_whatever_documents_hold_the_response_closes(captured):
+    """A store may hand out documents that were never checked."""
+    from langchain_doctrail import LineageCallbackHandler
+
+    bad = Document.model_construct(page_content=None, metadata=None, id=None)
+    handler = LineageCallbackHandler(captured)
+    chain = RunnableLambda(lambda _: [bad]) | RunnableLambda(lambda found: found[:0])
+    chain |= lambda _: FakeListChatModel(responses=["Nothing."])
+    chain.invoke(QUESTION, {"callbacks": [handler]})
+    assert captured.last.answer == "Nothing."
+    assert captured.open_count == handler._open.open_count == 0
+    assert captured.errors
+    captured.errors.clear()

@@ -188,10 +188,13 @@ class LineageCallbackHandler(BaseCallbackHandler):
         finding = self._open.step_ended(run, outputs, inputs)
         if step is None:
             return
-        if finding:
-            self._record_finding(run, step.told_as, finding, outputs)
-        elif choice := choice_between(step.inputs if inputs is None else inputs, outputs):
-            self.chosen(step.response.root_id, step.name, choice)
+        try:
+            if finding:
+                self._record_finding(run, step.told_as, finding, outputs)
+            elif choice := choice_between(step.inputs if inputs is None else inputs, outputs):
+                self.chosen(step.response.root_id, step.name, choice)
+        except Exception as error:  # noqa: BLE001  # whatever documents hold, the run is over
+            self.swallow("documents", error)
         if step.told_as == run and not self._open.untold.discard(run):
             self._record_end(run, step, update_of(outputs) or outputs, inputs, left=left)
 

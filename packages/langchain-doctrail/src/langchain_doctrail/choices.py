@@ -37,12 +37,12 @@ def choice_between(inputs: object, outputs: object) -> Choice | None:
     if isinstance(outputs, list):
         kept = as_documents(cast("object", outputs))
         return Choice.of(documents_in(inputs), kept) if kept or not outputs else None
+    returned, named = fields(outputs), fields(inputs)
     given, kept = list[Document](), list[Document]()
-    named = fields(inputs)
-    for name, value in fields(outputs).items():
-        if isinstance(value, list) and (before := as_documents(named.get(name))):
+    for name in returned.keys() & named.keys() if returned and named else ():
+        if isinstance(returned[name], list) and (before := as_documents(named[name])):
             given += before
-            kept += as_documents(cast("object", value))
+            kept += as_documents(returned[name])
     return Choice.of(given, kept) if given else None
 
 

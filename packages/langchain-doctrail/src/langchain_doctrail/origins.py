@@ -4,10 +4,10 @@ Compressors cut texts, drop ids and score anew. A document without an id is the 
 where that is certain: it has the metadata of exactly one of them, and its text lies in that one's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from numbers import Real
 
 from langchain_core.documents import Document
 
@@ -57,18 +57,28 @@ def chunk_of(document: Document, inner: Sequence[Document]) -> RetrievedChunk:
     return chunk
 
 
-def _scored_anew(document: Document, inner: Sequence[Document]) -> tuple[Any, ScoreKind] | None:
-    score = document.metadata.get(_RERANKED)
-    if score is not None and all(each.metadata.get(_RERANKED) != score for each in inner):
-        return score, "rerank"
-    compared = _compared(document)
-    if compared is not None and all(_compared(each) != compared for each in inner):
-        return compared, "similarity"
+def _scored_anew(document: Document, inner: Sequence[Document]) -> tuple[float, ScoreKind] | None:
+    given: dict[ScoreKind, Callable[[Document], float | None]] = {
+        "rerank": _reranked,
+        "similarity": _compared,
+    }
+    for kind, score_of in given.items():
+        score = score_of(document)
+        if score is not None and all(score_of(each) != score for each in inner):
+            return score, kind
     return None
 
 
-def _compared(document: Document) -> Any:
-    return fields(getattr(document, "state", None)).get(_COMPARED)
+def _reranked(document: Document) -> float | None:
+    return _number(document.metadata.get(_RERANKED))
+
+
+def _compared(document: Document) -> float | None:
+    return _number(fields(getattr(document, "state", None)).get(_COMPARED))
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, Real) else None
 
 
 def _has_metadata_of(document: Document, other: Document) -> bool:
