@@ -397,6 +397,19 @@ async def test_an_artifact_may_be_anything(captured, scripted, calls, artifact):
     captured.errors.clear()
 
 
+def test_one_odd_artifact_leaves_the_other_tools_tagged(captured, scripted, calls):
+    @tool(response_format="content_and_artifact")
+    def look_up(query: str):
+        """Look it up."""
+        return "odd", [Broken()]
+
+    both = calls(("look_up", "call-1", {"query": "x"}), ("search_docs", "call-2", {"query": "x"}))
+    agent = build(scripted(both, "So."), tools=[look_up, search_tool()])
+    agent.invoke(ASKED, {"callbacks": [LineageCallbackHandler(captured)]})
+    assert [read(captured.trails[0], call) for call in ("call-1", "call-2")] == ["odd", TAGGED]
+    captured.errors.clear()
+
+
 @pytest.mark.parametrize("listening", [True, False])
 async def test_a_failure_of_ours_leaves_the_agent_as_it_would_be_without_us(
     monkeypatch, tmp_path, captured, scripted, calls, listening

@@ -16,6 +16,7 @@ from langchain_core.runnables import RunnablePassthrough
 from langchain_core.runnables.history import RunnableWithMessageHistory
 from langchain_core.tools import create_retriever_tool
 
+from doctrail_core.capture.events import PromptSent
 from langchain_doctrail import LineageRetriever
 
 QUESTION = "When is the renewal deadline?"
@@ -165,6 +166,20 @@ def test_a_chunk_that_is_still_in_the_prompt_is_traced_to_the_turn_that_retrieve
             ("chunk-renewal", "full")
         ]
         assert trail.involvements == {"chunk-renewal": "direct"}
+
+
+def test_artifacts_of_this_turns_own_tool_calls_are_not_told_as_carried(
+    handler, scripted, calls, monkeypatch
+):
+    memory = pytest.importorskip("langgraph.checkpoint.memory")
+    told, record = [], handler.lineage.record
+    monkeypatch.setattr(
+        handler.lineage, "record", lambda event: told.append(event) or record(event)
+    )
+    converse(agent_of(scripted, calls, memory.InMemorySaver()), handler, [1, 2])
+    prompts = [event for event in told if isinstance(event, PromptSent)]
+    carried = [[chunk.chunk_id for chunk in prompt.carried] for prompt in prompts]
+    assert carried == [[], [], ["chunk-renewal"]]
 
 
 def test_a_handler_that_knows_nothing_of_earlier_turns_finds_the_artifacts(
