@@ -64,6 +64,10 @@ def test_a_folder_that_was_removed_and_one_that_took_its_place(history, home, fa
 def test_no_reader_is_open_while_the_process_forks(history, journal, make_trail):
     keep(journal, make_trail("r1"))
     assert ids(history) == ["r1"]
+    history.before_fork()
+    assert history._reader is None
+    history.after_fork_in_parent()
+    assert ids(history) == ["r1"]
     child = os.fork()
     if child == 0:
         fresh = history._reader is None and ids(history) == ["r1"]
