@@ -1,9 +1,14 @@
 """The conformance suite, played without a framework: by events, and by hand."""
 
+import subprocess
+import sys
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 from typing import Any
 
-from doctrail_core import Lineage
+import pytest
+
+from doctrail_core import Lineage, Settings
 from doctrail_core.manual import (
     RetrievedChunk,
     context,
@@ -15,6 +20,7 @@ from doctrail_core.manual import (
 )
 from doctrail_core.testing.conformance import (
     MODEL,
+    SCENARIOS,
     Ask,
     AsyncStage,
     Host,
@@ -29,6 +35,7 @@ from doctrail_core.testing.conformance import (
     UseTool,
     pieces,
 )
+from doctrail_core.testing.conformance.load import numbered, soak
 from doctrail_core.testing.conformance.suite import AdapterConformance
 
 
@@ -166,3 +173,74 @@ class TestReference(AdapterConformance):
 class TestByHand(AdapterConformance):
     host = ByHand()
     beyond = (Keep,)  # which here drops all that was found before, wherever it was found
+
+
+# --- the suite itself
+
+PLAIN = next(s for s in SCENARIOS if s.name == "an answer from what was found")
+
+
+class Silent(Reference):
+    """Answers, and forgets to say what was found."""
+
+    def ask(self, request: Request, lineage: Lineage) -> str:
+        without = tuple(act for act in request.acts if not isinstance(act, Search))
+        return super().ask(replace(request, acts=without), lineage)
+
+
+class Hoarder(Reference):
+    """Keeps something of every request."""
+
+    def __init__(self) -> None:
+        self.kept: list[str] = []
+
+    def ask(self, request: Request, lineage: Lineage) -> str:
+        self.kept.append(f"{request.question} {len(self.kept)}")
+        return super().ask(request, lineage)
+
+
+def suite_of(host: Host) -> AdapterConformance:
+    suite = AdapterConformance()
+    suite.host = host
+    return suite
+
+
+def test_what_is_missing_on_record_is_shown():
+    with pytest.raises(AssertionError, match=r"(?s)on record differs.*\n-.*found renewal of"):
+        PLAIN.check(Silent(), "sync")
+
+
+def test_a_gap_is_expected_to_fail():
+    suite = suite_of(Silent())
+    suite.host.gaps = {PLAIN.name: "it says nothing of searches"}
+    with pytest.raises(pytest.xfail.Exception, match="it says nothing of searches"):
+        suite.test_the_record_is_exactly_as_it_has_to_be(PLAIN, "sync")
+
+
+def test_a_gap_that_has_closed_fails():
+    suite = suite_of(Reference())
+    suite.host.gaps = {f"{PLAIN.name}, sync": "no longer true"}
+    with pytest.raises(pytest.fail.Exception, match="the gap is closed"):
+        suite.test_the_record_is_exactly_as_it_has_to_be(PLAIN, "sync")
+
+
+def test_a_gap_of_no_scenario_fails():
+    suite = suite_of(Reference())
+    suite.host.absent = {"no such scenario": "anything"}
+    with pytest.raises(AssertionError):
+        suite.test_gaps_are_of_scenarios_that_exist()
+
+
+def test_what_is_kept_of_every_request_is_seen(tmp_path):
+    lineage = Lineage(Settings(home=tmp_path, spans=False))
+    request = replace(numbered(0), session_id=None)
+    assert soak(Hoarder(), [request], lineage, 200).growth > 40
+    lineage.close()
+
+
+def test_scenarios_can_be_had_without_test_tools():
+    code = "import sys, doctrail_core.testing.conformance; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"pytest", "hypothesis"} & set(loaded)

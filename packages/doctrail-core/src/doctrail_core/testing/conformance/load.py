@@ -76,7 +76,7 @@ class Soaked:
 
 def _fill_string_cache() -> None:
     """Have the JSON parser remember as many short strings as it ever will, which looks like a leak."""
-    from_json(to_json([str(uuid.uuid4()) for _ in range(200_000)]))
+    from_json(to_json([str(uuid.uuid4()) for _ in range(60_000)]))
 
 
 def soak(host: Host, requests: Sequence[Request], lineage: Lineage, count: int) -> Soaked:
