@@ -8,6 +8,7 @@ from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.instrumentation import get_dispatcher
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.memory import ChatMemoryBuffer, Memory
+from llama_index.core.storage.chat_store.sql import SQLAlchemyChatStore
 from llama_index.core.tools import QueryEngineTool, RetrieverTool
 from llama_index.core.workflow import Context
 from llama_index_instrumentation.dispatcher import instrument_tags
@@ -108,7 +109,7 @@ async def test_what_is_only_in_an_earlier_answer_is_traced_through_it(
     )
     script = [asks(("call-1", "ask", {"input": "renewal deadline"})), rag.answer]
     agent = FunctionAgent(tools=[ask], llm=agent_llm(*script, *["Yes, indeed."] * 6))
-    memory = Memory.from_defaults(session_id="theirs", token_limit=4000)
+    memory = ChatMemoryBuffer.from_defaults(token_limit=4000)
     for turn in range(1, 8):
         with instrument_tags({"session_id": "s-1"}):
             await agent.run(user_msg=f"Question {turn}?", memory=memory)
@@ -119,6 +120,25 @@ async def test_what_is_only_in_an_earlier_answer_is_traced_through_it(
             (c.chunk.chunk_id, c.carried_by, c.response_id, c.turn, c.through)
             for c in trail.carried
         ] == [("chunk-renewal", "answer", first.response_id, 1, first.response_id)]
+
+
+async def test_a_memory_in_a_database_is_a_memory_like_others(
+    rag, captured, instrumented, asks, agent_llm
+):
+    store = SQLAlchemyChatStore(
+        table_name="memory", async_database_uri="sqlite+aiosqlite:///:memory:"
+    )
+    search = RetrieverTool.from_defaults(rag.retriever(1), name="search", description="finds")
+    wanted = asks(("call-1", "search", {"input": "renewal deadline"}))
+    agent = FunctionAgent(tools=[search], llm=agent_llm(wanted, "In February.", "Yes."))
+    memory = Memory.from_defaults(session_id="theirs")
+    memory.sql_store = store
+    for question in ("When?", "Sure?"):
+        with captured.scope(session_id="s-1"):
+            await agent.run(user_msg=question, memory=memory)
+    await store._async_engine.dispose()
+    first, second = captured.trails
+    assert [c.response_id for c in second.carried] == [first.response_id]
 
 
 async def test_sessions_do_not_mix(rag, captured, instrumented, asks, agent_llm):
