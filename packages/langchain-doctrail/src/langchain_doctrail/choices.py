@@ -37,9 +37,11 @@ def choice_between(inputs: object, outputs: object) -> Choice | None:
     if isinstance(outputs, list):
         kept = as_documents(cast("object", outputs))
         return Choice.of(documents_in(inputs), kept) if kept or not outputs else None
-    returned, named = fields(outputs), fields(inputs)
+    returned = fields(outputs)
+    if not returned or not (named := fields(inputs)):
+        return None
     given, kept = list[Document](), list[Document]()
-    for name in returned.keys() & named.keys() if returned and named else ():
+    for name in returned.keys() & named.keys():
         if isinstance(returned[name], list) and (before := as_documents(named[name])):
             given += before
             kept += as_documents(returned[name])
