@@ -336,3 +336,16 @@ async def test_tools_that_are_searched_for_are_tools_like_others(
         "call-1"
     ] * 2
     assert trail.involvements["chunk-renewal"] == "direct"
+
+
+async def test_an_answer_that_a_tool_gives_directly_is_the_answer(
+    rag, captured, instrumented, asks, agent_llm
+):
+    ask = QueryEngineTool.from_defaults(
+        rag.engine(rag.retriever(1)), name="ask", description="answers", return_direct=True
+    )
+    llm = agent_llm(asks(("call-1", "ask", {"input": "renewal deadline"})))
+    await FunctionAgent(tools=[ask], llm=llm).run(user_msg=rag.question)
+    [trail] = captured.trails
+    assert [trail.answer, trail.tool_calls[0].result] == [rag.answer, rag.answer]
+    assert "chunk-renewal" in trail.involvements
