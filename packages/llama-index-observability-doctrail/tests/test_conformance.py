@@ -251,9 +251,6 @@ class LlamaIndexAsyncStage(AsyncStage):
 class LlamaIndex(Host):
     """Engines and agents where the script is that of one, else an engine with a function of its own."""
 
-    gaps: ClassVar = {
-        "a stream that breaks off": "what came before it broke off is not told",
-    }
     absent: ClassVar = {
         "chunks without ids": "a node always has an id",
         **{

@@ -20,6 +20,7 @@ from llama_index.core.chat_engine.types import AgentChatResponse, StreamingAgent
 import doctrail_core
 from doctrail_core.capture.events import (
     Event,
+    GenerationStreamed,
     PromptSent,
     RunEnded,
     RunFailed,
@@ -382,8 +383,10 @@ class Runs:
         left_by_reader = not isinstance(error, Exception) and span.parent is not None
         if left_by_reader and call.deltas:
             self._call_over(span, calls.answered(call.run_id, None, call.deltas))
-        else:
-            self._call_over(span, RunFailed(call.run_id, error))
+            return
+        if call.deltas:
+            span.tree.record(GenerationStreamed(call.run_id, "".join(call.deltas)))
+        self._call_over(span, RunFailed(call.run_id, error))
 
     def _call_over(self, span: Span, event: Event) -> None:
         call, span.call = span.call, None
