@@ -1,9 +1,11 @@
 """Every run that began is open, in exactly one trail, or dropped for a reason, whatever happens."""
 
 import os
+import random
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -291,3 +293,38 @@ def test_every_run_that_begins_ends_up_in_one_place(actions):
         assert odd <= {AssertionError, AttributeError, TypeError}
         left = Counter(storm.began) - Counter(recorded)
         assert left.total() == sum(tally.dropped.values())
+
+
+def test_threads_that_end_and_fail_each_others_runs_lose_none():
+    with capture_trails() as lineage:
+        record, began, shared = lineage.record, [], deque[str](maxlen=24)
+
+        def observe(event: Event) -> None:
+            if isinstance(event, StartEvent):
+                began.append(event.run_id)
+            record(event)
+
+        def work(seed: int) -> None:
+            rng = random.Random(seed)  # noqa: S311  # a storm that can be had again
+            for number in range(400):
+                run_id, around = f"{seed}-{number}", rng.choice([None, *list(shared)])
+                if rng.random() < 0.3:
+                    observe(RunStarted(run_id, around, "name", "test"))
+                else:
+                    observe(RetrievalStarted(run_id, around, "R", "q", "test"))
+                shared.append(run_id)
+                left = rng.choice(list(shared))
+                ends = (RunEnded(left), RunFailed(left, ValueError()), RunFailed(left, KeyError()))
+                observe(rng.choice(ends))
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        lineage.close()
+        recorded = Counter(run_id for trail in lineage.trails for run_id in runs_of(trail))
+        tally = lineage.tally
+        assert lineage.errors == []
+        assert tally.started == len(began) == 3200
+        assert (tally.open, lineage.open_count) == (0, 0)
+        assert tally.recorded == recorded.total()
+        assert max(recorded.values()) == 1
+        assert set(tally.dropped) <= {"no search and no model call"}
