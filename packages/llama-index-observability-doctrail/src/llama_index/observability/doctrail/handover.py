@@ -72,8 +72,10 @@ def rerank_kind(step: object) -> ScoreKind:
 def _same(
     states: Iterable[RetrievedChunk], text: str, score: float | None
 ) -> RetrievedChunk | None:
-    seen = (s for s in states if s.text == text and (s.score is score or s.score == score))
-    return next(seen, None)
+    for state in states:
+        if state.text == text and (state.score is score or state.score == score):
+            return state
+    return None
 
 
 def _anew(hit: NodeWithScore, states: Iterable[RetrievedChunk], kind: ScoreKind) -> RetrievedChunk:
