@@ -213,6 +213,7 @@ def test_a_tool_that_returns_text_only_is_an_opaque_source(handler, scripted, ca
     unexplained = {answered.messages[span.message].tool_call_id for span in context.unexplained}
     assert call.tool_call_id in unexplained
     assert answered.messages[-1].text == call.result
+    assert "Message 3 is what the tool look_up returned" in trail.why()
 
 
 def test_a_tool_that_returns_a_command_hands_on_its_message(handler, scripted, calls):
@@ -297,6 +298,7 @@ def check_supervised(trail, *, expert="contracts"):
     assert trail.retrievals[0].tool_call_id == "call-2"
     assert (trail.question, trail.answer) == (QUESTION, "The deadline is near.")
     assert trail.involvements == {"chunk-renewal": "indirect"}
+    assert "is what the tool" not in trail.why()
 
 
 def test_what_a_sub_agent_read_is_behind_the_supervisors_answer_indirectly(
@@ -651,6 +653,7 @@ def test_waiting_for_a_human_and_going_on_are_two_responses_of_one_session(
     waited, went_on = handler.lineage.trails
     assert (waited.status, waited.answer, waited.question) == ("interrupted", None, QUESTION)
     assert [call.error for call in waited.tool_calls] == [None, None]
+    assert "returned: nothing" in waited.why()
     assert [step.error for step in waited.steps] == [None] * nested
     assert (went_on.status, went_on.answer, went_on.question) == (
         "ok",

@@ -13,6 +13,7 @@ from doctrail_core.model.carried import CarriedChunk
 from doctrail_core.model.chunk import Chunk
 from doctrail_core.model.context import Arrival, Context
 from doctrail_core.model.generation import Generation, ToolCall
+from doctrail_core.model.involvement import found_by_tools
 from doctrail_core.model.printable import columns, one_line, paragraphs
 from doctrail_core.model.retrieval import Hit, Retrieval
 from doctrail_core.model.trail import SourceDocument, Trail
@@ -289,6 +290,17 @@ class _Telling:
         if context.prompt_length:
             share = context.unexplained_length / context.prompt_length
             yield f"     {percent(share)} of the prompt's {context.prompt_length:,} characters come from no retrieval."
+        for number, name in self.opaque_tools(context, generation):
+            yield f"     Message {number + 1} is what the tool {name} returned; where that comes from was not seen."
+
+    def opaque_tools(self, context: Context, generation: Generation) -> Iterator[tuple[int, str]]:
+        """The messages that a tool of this response wrote without any search being seen in it."""
+        names = {call.tool_call_id: call.name for call in self.trail.tool_calls}
+        searched = found_by_tools(self.trail)
+        for number in dict.fromkeys(span.message for span in context.unexplained):
+            call_id = generation.messages[number].tool_call_id
+            if call_id and call_id in names and call_id not in searched:
+                yield number, one_line(names[call_id], 80)
 
     def arrival_row(self, arrival: Arrival, generation: Generation) -> list[str]:
         chunk = self.chunks.get(arrival.chunk_id)
@@ -336,6 +348,8 @@ class _Telling:
         yield from _hanging("     given:    ", self.text(tool.arguments))
         if tool.error:
             yield f"     failed:   {one_line(tool.error, 200)}"
+        elif tool.result is None and not self.silenced:
+            yield "     returned: nothing"
         else:
             yield from _hanging("     returned: ", self.text(tool.result))
 
