@@ -37,9 +37,9 @@ class Records:
         self.trails = defaultdict(list)
         self.asked = []
 
-    def session(self, session_id, *, limit, unmoved):
+    def session(self, session_id, *, limit, known, unmoved):
         self.asked.append((session_id, unmoved))
-        return self.trails[session_id][-limit:]
+        return [t for t in self.trails[session_id][-limit:] if t.response_id not in known]
 
 
 class Nothing:
@@ -53,7 +53,7 @@ class Forgetful(MemoryStorage):
     def __init__(self):
         super().__init__(ledger=Nothing(), trails=Nothing())
 
-    def session(self, session_id, *, limit, unmoved):
+    def session(self, session_id, *, limit, known, unmoved):
         return []
 
 
@@ -91,7 +91,7 @@ def test_the_store_is_asked_once_per_session_and_not_without_one(sessions, recor
 
 def test_a_store_that_cannot_be_read_costs_no_more_than_the_past(make_trail):
     class Broken:
-        def session(self, session_id, *, limit, unmoved):
+        def session(self, session_id, *, limit, known, unmoved):
             raise OSError("gone")
 
     faults = MemoryFaults()

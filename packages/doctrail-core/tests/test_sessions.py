@@ -279,6 +279,21 @@ def test_answers_of_a_process_that_died_just_now_are_known(tmp_path):
         each.close()
 
 
+def test_processes_that_answer_in_turns_know_of_each_other(tmp_path):
+    first, second = (Lineage(Settings(home=tmp_path, spans=False)) for _ in range(2))
+    first_turn(first)
+    history = [Message("assistant", FIRST)]
+    turn(second, "r2", [*history, Message("user", NOTICE)], found=[chunk(NOTICE, "notice")])
+    trail = turn(first, "r3", [*history, Message("user", f"{NOTICE} Sure?")])
+    assert trail.turn == 3
+    assert told(trail) == [
+        ("notice#0", "text", "r2", 2, None),
+        ("renewal#0", "answer", "r1", 1, "r1"),
+    ]
+    for each in (first, second):
+        each.close()
+
+
 def test_an_erased_text_has_gone_from_the_prompts_that_it_was_carried_into(lineage):
     first_turn(lineage)
     trail = turn(lineage, "r2", [Message("user", f"Before: {RENEWAL}")])

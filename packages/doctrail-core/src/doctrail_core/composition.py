@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -59,8 +59,10 @@ class Storage(Protocol):
         """A trail that was kept."""
         ...
 
-    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:
-        """The latest trails of a session, oldest first."""
+    def session(
+        self, session_id: str, *, limit: int, known: Collection[str], unmoved: bool
+    ) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first, but for those that are known."""
         ...
 
     def flush(self, timeout: float) -> bool:

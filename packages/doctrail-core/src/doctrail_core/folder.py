@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -58,8 +58,10 @@ class Folder:
         except NothingRecordedError:
             return None
 
-    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:
-        """The latest trails of a session, oldest first, of whichever process.
+    def session(
+        self, session_id: str, *, limit: int, known: Collection[str], unmoved: bool
+    ) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first, of whichever process, but for the known ones.
 
         Raises:
             StoreError: The trail store cannot be read.
@@ -67,7 +69,7 @@ class Folder:
         if unmoved and self.trails.others_wait_with(session_id):
             with suppress(SequencerBusyError, OSError):
                 self.trails.flush(_HASTE)
-        return self._history.session(session_id, limit=limit)
+        return self._history.session(session_id, limit=limit, known=known)
 
     def flush(self, timeout: float) -> bool:
         """Have all that was appended moved into the databases."""

@@ -6,8 +6,8 @@ was given up or another process had it, is read back from the trail store.
 """
 
 import threading
-from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from doctrail_core.capture.sinks import FaultSink, HistorySource
@@ -75,6 +75,8 @@ class _Session:
     )
     size: int = _ITEM_SIZE
     turns_begun: int = 0
+    seen: deque[str] = field(default_factory=lambda: deque[str](maxlen=2 * _TURNS_READ))
+    """The responses that were added last, also those that were given up since."""
     counted: int = 0
     """Its size as the sum over all sessions has it."""
 
@@ -86,6 +88,7 @@ class _Session:
     def add(self, trail: Trail, number: int) -> None:
         """Remember a turn; what it carried along is in use again."""
         self.turns_begun = max(self.turns_begun, number)
+        self.seen.append(trail.response_id)
         involved = trail.involvements
         for brought in _brought(trail, number, involved):
             self._use(key_of(brought.chunk), brought)
@@ -131,11 +134,15 @@ class Sessions:
         """
         key = canonical_id(session_id)
         with self._lock:
-            session = self._sessions.get(key)
-        if session is None:
-            session = self._read_back(key, continued=continued)
+            known = self._sessions.get(key)
+            seen = frozenset(known.seen) if known else frozenset[str]()
+        # Other processes may have turns of a session that is in memory here, where they take turns.
+        missed = self._missed(key, seen, continued=continued) if continued or not known else ()
         with self._lock:
-            session = self._sessions.setdefault(key, session)
+            session = self._sessions.setdefault(key, known or _Session())
+            for trail in missed:
+                if trail.response_id not in session.seen:
+                    session.add(trail, trail.turn or session.turns_begun + 1)
             session.turns_begun += 1
             past = session.past(session.turns_begun)
             self._in_use(key, session)
@@ -148,9 +155,7 @@ class Sessions:
         key = canonical_id(trail.session_id)
         with self._lock:
             session = self._sessions.get(key)
-            if (
-                session is not None
-            ):  # else it was given up meanwhile, and the next turn reads it back
+            if session is not None:  # else it was given up, and the next turn reads it back
                 session.add(trail, trail.turn)
                 self._in_use(key, session)
 
@@ -162,17 +167,18 @@ class Sessions:
         while self._size > _TOTAL_SIZE:
             _, given_up = self._sessions.popitem(last=False)
             self._size -= given_up.counted
+            given_up.counted = 0  # a turn that is about to end may bring it back
 
-    def _read_back(self, session_id: str, *, continued: bool) -> _Session:
-        session = _Session()
+    def _missed(
+        self, session_id: str, seen: Collection[str], *, continued: bool
+    ) -> Sequence[Trail]:
         try:
-            trails = self._history.session(session_id, limit=_TURNS_READ, unmoved=continued)
+            return self._history.session(
+                session_id, limit=_TURNS_READ, known=seen, unmoved=continued
+            )
         except Exception as error:  # noqa: BLE001  # what is not known of earlier turns stays unexplained
             self._faults.note("reading back a session", error)
-            return session
-        for trail in trails:
-            session.add(trail, trail.turn or session.turns_begun + 1)
-        return session
+            return ()
 
 
 def _brought(trail: Trail, number: int, involved: Collection[str]) -> Iterator[CarriedChunk]:

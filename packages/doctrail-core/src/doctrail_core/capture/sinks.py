@@ -1,6 +1,6 @@
 """Where a recorder sends what it knows. It sees its sinks through these protocols alone."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from doctrail_core.model import (
@@ -41,12 +41,15 @@ class TrailSink(Protocol):
 class HistorySource(Protocol):
     """Knows the earlier turns of a session, of whichever process."""
 
-    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:
-        """The latest trails of a session, oldest first.
+    def session(
+        self, session_id: str, *, limit: int, known: Collection[str], unmoved: bool
+    ) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first, but for those that are known.
 
         Args:
             session_id: The session.
-            limit: At most so many.
+            limit: Of so many at most.
+            known: The response ids of those to leave out.
             unmoved: Also those that were recorded moments ago and are not in the store yet.
 
         Raises:

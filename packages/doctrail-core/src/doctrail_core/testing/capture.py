@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -107,9 +107,17 @@ class MemoryStorage:
         found = (t for t in reversed(self.trails.closed) if t.response_id == response_id)
         return next(found, None)
 
-    def session(self, session_id: str, *, limit: int, unmoved: bool) -> Sequence[Trail]:  # noqa: ARG002  # nothing waits to be moved
-        """The latest trails of a session."""
-        return [t for t in self.trails.closed if t.session_id == session_id][-limit:]
+    def session(
+        self,
+        session_id: str,
+        *,
+        limit: int,
+        known: Collection[str],
+        unmoved: bool,  # noqa: ARG002  # nothing waits to be moved
+    ) -> Sequence[Trail]:
+        """The latest trails of a session that are not known."""
+        latest = [t for t in self.trails.closed if t.session_id == session_id][-limit:]
+        return [trail for trail in latest if trail.response_id not in known]
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002  # memory needs no waiting
         """Nothing to wait for."""

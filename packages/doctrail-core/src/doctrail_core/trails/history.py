@@ -6,7 +6,7 @@ costs more than all else that is recorded. So the reader stays open, but never a
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from doctrail_core.durable.errors import NothingRecordedError
@@ -34,14 +34,16 @@ class History:
         self._lock = threading.Lock()
         remake_after_fork(self)
 
-    def session(self, session_id: str, *, limit: int) -> Sequence[Trail]:
-        """The latest trails of a session, oldest first.
+    def session(
+        self, session_id: str, *, limit: int, known: Collection[str] = ()
+    ) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first, but for the known ones.
 
         Raises:
             StoreError: The trail store cannot be read.
         """
         with self._lock, suppress(NothingRecordedError):
-            return self._current().session(session_id, limit=limit)
+            return self._current().session(session_id, limit=limit, known=known)
         return []
 
     def close(self) -> None:

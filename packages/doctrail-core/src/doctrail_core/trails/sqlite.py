@@ -1,7 +1,7 @@
 """The trail store in an SQLite file. Each text is there once, whatever number of trails has it."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -223,10 +223,12 @@ class TrailReader(Reader):
                 ) from error
         return None
 
-    def session(self, session_id: str, *, limit: int) -> Sequence[Trail]:
-        """The latest trails of a session, oldest first."""
+    def session(
+        self, session_id: str, *, limit: int, known: Collection[str] = ()
+    ) -> Sequence[Trail]:
+        """The latest trails of a session, oldest first, but for the known ones."""
         latest = list(self._rows(_SESSION, (canonical_id(session_id), limit)))
-        found = (self.get(response_id) for (response_id,) in reversed(latest))
+        found = (self.get(each) for (each,) in reversed(latest) if each not in known)
         return [trail for trail in found if trail is not None]
 
     def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:

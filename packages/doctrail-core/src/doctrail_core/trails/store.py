@@ -1,6 +1,6 @@
 """What can be asked of a trail store, whatever keeps it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -53,8 +53,10 @@ class TrailStore(Protocol):
         """The whole trail of a response."""
         ...
 
-    def session(self, session_id: str, *, limit: int) -> Sequence[Trail]:
-        """The latest trails of a session, oldest first; at most `limit`."""
+    def session(
+        self, session_id: str, *, limit: int, known: Collection[str] = ()
+    ) -> Sequence[Trail]:
+        """The latest trails of a session, at most `limit`, oldest first, but for the known ones."""
         ...
 
     def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
