@@ -18,12 +18,12 @@ from doctrail_core.testing.conformance.host import Host
 from doctrail_core.testing.conformance.scenario import Record
 from doctrail_core.testing.conformance.script import Ask, Passage, Request, Search
 
-__all__ = ["Soaked", "crowd", "numbered", "soak"]
+__all__ = ["Delivery", "Soaked", "crowd", "numbered", "soak"]
 
-_DELIVERIES: tuple[Literal["whole", "streamed", "left"], ...] = ("whole", "streamed", "left")
+Delivery = Literal["whole", "streamed", "left"]
 
 
-def numbered(number: int, delivery: Literal["whole", "streamed", "left"] = "whole") -> Request:
+def numbered(number: int, delivery: Delivery = "whole") -> Request:
     """A request that no other one is like, but for one passage that all find."""
     own = Passage(
         f"The secret of number {number} is {number * 7919}.", f"own-{number}", f"doc_{number}", 0.75
@@ -34,13 +34,13 @@ def numbered(number: int, delivery: Literal["whole", "streamed", "left"] = "whol
     return Request(question, acts, f"session-{number}", f"user-{number}", delivery)
 
 
-def crowd(host: Host, count: int) -> Record:
+def crowd(host: Host, count: int, deliveries: Sequence[Delivery]) -> Record:
     """So many requests at once: in threads, in tasks, and in batches, sync and async.
 
-    Those in threads and tasks are delivered whole, in pieces, and to readers that leave.
+    Those in threads and tasks are delivered in each of these ways.
     """
     share = count // 4
-    mixed = [numbered(n, _DELIVERIES[n % 3]) for n in range(2 * share)]
+    mixed = [numbered(n, deliveries[n % len(deliveries)]) for n in range(2 * share)]
     whole = [numbered(n) for n in range(2 * share, 4 * share)]
     with capture_trails() as lineage:
 
