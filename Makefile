@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make` alone runs the tests.
 .DEFAULT_GOAL := test
-.PHONY: setup demo test soak lint alone lowest wheels bench lock clean
+.PHONY: setup demo test soak lint alone lowest matrix wheels bench lock clean
 
 PYTHON ?= python3
 # nltk, with which llama-index-core splits sentences, refuses hard-linked data.
@@ -47,6 +47,10 @@ lowest: | .uv/bin/uv
 	for package in $(notdir $(PACKAGES)); do \
 	    sh tools/test_package.sh $$package lowest-direct || exit 1; \
 	done
+
+# The LlamaIndex package with every version of its host that differs; `make matrix VERSIONS=0.14.21` for one.
+matrix: | .uv/bin/uv
+	sh tools/test_versions.sh $(VERSIONS)
 
 # The wheels as a user gets them: built, installed into an empty environment, used.
 wheels: | .uv/bin/uv
