@@ -3,17 +3,17 @@
 import copy
 
 import pytest
-from langchain_core.cross_encoders import BaseCrossEncoder
 from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
-from langchain_text_splitters import CharacterTextSplitter
 
 from langchain_doctrail import LineageRetriever
 
+cross_encoders = pytest.importorskip("langchain_core.cross_encoders")
+splitters = pytest.importorskip("langchain_text_splitters")
 retrievers = pytest.importorskip("langchain_classic.retrievers")
 compressors = pytest.importorskip("langchain_classic.retrievers.document_compressors")
 transformers = pytest.importorskip("langchain_community.document_transformers")
@@ -33,7 +33,7 @@ class LetterEmbeddings(Embeddings):
         return list(map(self.embed_query, texts))
 
 
-class LengthEncoder(BaseCrossEncoder):
+class LengthEncoder(cross_encoders.BaseCrossEncoder):
     def score(self, text_pairs):
         return [float(len(text)) for _, text in text_pairs]
 
@@ -235,7 +235,7 @@ def test_an_unwrapped_compression_is_named_as_a_whole(plain, rag, handler):
 
 def test_a_splitter_inside_leaves_pieces_of_the_chunk_that_they_are_of(compress, rag, handler):
     steps = [
-        CharacterTextSplitter(separator=" ", chunk_size=30, chunk_overlap=0),
+        splitters.CharacterTextSplitter(separator=" ", chunk_size=30, chunk_overlap=0),
         compressors.EmbeddingsFilter(embeddings=EMBEDDINGS, k=3),
     ]
     pipeline = compressors.DocumentCompressorPipeline(transformers=steps)
