@@ -29,9 +29,9 @@ _PLAYED = [
 ]
 _CROWD = 1_000
 _LEFT = "a stream that its reader leaves"
-_SOAK = int(os.environ.get("DOCTRAIL_SOAK", "500"))
-_GROWTH = 40.0
-"""Bytes per request that are taken for noise; whatever is kept of a request takes more."""
+_SOAK = int(os.environ.get("DOCTRAIL_SOAK", "400"))
+_GROWTH = 16 + 65_536 / _SOAK
+"""Bytes per request that are taken for noise: caches that fill, however many requests there are."""
 
 
 class AdapterConformance:
