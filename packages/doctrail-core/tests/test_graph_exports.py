@@ -183,81 +183,87 @@ def test_the_json_of_a_graph_has_the_keys_that_are_documented(story):
         "response_id": "r",
     }
     shapes = {node["kind"]: sorted(set(node) - {"id", "kind", "label"}) for node in form["nodes"]}
-    assert shapes == snapshot({
-    "response": [
-        "ended_at",
-        "failed",
-        "query_hash",
-        "response_id",
-        "session_id",
-        "started_at",
-        "status",
-        "turn",
-    ],
-    "generation": [
-        "auxiliary",
-        "ended_at",
-        "failed",
-        "generation_id",
-        "input_tokens",
-        "model",
-        "output_tokens",
-        "started_at",
-    ],
-    "tool_call": [
-        "arguments_hash",
-        "ended_at",
-        "failed",
-        "name",
-        "started_at",
-        "tool_call_id",
-        "tool_run_id",
-    ],
-    "step": ["ended_at", "failed", "input_hash", "name", "started_at", "step_id"],
-    "retrieval": [
-        "ended_at",
-        "failed",
-        "hits",
-        "k",
-        "query_hash",
-        "retrieval_id",
-        "retriever",
-        "started_at",
-    ],
-    "chunk": [
-        "chunk_id",
-        "content_hash",
-        "document_id",
-        "grade",
-        "index",
-        "involvement",
-    ],
-    "earlier_turn": ["response_id", "turn"],
-})
-    assert form["edges"][-1] == snapshot({
-    "kind": "answered",
-    "source": "generation:m2",
-    "target": "response:r",
-    "state": None,
-    "coverage": None,
-    "inferred": False,
-})
+    assert shapes == snapshot(
+        {
+            "response": [
+                "ended_at",
+                "failed",
+                "query_hash",
+                "response_id",
+                "session_id",
+                "started_at",
+                "status",
+                "turn",
+            ],
+            "generation": [
+                "auxiliary",
+                "ended_at",
+                "failed",
+                "generation_id",
+                "input_tokens",
+                "model",
+                "output_tokens",
+                "started_at",
+            ],
+            "tool_call": [
+                "arguments_hash",
+                "ended_at",
+                "failed",
+                "name",
+                "started_at",
+                "tool_call_id",
+                "tool_run_id",
+            ],
+            "step": ["ended_at", "failed", "input_hash", "name", "started_at", "step_id"],
+            "retrieval": [
+                "ended_at",
+                "failed",
+                "hits",
+                "k",
+                "query_hash",
+                "retrieval_id",
+                "retriever",
+                "started_at",
+            ],
+            "chunk": [
+                "chunk_id",
+                "content_hash",
+                "document_id",
+                "grade",
+                "index",
+                "involvement",
+            ],
+            "earlier_turn": ["response_id", "turn"],
+        }
+    )
+    assert form["edges"][-1] == snapshot(
+        {
+            "kind": "answered",
+            "source": "generation:m2",
+            "target": "response:r",
+            "state": None,
+            "coverage": None,
+            "inferred": False,
+        }
+    )
     (chunk,) = (node for node in form["nodes"] if node["id"] == "chunk:doc_1#0")
-    assert chunk == snapshot({
-    "id": "chunk:doc_1#0",
-    "kind": "chunk",
-    "label": """\
+    assert chunk == snapshot(
+        {
+            "id": "chunk:doc_1#0",
+            "kind": "chunk",
+            "label": """\
 document doc_1
 chunk 0
 text It is due in March of every year.\
 """,
-    "chunk_id": "doc_1#0",
-    "document_id": "doc_1",
-    "index": 0,
-    "content_hash": "sha256:64371e56278bb9fe1ca9a3217bd19387a58cbf1280c1d50e6e02e33db5de2833",
-    "grade": "in_prompt",
-    "involvement": "direct",
-})
+            "chunk_id": "doc_1#0",
+            "document_id": "doc_1",
+            "index": 0,
+            "content_hash": "sha256:64371e56278bb9fe1ca9a3217bd19387a58cbf1280c1d50e6e02e33db5de2833",
+            "grade": "in_prompt",
+            "involvement": "direct",
+        }
+    )
 
 
 @MANY
