@@ -95,22 +95,26 @@ def assemble(
         chunk_id: _ABSENT if found.state == "partial" and _within(found.spans, asked) else found
         for chunk_id, found in match_pieces(prompt.text, _texts(before)).items()
     }
-    cut_after = _cut_after(prompt.text, offered, matches, _order(matches))
-    free = unexplained(len(prompt.text), [*_spans(matches), *asked])
-    present, behind = earlier.present(prompt.text, free, [*offered.values(), *inner.values()])
-    matches |= {each.carried.chunk.chunk_id: each.match for each in present}
     order = _order(matches)
+    cut_after = _cut_after(prompt.text, offered, matches, order)
+    present, behind = list[Present](), list[Behind]()
+    if earlier.may_be_present:
+        free = unexplained(len(prompt.text), [*_spans(matches), *asked])
+        present, behind = earlier.present(prompt.text, free, [*offered.values(), *inner.values()])
+        matches |= {each.carried.chunk.chunk_id: each.match for each in present}
+        order = _order(matches)
     arrivals = [
         _arrival(chunk, matches.get(chunk_id, _ABSENT), order, prompt, selections, cut_after)
         for chunk_id, chunk in offered.items()
     ]
-    arrivals = _remade(arrivals, offered, before)
-    droppers = _droppers(before)
-    arrivals += [
-        _dropped_inside(chunk, offered, selections, droppers[chunk_id])
-        for chunk_id, chunk in inner.items()
-        if chunk_id not in offered
-    ]
+    if inner:
+        arrivals = _remade(arrivals, offered, before)
+        droppers = _droppers(before)
+        arrivals += [
+            _dropped_inside(chunk, offered, selections, droppers[chunk_id])
+            for chunk_id, chunk in inner.items()
+            if chunk_id not in offered
+        ]
     arrivals += [
         _arrival(each.carried.chunk, each.match, order, prompt, (), None) for each in present
     ]
@@ -161,6 +165,8 @@ def settled(contexts: Iterable[Context]) -> tuple[Context, ...]:
     engines that refine an answer read one part at a time.
     """
     found = tuple(contexts)
+    if len(found) < 2:  # noqa: PLR2004  # there is no other
+        return found
     read = {a.chunk_id for context in found for a in context.arrivals if a.state == "full"}
     return tuple(
         replace(c, arrivals=tuple(_unblamed(a) if a.chunk_id in read else a for a in c.arrivals))

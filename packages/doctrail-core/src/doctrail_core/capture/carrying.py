@@ -64,6 +64,11 @@ class Earlier:
         self._answers = _grouped((text, turn) for turn in past.turns for text in turn.said)
         self._tools = _grouped((call, turn) for turn in past.turns for call in turn.tools)
 
+    @property
+    def may_be_present(self) -> bool:
+        """Whether there is anything to look for in a prompt."""
+        return bool(self._chunks or self._answers)
+
     def present(
         self, prompt: str, free: Sequence[Span], own: Collection[Chunk]
     ) -> tuple[list[Present], list[Behind]]:
@@ -74,7 +79,7 @@ class Earlier:
             free: The stretches of it that nothing else explains.
             own: What this response itself had retrieved before.
         """
-        chunks = self._not_among(own) if self._chunks else {}
+        chunks = self._not_among(own)
         answers = {
             text: turns[0]
             for text, turns in self._answers.items()
@@ -99,6 +104,8 @@ class Earlier:
         The same answer given by several turns counts if it is there as often; that one tool call is
         meant and not another one of the same id must be certain as well.
         """
+        if not self._past.turns:
+            return
         said = Counter(m.text.strip() for m in messages if m.role == "assistant" and m.text)
         for text, times in said.items():
             turns = self._answers.get(text, [])
@@ -110,9 +117,11 @@ class Earlier:
                 yield Behind("tool", turns[0], turns[0].tools[call])
 
     def carried(
-        self, present: Iterable[Present], behind: Iterable[Behind], own: Collection[Chunk]
+        self, present: Sequence[Present], behind: Sequence[Behind], own: Collection[Chunk]
     ) -> tuple[CarriedChunk, ...]:
         """Each chunk once: by its text, or else through the first turn that brought it."""
+        if not present and not behind:
+            return ()
         found = {each.carried.chunk.chunk_id: each.carried for each in present}
         keys = {key_of(each.chunk) for each in found.values()} | set(map(key_of, own))
         hashes = {chunk.content_hash for chunk in own}

@@ -51,7 +51,7 @@ class Reports:
             for chunk_id, chunk in response.told.items()
             if chunk_id not in retrieved
         )
-        known = replace(self._trail(response, "interrupted", at), carried=carried)
+        known = self._trail(response, "interrupted", at, carried=carried)
         self._put_on_ledger("retrieved", redact(known, self.settings.content))
 
     def complete(self, response: OpenResponse, status: Status, at: int) -> None:
@@ -61,7 +61,9 @@ class Reports:
         response.mark_preparations()
         trail = None
         if response.is_an_answer:
-            trail = self._with_arrivals(self._trail(response, status, at), response)
+            past = self._past(response)
+            trail = self._trail(response, status, at, turn=past.turn)
+            trail = self._with_arrivals(trail, response, past)
             kept = redact(trail, self.settings.content)
             self._put_on_ledger("answered", kept)
             self._keep(kept)
@@ -117,7 +119,15 @@ class Reports:
         except Exception as error:  # noqa: BLE001  # likewise
             self.faults.note("trail store", error)
 
-    def _trail(self, response: OpenResponse, status: Status, at: int) -> Trail:
+    def _trail(
+        self,
+        response: OpenResponse,
+        status: Status,
+        at: int,
+        *,
+        turn: int | None = None,
+        carried: tuple[CarriedChunk, ...] = (),
+    ) -> Trail:
         asked = response.asked()
         span = response.root.span
         return Trail(
@@ -138,30 +148,33 @@ class Reports:
             generations=tuple(response.generations),
             tool_calls=tuple(response.tool_calls),
             steps=tuple(response.steps),
+            carried=carried,
+            turn=turn,
         )
 
-    def _with_arrivals(self, trail: Trail, response: OpenResponse) -> Trail:
+    def _with_arrivals(self, trail: Trail, response: OpenResponse, past: Past) -> Trail:
         """The trail, once its prompts were searched for its own chunks and those of earlier turns."""
-        past = self._past(trail, response)
-        trail = replace(trail, turn=past.turn)
         earlier = Earlier(past, response.told.values(), response.named_apart)
         try:
             found = with_arrivals(trail, response.selections, response.asked(), earlier)
         except Exception as error:  # noqa: BLE001  # the ledger entry matters more than the match
             self.faults.note("arrival", error)
             return trail
-        return replace(found, carried=self._bounded(found.carried))
+        carried = self._bounded(found.carried)
+        return found if carried is found.carried else replace(found, carried=carried)
 
-    def _past(self, trail: Trail, response: OpenResponse) -> Past:
-        if trail.session_id is None:
+    def _past(self, response: OpenResponse) -> Past:
+        if response.session_id is None:
             return Past()
         continued = bool(response.told) or any(
-            message.role == "assistant" for g in trail.generations for message in g.messages
+            message.role == "assistant" for g in response.generations for message in g.messages
         )
-        return self.sessions.enter(trail.session_id, continued=continued)
+        return self.sessions.enter(response.session_id, continued=continued)
 
     def _bounded(self, carried: tuple[CarriedChunk, ...]) -> tuple[CarriedChunk, ...]:
         """All whose text was in a prompt, and of those behind earlier answers the latest."""
+        if len(carried) <= _MOST_BEHIND:
+            return carried
         behind = [each for each in carried if each.through is not None]
         if len(behind) <= _MOST_BEHIND:
             return carried

@@ -1,6 +1,6 @@
 """How each chunk reached the answer: before the model that gave it, or through something in between."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from doctrail_core.model.carried import Involvement
 from doctrail_core.model.generation import Generation
@@ -33,14 +33,9 @@ def involvements(trail: Trail) -> dict[str, Involvement]:
 
 def answering(trail: Trail) -> Iterator[Generation]:
     """The calls whose output the user got, or that gave it together: they share one place in the tree."""
-    called = {call.tool_run_id for call in trail.tool_calls}
-    called |= {retrieval.retrieval_id for retrieval in trail.retrievals}
-    known = parents(trail)
-
-    def was_called(run_id: str | None) -> bool:
-        return any(each in called for each in around(run_id, known))
-
-    outside = [g for g in trail.generations if not g.auxiliary and not was_called(g.parent_id)]
+    outside = [g for g in trail.generations if not g.auxiliary]
+    if any(g.parent_id for g in outside):
+        outside = _outside_of_calls(trail, outside)
     place = outside[-1].parent_id if outside else None
     answer = trail.answer or ""
     for generation in outside:
@@ -49,8 +44,17 @@ def answering(trail: Trail) -> Iterator[Generation]:
             yield generation
 
 
+def _outside_of_calls(trail: Trail, generations: Iterable[Generation]) -> list[Generation]:
+    called = {call.tool_run_id for call in trail.tool_calls}
+    called |= {retrieval.retrieval_id for retrieval in trail.retrievals}
+    known = parents(trail)
+    return [g for g in generations if called.isdisjoint(around(g.parent_id, known))]
+
+
 def found_by_tools(trail: Trail) -> dict[str, set[str]]:
     """Per tool call, the ids of the chunks that were retrieved within it, however deep."""
+    if not trail.tool_calls:
+        return {}
     calls = {call.tool_run_id: call.tool_call_id for call in trail.tool_calls}
     known = parents(trail)
     found: dict[str, set[str]] = {}
