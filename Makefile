@@ -36,17 +36,13 @@ lint: setup
 	.venv/bin/pyright
 	for package in $(PACKAGES); do (cd $$package && ../../.venv/bin/deptry --no-ansi src) || exit 1; done
 
-# Each package with nothing but its own dependencies.
+# Each package with nothing but its own dependencies, two at a time.
 alone: | .uv/bin/uv
-	for package in $(notdir $(PACKAGES)); do \
-	    sh tools/test_package.sh $$package highest || exit 1; \
-	done
+	printf '%s\n' $(notdir $(PACKAGES)) | xargs -P 2 -I PACKAGE sh tools/test_package.sh PACKAGE highest
 
 # Each package at the lowest versions it declares.
 lowest: | .uv/bin/uv
-	for package in $(notdir $(PACKAGES)); do \
-	    sh tools/test_package.sh $$package lowest-direct || exit 1; \
-	done
+	printf '%s\n' $(notdir $(PACKAGES)) | xargs -P 2 -I PACKAGE sh tools/test_package.sh PACKAGE lowest-direct
 
 # The LlamaIndex package with every version of its host that differs; `make matrix VERSIONS=0.14.21` for one.
 matrix: | .uv/bin/uv
