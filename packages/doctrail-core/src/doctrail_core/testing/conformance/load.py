@@ -20,6 +20,7 @@ from doctrail_core.testing.conformance.script import Ask, Passage, Request, Sear
 
 __all__ = ["Delivery", "Soaked", "crowd", "numbered", "soak"]
 
+_PATIENCE = 120.0
 Delivery = Literal["whole", "streamed", "left"]
 
 
@@ -92,7 +93,7 @@ def soak(host: Host, requests: Sequence[Request], lineage: Lineage, count: int) 
                 in_threads(host, [request], lineage)
 
         def kept() -> int:
-            lineage.flush()
+            assert lineage.flush(_PATIENCE), "what is on its way into the stores is in memory, too"
             gc.collect()
             return tracemalloc.get_traced_memory()[0]
 
