@@ -31,7 +31,7 @@ class History:
         self._reader: TrailReader | None = None
         self._file: os.stat_result | None = None
         self._at_rest = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a stream in here
         remake_after_fork(self)
 
     def session(
@@ -64,7 +64,7 @@ class History:
             # It could not be closed in time. It is the parent's, and is not even closed here.
             _carried_over.append(self._reader)
             self._reader = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close a stream in here
 
     def _current(self) -> TrailReader:
         """The open reader, unless the file was removed or replaced."""
