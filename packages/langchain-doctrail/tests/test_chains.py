@@ -94,7 +94,12 @@ def test_parents_that_small_texts_lead_to_are_what_was_retrieved(wrap, documents
     assert handler.last.contexts[0].arrivals[0].state == "full"
 
 
-def test_a_self_query_shows_its_model_as_preparing(documents, rag, handler, config):
+@pytest.mark.parametrize("bound", [False, True], ids=["plain", "as from_llm binds it"])
+@pytest.mark.parametrize("around", ["nothing", "a wrapper", "an ensemble"])
+@pytest.mark.parametrize("by", ["invoke", "ainvoke"])
+async def test_a_self_query_shows_its_model_as_preparing(
+    by, around, bound, documents, rag, handler, config
+):
     """The model words query and filter; the store is asked with them, not with the question."""
     from langchain_community.query_constructors.chroma import ChromaTranslator
 
@@ -103,6 +108,9 @@ def test_a_self_query_shows_its_model_as_preparing(documents, rag, handler, conf
             asked.append((query, k, filter))
             return super().similarity_search(query, k)
 
+        async def asimilarity_search(self, *args, **kwargs):
+            return self.similarity_search(*args, **kwargs)
+
     asked = []
     store = Filtering(DeterministicFakeEmbedding(size=8))
     store.add_documents(documents)
@@ -110,13 +118,24 @@ def test_a_self_query_shows_its_model_as_preparing(documents, rag, handler, conf
     constructor = says("renewal") | (
         lambda said: StructuredQuery(query=said.content, filter=only, limit=2)
     )
+    chain = RunnableLambda(lambda asked: asked["query"]) | constructor
     by_itself = retrievers.SelfQueryRetriever(
-        query_constructor=RunnableLambda(lambda asked: asked["query"]) | constructor,
+        query_constructor=chain.with_config(run_name="query_constructor") if bound else chain,
         vectorstore=store,
         structured_query_translator=ChromaTranslator(),
     )
-    rag(by_itself).invoke(QUESTION, config)
+    if around == "a wrapper":
+        by_itself = LineageRetriever.wrap(by_itself)
+    elif around == "an ensemble":
+        by_itself = retrievers.EnsembleRetriever(retrievers=[by_itself])
+    called = getattr(rag(by_itself), by)(QUESTION, config)
+    if by == "ainvoke":
+        await called
     trail = handler.last
+    innermost = {r.retrieval_id for r in trail.retrievals} - {
+        r.enclosing_id for r in trail.retrievals
+    }
+    assert {trail.generations[0].parent_id} == innermost
     assert asked == [("renewal", 2, {"document_id": {"$eq": "doc_renewal"}})]
     assert (outer(trail).query, len(outer(trail).hits)) == (QUESTION, 2)
     assert [g.auxiliary for g in trail.generations] == [True, False]

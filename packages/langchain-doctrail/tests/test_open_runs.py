@@ -115,7 +115,7 @@ def test_a_stream_that_is_closed_while_its_thread_is_busy_here_is_taken():
     searches = OpenRuns()
     searches.step_started("abandoned", None, "chain", QUESTION)
     searches.step_started("root", None, "chain", QUESTION)
-    searches.search_started("search", "root")
+    searches.search_started("search", "root", "renewal?")
     found = [Collecting(page_content="x")]
     busy = threading.Thread(target=searches.search_ended, args=("search", found), daemon=True)
     busy.start()

@@ -233,7 +233,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         name = _name(serialized, kwargs, "retriever")
         if self._open.is_delegate(run, parent):
             return
-        self._open.search_started(run, parent)
+        self._open.search_started(run, parent, str(query))
         around = self._around(parent)
         self.lineage.record(
             RetrievalStarted(run, around, name, str(query), _FRAMEWORK, **_who(metadata))

@@ -29,6 +29,10 @@ from langchain_doctrail.untold import InnerStep, UntoldSteps
 
 __all__ = ["Finding", "OpenResponse", "OpenRun", "OpenRuns"]
 
+_CONSTRUCTOR = "query_constructor"
+"""What `SelfQueryRetriever` binds its chain to. Bound chains take the context's parent before the one that
+they are given, so LangChain tells of it beside its retriever."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -208,6 +212,8 @@ class OpenRuns:
             _hand_in(response, inputs)
             self._add(run_id, OpenRun(response, run_id, name, inputs, searches=True, place=place))
             return response
+        if name == _CONSTRUCTOR:
+            parent = self._constructing(parent_id, parent, inputs)
         run = OpenRun(parent.response, parent.told_as, name, inputs, True, place)  # noqa: FBT003  # keywords cost
         run.search, run.tool_call_id = parent.search, parent.tool_call_id
         if place is not None and place.is_apart_from(parent.place):
@@ -241,12 +247,25 @@ class OpenRuns:
                 run.response.tool_calls.add(call_id)
             self._add(run_id, run)
 
-    def search_started(self, run_id: str, parent_id: str | None) -> None:
+    def _constructing(self, parent_id: str, parent: OpenRun, inputs: object) -> OpenRun:
+        """The retriever inside of this run whose query is constructed, else this run."""
+        asked = question_in(inputs)
+        begun_last_first = reversed(list(self._runs.items()))
+        searches = (
+            run
+            for run_id, run in begun_last_first
+            if run.search and run.search.run_id == run_id and run.response is parent.response
+            if run.search.around == parent_id and question_in(run.search.query) == asked
+        )
+        return next(searches, parent)
+
+    def search_started(self, run_id: str, parent_id: str | None, query: str) -> None:
         """A retriever was asked; others inside of it may be what it builds on."""
         parent = self._runs.get(parent_id) if parent_id else None
         response = parent.response if parent else OpenResponse(run_id, None)
         run = OpenRun(response, run_id, "", None, searches=False)
-        run.search = Search(parent.search if parent else None)
+        outer = parent.search if parent else None
+        run.search = Search(outer, run_id, outer.around if outer else parent_id, query)
         run.tool_call_id = parent.tool_call_id if parent else None
         self._add(run_id, run)
 

@@ -24,9 +24,15 @@ _COMPARED = "query_similarity_score"  # where its embeddings filter does
 
 @dataclass(slots=True)
 class Search:
-    """A running retriever, and what those right inside of it have found."""
+    """A running retriever, and what those right inside of it have found.
+
+    `around` is the run that the outermost of the retrievers around it runs inside of.
+    """
 
     outer: "Search | None" = None
+    run_id: str = ""
+    around: str | None = None
+    query: str | None = None
     inner: list[Document] = field(default_factory=list[Document])
 
 
