@@ -468,6 +468,42 @@ async def test_an_async_stream_that_is_closed_is_aborted(captured, trail_of):
     assert (trail.status, trail.answer) == ("aborted", "February")
 
 
+async def test_of_an_async_stream_that_is_left_around_another_the_answer_is_what_it_handed_on(
+    captured, trail_of
+):
+    """Python closes the inner one later, when the response is over."""
+
+    @generation(lineage=captured)
+    async def stream_of(prompt):
+        for piece in ("February", " 28th."):
+            yield piece
+
+    @response(lineage=captured)
+    async def answer(question):
+        async for piece in stream_of(question):
+            yield piece
+
+    stream = answer(QUESTION)
+    assert await anext(stream) == "February"
+    await stream.aclose()
+    trail = trail_of()
+    assert (trail.status, trail.answer) == ("aborted", "February")
+
+
+def test_of_a_stream_that_fails_the_answer_is_what_it_handed_on(captured, trail_of):
+    @response(lineage=captured)
+    def answer(question):
+        with generation(question) as call:
+            call.said("february 28th.")
+        yield "February"
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        list(answer(QUESTION))
+    trail = trail_of()
+    assert (trail.status, trail.answer) == ("error", "February")
+
+
 def test_a_stream_that_is_never_begun_leaves_nothing_open(captured):
     @response(lineage=captured)
     def answer(question):

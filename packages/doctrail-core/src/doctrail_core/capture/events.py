@@ -55,12 +55,16 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """Any run (also a retrieval, a generation, a tool) ended by an exception."""
+    """Any run (also a retrieval, a generation, a tool) ended by an exception.
+
+    `output` is what it had handed on by then, where it is a stream.
+    """
 
     run_id: str
     error: BaseException
     question: str | None = None
     at: int | None = None
+    output: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

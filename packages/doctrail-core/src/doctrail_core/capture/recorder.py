@@ -386,7 +386,7 @@ class Recorder:
         if ended := self._end(event.run_id, event.at):
             run, at = ended
             try:
-                self._over(run, at, event.error)
+                self._over(run, at, event.error, event.output)
                 if run.decides:
                     self._response_failed(run.response, event)
             finally:
@@ -396,6 +396,7 @@ class Recorder:
         self._ask(response, event.question)
         response.status = "error" if isinstance(event.error, Exception) else "aborted"
         response.error = describe(event.error)
+        response.output = cleaned(event.output)
         response.output = response.heard_by_then()
 
     def _over(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from doctrail_core.capture.events import Event, RunEnded, RunStarted
+from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
 from doctrail_core.manual.arguments import question_in
 from doctrail_core.manual.block import FRAMEWORK, Block
 
@@ -63,7 +63,14 @@ class Run(Block):
         yield RunStarted(run_id, None, name, FRAMEWORK, self._question, *who)
 
     def _ended(self, run_id: str) -> Iterable[Event]:
-        yield RunEnded(run_id, self._answer or "".join(self._pieces) or None)
+        yield RunEnded(run_id, self._answer or self._handed_on())
+
+    def _failed(self, run_id: str, error: BaseException) -> Iterable[Event]:
+        # A model's async generator inside of a stream that is left is closed later, by the event loop.
+        yield RunFailed(run_id, error, output=self._handed_on())
+
+    def _handed_on(self) -> str | None:
+        return "".join(self._pieces) or None
 
 
 def response(
