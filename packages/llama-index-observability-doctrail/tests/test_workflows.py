@@ -236,6 +236,7 @@ async def test_a_run_that_its_user_cancels_is_aborted(captured, instrumented):
         await handler
     [trail] = captured.trails
     assert [trail.status, trail.question] == ["aborted", "Well?"]
+    assert "by the user" in trail.error
     [call] = trail.tool_calls
     assert [call.name, call.result] == ["wait", None]
     assert call.error
@@ -263,6 +264,8 @@ async def test_a_run_that_takes_too_long_is_aborted(captured, instrumented):
     [trail] = captured.trails
     assert trail.status == "aborted"
     assert "timed out" in trail.error
+    [call] = trail.tool_calls
+    assert call.error == "CancelledError: cancelled"  # by the time limit, not by the user
 
 
 def asking_agent(asks, agent_llm, *more):

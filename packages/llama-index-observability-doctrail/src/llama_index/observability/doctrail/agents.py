@@ -39,7 +39,8 @@ __all__ = [
 _Arguments = Mapping[str, Any]
 
 _QUESTIONS = ("user_msg", "query", "question", "input", "message")
-CANCELLED = asyncio.CancelledError("cancelled by the user")
+CANCELLED = asyncio.CancelledError("cancelled")
+"""Of a step that is cancelled at its work nobody says whether its user or a time limit did it."""
 
 
 # --- runs of workflows
@@ -84,7 +85,7 @@ def outcome(result: object) -> object:
 def cancelled(span: Span) -> Event:
     """A run that was cancelled while none of its steps was at work had waited for somebody's answer."""
     if span.cut:
-        return RunFailed(span.run_id or "", CANCELLED)
+        return RunFailed(span.run_id or "", asyncio.CancelledError("cancelled by the user"))
     return RunEnded(span.run_id or "", interrupted=True)
 
 
