@@ -196,10 +196,35 @@ def test_what_another_call_of_the_answer_read_is_nobodys_fault(lineage):
         lineage.record(PromptSent(call, "r", [Message("user", text)], "test"))
         lineage.record(GenerationEnded(call, "x"))
     lineage.record(RunEnded("r", "x"))
-    first, second, _ = lineage.trails[0].contexts
-    assert (first.arrivals[1].state, first.arrivals[1].reason) == ("absent", "not observed")
-    assert (second.arrivals[0].state, second.arrivals[0].reason) == ("absent", None)
-    assert second.arrivals[0].reason_detail == "read by another call of this answer"
+    told = [
+        [(a.state, a.reason, a.reason_detail) for a in c.arrivals]
+        for c in lineage.trails[0].contexts
+    ]
+    whole = ("absent", None, "read by another call of this answer")
+    part = (None, "read in part by another call of this answer")
+    assert [renewal for renewal, _ in told] == [("full", None, None), whole, whole]
+    assert told[0][1] == ("absent", *part)
+    assert told[1][1] == ("partial", "truncated", "the context ends inside this chunk")
+    assert told[2][1] == ("absent", *part)
+
+
+def test_a_chunk_that_is_cut_where_one_calls_prompt_is_full_is_not_missing_from_others(lineage):
+    begins = "Termination needs a letter that both of the parties have signed before a notary, "
+    ends = "who keeps one copy of it for ten years and sends the other one to the chamber."
+    lineage.record(RunStarted("r", None, "refine", "test"))
+    lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))
+    lineage.record(
+        RetrievalEnded("ret", [chunk(RENEWAL, 0), chunk(NOTICE, 1), chunk(f"{begins}{ends}", 2)])
+    )
+    texts = (f"{RENEWAL}\n{NOTICE[:60]}", f"{NOTICE[60:]}\n{begins}", ends)
+    for call, text in zip("abc", texts, strict=True):
+        lineage.record(PromptSent(call, "r", [Message("user", text)], "test"))
+        lineage.record(GenerationEnded(call, "x"))
+    lineage.record(RunEnded("r", "x"))
+    told = [[(a.state, a.reason) for a in c.arrivals[1:]] for c in lineage.trails[0].contexts]
+    assert told[0] == [("partial", "truncated"), ("absent", None)]
+    assert told[1][1] == ("partial", "truncated")
+    assert told[2] == [("absent", None), ("partial", None)]
 
 
 def test_the_same_half_in_every_call_is_still_half_a_chunk(lineage):

@@ -5,6 +5,7 @@ model's own earlier turns are left out: it may quote itself.
 """
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -31,6 +32,7 @@ from doctrail_core.text.spans import Span, unexplained
 _JOINT = "\n\n"
 _ABSENT = Match("absent", 0.0)
 _PREFIX = 32
+_ELSEWHERE = "by another call of this answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,23 +163,33 @@ def _seen_from(
 def settled(contexts: Iterable[Context]) -> tuple[Context, ...]:
     """The contexts of one response, in the light of each other.
 
-    A chunk that another call of the same answer read whole is missing from this one for no fault:
-    engines that refine an answer read one part at a time.
+    A chunk that another call of the same answer read is missing from this one for no fault: engines
+    that refine an answer read one part at a time, and cut chunks where one call's prompt is full.
     """
     found = tuple(contexts)
     if len(found) < 2:  # noqa: PLR2004  # there is no other
         return found
-    read = {a.chunk_id for context in found for a in context.arrivals if a.state == "full"}
-    return tuple(
-        replace(c, arrivals=tuple(_unblamed(a) if a.chunk_id in read else a for a in c.arrivals))
-        for c in found
-    )
+    states = [(a.chunk_id, a.state) for context in found for a in context.arrivals]
+    read = {chunk_id for chunk_id, state in states if state == "full"}
+    partly = Counter(chunk_id for chunk_id, state in states if state == "partial")
 
-
-def _unblamed(arrival: Arrival) -> Arrival:
-    if arrival.reason is None:
+    def unblamed(arrival: Arrival) -> Arrival:
+        if arrival.reason is None:
+            return arrival
+        if arrival.chunk_id in read:
+            return replace(arrival, reason=None, reason_detail=f"read {_ELSEWHERE}")
+        others = partly[arrival.chunk_id] - (arrival.state == "partial")
+        if others and _left_out(arrival):
+            return replace(arrival, reason=None, reason_detail=f"read in part {_ELSEWHERE}")
         return arrival
-    return replace(arrival, reason=None, reason_detail="read by another call of this answer")
+
+    return tuple(replace(c, arrivals=tuple(map(unblamed, c.arrivals))) for c in found)
+
+
+def _left_out(arrival: Arrival) -> bool:
+    """Whether it is missing by no step's choice, and the context does not end inside of it either."""
+    ends = "truncated" if arrival.state == "absent" else None
+    return arrival.reason in ("not observed", ends)
 
 
 def _chunks(retrievals: Iterable[Retrieval]) -> dict[str, Chunk]:
