@@ -277,6 +277,13 @@ def test_a_chunk_that_is_none_is_told_and_costs_the_application_nothing(captured
     assert "RetrievedChunk" in str(error)
 
 
+def test_a_chunk_that_is_none_costs_the_others_nothing(captured):
+    _answer(captured, _found(), 5, _found(FEES, chunk_id="c2"))
+    (trail,) = captured.trails
+    assert [hit.chunk.chunk_id for hit in trail.retrievals[0].hits] == ["c1", "c2"]
+    assert len(captured.errors) == 1
+
+
 def test_a_chunk_with_unknown_keys_is_told_which_there_are(captured):
     _answer(captured, {"content": DEADLINE})
     ((_, error),) = captured.errors

@@ -43,9 +43,10 @@ def cleaned(text: str | None) -> str | None:
 
 def describe(error: BaseException | None) -> str | None:
     """The exception's type and message, bounded."""
-    return (
-        None if error is None else clean_text(f"{type(error).__name__}: {error}"[:_LONGEST_ERROR])
-    )
+    if error is None:
+        return None
+    kind, message = type(error).__name__, str(error)
+    return clean_text(f"{kind}: {message}"[:_LONGEST_ERROR]) if message else kind
 
 
 def retrieval_record(

@@ -1,6 +1,6 @@
 """Whatever a search returned, as chunks."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, cast
 
@@ -14,13 +14,14 @@ ChunkLike = RetrievedChunk | Mapping[str, Any] | str
 _FIELDS = frozenset(field.name for field in fields(RetrievedChunk))
 
 
-def as_chunks(found: Iterable[ChunkLike], score_kind: ScoreKind) -> list[RetrievedChunk]:
-    """The chunks; scores of unknown kind are of this kind.
+def as_chunk(one: ChunkLike, score_kind: ScoreKind = "unknown") -> RetrievedChunk:
+    """The chunk; a score of unknown kind is of this kind.
 
     Raises:
-        TypeError: One of them is nothing that a chunk could be made of.
+        TypeError: It is nothing that a chunk could be made of.
     """
-    return [_of_kind(_as_chunk(one), score_kind) for one in found]
+    chunk = _as_chunk(one)
+    return replace(chunk, score_kind=score_kind) if chunk.score_kind == "unknown" else chunk
 
 
 def chunk_id(kept: ChunkLike) -> str:
@@ -53,7 +54,3 @@ def _as_chunk(one: object) -> RetrievedChunk:
     raise TypeError(
         f"a chunk is a {type(one).__name__}; give a RetrievedChunk, a mapping with its fields, or a text"
     )
-
-
-def _of_kind(chunk: RetrievedChunk, kind: ScoreKind) -> RetrievedChunk:
-    return replace(chunk, score_kind=kind) if chunk.score_kind == "unknown" else chunk

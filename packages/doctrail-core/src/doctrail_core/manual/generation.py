@@ -12,7 +12,7 @@ from doctrail_core.capture.events import (
     RunFailed,
 )
 from doctrail_core.manual.block import FRAMEWORK, Block
-from doctrail_core.manual.chunks import ChunkLike, as_chunks
+from doctrail_core.manual.chunks import ChunkLike, as_chunk
 from doctrail_core.model import Message, ToolRequest, Usage
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Call(Block):
             self._heard.append(piece)
 
     def _carry(self, chunks: Iterable[ChunkLike]) -> None:
-        self._sent = replace(self._sent, carried=as_chunks(chunks, "unknown"))
+        self._sent = replace(self._sent, carried=list(map(as_chunk, chunks)))
 
     def _called(self, name: str, arguments: Mapping[str, Any]) -> None:  # noqa: ARG002  # a hook
         if self._prompt is None:

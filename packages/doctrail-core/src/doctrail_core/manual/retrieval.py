@@ -13,7 +13,7 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.manual.arguments import question_in
 from doctrail_core.manual.block import FRAMEWORK, Block
-from doctrail_core.manual.chunks import ChunkLike, as_chunks
+from doctrail_core.manual.chunks import ChunkLike, as_chunk
 from doctrail_core.model import ScoreKind
 
 if TYPE_CHECKING:
@@ -48,7 +48,11 @@ class Search(Block):
         self._learn(self._find, chunks)
 
     def _find(self, chunks: Iterable[ChunkLike]) -> None:
-        self._found += tuple(as_chunks(chunks, self._described.score_kind))
+        for chunk in chunks:
+            self._learn(self._find_one, chunk)
+
+    def _find_one(self, chunk: ChunkLike) -> None:
+        self._found += (as_chunk(chunk, self._described.score_kind),)
 
     def _called(self, name: str, arguments: Mapping[str, Any]) -> None:
         self._query = question_in(arguments) if self._query is None else self._query
