@@ -307,7 +307,7 @@ def test_any_graph_is_json(trail):
     assert (again["version"], len(again["nodes"])) == (1, len(form["nodes"]))
 
 
-@pytest.mark.filterwarnings("ignore:.* deprecated - use .*:DeprecationWarning")  # inside of pydot
+@pytest.mark.filterwarnings("ignore:.*deprecated.*:DeprecationWarning")  # inside of pydot
 @settings(MANY, max_examples=20)
 @given(TRAILS, st.booleans())
 def test_graphviz_reads_any_graph_as_what_it_is(trail, full):
