@@ -7,13 +7,12 @@ A field that is left out where there is nothing to say may be added within a ver
 misses what it says, and reads nothing wrong. All else needs a new version.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from functools import cache
 from typing import TYPE_CHECKING
 
-from doctrail_core.model import GRADES, Chunk, EntryKind, Grade, Involvement, Status, Trail
+from doctrail_core.model import GRADES, EntryKind, Grade, Involvement, Status, Trail
 from doctrail_core.text.identity import canonical_id
 
 if TYPE_CHECKING:
@@ -145,7 +144,7 @@ def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
     grades = trail.chunk_grades if kind == "answered" else {}
     involved = trail.involvements if kind == "answered" else {}
     facts: dict[tuple[str, str], ChunkFact] = {}
-    for chunk in _chunks(trail):
+    for chunk in trail.finds:
         document_id, chunk_id = canonical_id(chunk.document_id), canonical_id(chunk.chunk_id)
         how = involved.get(chunk.chunk_id)
         facts[document_id, chunk_id] = ChunkFact(
@@ -156,11 +155,6 @@ def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
             involvement=how if how == "indirect" else None,
         )
     return tuple(sorted(facts.values(), key=lambda fact: GRADES.index(fact.grade)))
-
-
-def _chunks(trail: Trail) -> Iterator[Chunk]:
-    yield from (carried.chunk for carried in trail.carried)
-    yield from (hit.chunk for retrieval in trail.retrievals for hit in retrieval.hits)
 
 
 def _bounded(raw: str | None) -> str | None:

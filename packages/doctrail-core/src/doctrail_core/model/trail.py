@@ -91,6 +91,12 @@ class Trail:
         return earlier | {h.chunk.chunk_id: h.chunk for r in outermost_last for h in r.hits}
 
     @property
+    def finds(self) -> tuple[Chunk, ...]:
+        """Every chunk as often as it came: those of earlier turns, then each hit of each retrieval."""
+        earlier = [carried.chunk for carried in self.carried]
+        return *earlier, *(hit.chunk for retrieval in self.retrievals for hit in retrieval.hits)
+
+    @property
     def chunk_grades(self) -> dict[str, Grade]:
         """The grade each chunk reached; one that an earlier answer brought had been in its prompt."""
         arrived = {a.chunk_id for c in self.contexts for a in c.arrivals if a.state != "absent"}

@@ -4,13 +4,13 @@ All is JSON. The body lacks question, answer and the chunks' texts, also within 
 each text once for all trails and puts it back with `joined`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from doctrail_core.durable.columns import microseconds
-from doctrail_core.model import Chunk, Grade, Trail
+from doctrail_core.model import Grade, Trail
 from doctrail_core.text.identity import canonical_id, clean_text
 from doctrail_core.trails.prompts import fold, unfold
 
@@ -158,7 +158,7 @@ def _head(trail: Trail) -> dict[str, Any]:
     grades, involved = trail.chunk_grades, trail.involvements
     uses: dict[tuple[str, str, str], Use] = {}
     texts: dict[str, str] = {}
-    for chunk in _chunks(trail):
+    for chunk in trail.finds:
         text_hash = chunk.content_hash or ""
         key = (canonical_id(chunk.document_id), canonical_id(chunk.chunk_id), text_hash)
         indirect = involved.get(chunk.chunk_id) == "indirect"
@@ -180,11 +180,6 @@ def _head(trail: Trail) -> dict[str, Any]:
         "texts": texts,
         "turn": trail.turn,
     }
-
-
-def _chunks(trail: Trail) -> Iterator[Chunk]:
-    yield from (carried.chunk for carried in trail.carried)
-    yield from (hit.chunk for retrieval in trail.retrievals for hit in retrieval.hits)
 
 
 def _cleaned(value: Any) -> Any:
