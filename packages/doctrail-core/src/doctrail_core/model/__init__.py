@@ -1,8 +1,12 @@
 """The frozen records of one answer's lineage. No I/O and no telemetry in here."""
 
+from doctrail_core.model.assessment import NOT_A_CLAIM, Assessment, AssessmentStatus
 from doctrail_core.model.carried import CarriedBy, CarriedChunk, Involvement
 from doctrail_core.model.chunk import Chunk, IdOrigin
+from doctrail_core.model.citation import Citation, CitationState
+from doctrail_core.model.claim import VERDICTS, Claim, Evidence, Verdict, VerdictKind
 from doctrail_core.model.context import AbsenceReason, Arrival, ArrivalState, Context, PromptSpan
+from doctrail_core.model.diagnosis import Diagnosis, Fault, Finding
 from doctrail_core.model.generation import Generation, Message, ToolCall, ToolRequest, Usage
 from doctrail_core.model.retrieval import Hit, Retrieval, ScoreKind
 from doctrail_core.model.step import Step
@@ -18,14 +22,25 @@ from doctrail_core.model.trail import (
 
 __all__ = [
     "GRADES",
+    "NOT_A_CLAIM",
+    "VERDICTS",
     "AbsenceReason",
     "Arrival",
     "ArrivalState",
+    "Assessment",
+    "AssessmentStatus",
     "CarriedBy",
     "CarriedChunk",
     "Chunk",
+    "Citation",
+    "CitationState",
+    "Claim",
     "Context",
+    "Diagnosis",
     "EntryKind",
+    "Evidence",
+    "Fault",
+    "Finding",
     "Generation",
     "Grade",
     "Hit",
@@ -43,4 +58,6 @@ __all__ = [
     "ToolRequest",
     "Trail",
     "Usage",
+    "Verdict",
+    "VerdictKind",
 ]

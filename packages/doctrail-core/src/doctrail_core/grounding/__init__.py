@@ -1,0 +1,1 @@
+"""Checks answers against what arrived: claims, verdicts, evidence."""
