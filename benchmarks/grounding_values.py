@@ -90,9 +90,7 @@ def value_claims(part: Part, data: Path = DATA, seed: int = 4) -> Iterator[Examp
             if fits and left[value.kind] and (others := _others(value, values, text)):
                 taken.append(value)
                 left[value.kind] -= 1
-                yield from _three(
-                    value, rng.choice(others), values, text, collection, document_id, rng
-                )
+                yield from _three(value, rng.choice(others), text, collection, document_id, rng)
 
 
 def found(text: str) -> list[Value]:
