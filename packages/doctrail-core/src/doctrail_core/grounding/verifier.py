@@ -11,7 +11,20 @@ __all__ = ["Answer", "Findings", "Passage", "Verifier", "VerifierError"]
 
 
 class VerifierError(Exception):
-    """A check that did not come to an end; its assessment is `failed`."""
+    """A check that did not come to an end; its assessment is `failed`.
+
+    Attributes:
+        usage: Tokens that it took nevertheless.
+        cost: Money that it took.
+    """
+
+    def __init__(
+        self, message: str, *, usage: Usage | None = None, cost: float | None = None
+    ) -> None:
+        """Say why, and what it took until then."""
+        super().__init__(message)
+        self.usage = usage
+        self.cost = cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +55,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What a verifier found: a verdict for each claim, in the order of the answer, and what it took."""
+    """What a verifier found: a verdict for each claim, in the order of the answer, and what it took.
+
+    `degraded_from` names the verifier in whose place another one answered, and `error` says why.
+    """
 
     verdicts: tuple[Verdict, ...]
     usage: Usage | None = None
     cost: float | None = None
     degraded_from: str | None = None
+    error: str | None = None
 
 
 class Verifier(ABC):
