@@ -32,6 +32,7 @@ class Finding:
     """One reason of a diagnosis, with what it stands on.
 
     Attributes:
+        code: What kind of reason it is, such as `not_retrieved` or `dropped`.
         text: The reason, in a sentence.
         evidence: The sentence of a chunk that it is about.
         document_id: That chunk's document.
@@ -44,6 +45,7 @@ class Finding:
         claim_start, claim_end: The characters of the answer that it concerns.
     """
 
+    code: str
     text: str
     evidence: Evidence | None = None
     document_id: str | None = None
