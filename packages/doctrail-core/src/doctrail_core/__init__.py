@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from doctrail_core.composition import configure as configure
     from doctrail_core.composition import default_lineage as default_lineage
     from doctrail_core.composition import lineage as lineage
+    from doctrail_core.grounding.checking import check as check
+    from doctrail_core.grounding.settings import Grounding as Grounding
     from doctrail_core.model import Trail as Trail
 
 _HOMES = {
+    "Grounding": "grounding.settings",
     "Lineage": "composition",
     "OpenTrail": "composition",
     "Settings": "capture.settings",
     "SettingsError": "capture.settings",
     "Trail": "model",
+    "check": "grounding.checking",
     "configure": "composition",
     "default_lineage": "composition",
     "lineage": "composition",
@@ -29,11 +33,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "Grounding",
     "Lineage",
     "OpenTrail",
     "Settings",
     "SettingsError",
     "Trail",
+    "check",
     "configure",
     "default_lineage",
     "lineage",

@@ -11,24 +11,28 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
 from doctrail_core.capture.recorder import Recorder
-from doctrail_core.capture.reports import Reports
+from doctrail_core.capture.redaction import redact_assessment, redact_diagnosis
+from doctrail_core.capture.reports import Closed, Reports
 from doctrail_core.capture.scope import Scope, current_scope, entered
 from doctrail_core.capture.sessions import Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
 from doctrail_core.capture.tally import Tally
 from doctrail_core.durable.forks import remake_after_fork
-from doctrail_core.model import Trail
+from doctrail_core.model import Assessment, Diagnosis, EntryKind, Trail
 from doctrail_core.text.identity import keyed_hash
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
+
+    from doctrail_core.grounding.settings import Grounding
+    from doctrail_core.grounding.worker import Worker
 
 log = logging.getLogger("doctrail")
 
@@ -82,6 +86,7 @@ class Lineage:
         tracer_provider: Where spans go; default the global OpenTelemetry provider.
         clock: Nanoseconds since the epoch.
         storage: Where records go; default the folder `settings.home`.
+        grounding: Which answers are checked against what arrived, and by whom; default none.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Lineage:
         tracer_provider: "TracerProvider | None" = None,
         clock: Callable[[], int] = time.time_ns,
         storage: Storage | None = None,
+        grounding: "Grounding | None" = None,
     ) -> None:
         """Open nothing yet: files and threads come with the first record."""
         self.settings = settings or Settings.load()
@@ -105,9 +111,17 @@ class Lineage:
             query_hash=self._query_hash,
             closed=self._closed,
         )
-        spans = _spans(self.settings, tracer_provider)
+        self._spans = _spans(self.settings, tracer_provider)
         self._clock = clock
-        self._recorder = Recorder(reports, self._storage.faults, spans, clock)
+        self._recorder = Recorder(reports, self._storage.faults, self._spans, clock)
+        self._grounding = grounding
+        self._workers: dict[Grounding, Worker] = {}
+        self._hiring = threading.RLock()  # the garbage collector may close a stream in here
+        remake_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        """Another thread may have held it."""
+        self._hiring = threading.RLock()
 
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises; thread-safe."""
@@ -146,6 +160,82 @@ class Lineage:
             return self._last
         return self._storage.get(response_id)
 
+    def so_far(self, run_id: str) -> Trail | None:
+        """What is known of the open response that a run is part of, with what arrived in its prompts.
+
+        Args:
+            run_id: The response or any run of it that has begun and not ended; the host's own id.
+
+        Returns:
+            The trail as if it were interrupted now; None where no such run is open.
+        """
+        return self._recorder.so_far(run_id)
+
+    def checks(self, grounding: "Grounding") -> "Worker":
+        """Who checks answers in this way, in the background; the same one for equal settings."""
+        from doctrail_core.grounding.worker import Worker
+
+        with self._hiring:
+            if grounding not in self._workers:
+                worker = Worker(grounding, self._found, self._storage.faults)
+                self._workers[grounding] = worker
+            return self._workers[grounding]
+
+    def flag(self, response_id: str) -> bool:
+        """Have an answer checked in any case, as one that a user complained about.
+
+        Returns:
+            Whether it is on record; if not, there is nothing to check.
+
+        Raises:
+            StoreError: The trail store cannot be read.
+        """
+        trail = self.get(response_id)
+        if trail is not None:
+            self._checks().offer(trail, wanted=True)
+        return trail is not None
+
+    def assessed(self, assessment: Assessment, trail: Trail | None = None) -> None:
+        """Put on record what a verifier found about a response: ledger, trail store, span. Never raises.
+
+        Args:
+            assessment: What it found.
+            trail: The response, where it is at hand, such as one that is still open.
+        """
+        try:
+            about = trail or self.get(assessment.response_id)
+            if about is None:
+                raise LookupError("an assessment of a response that is not on record")  # noqa: TRY301  # reported below
+            assessment = replace(assessment, response_id=about.response_id)
+            kept = redact_assessment(assessment, self.settings.content)
+            about = replace(about, assessments=(*about.assessments, kept))
+            self._put("assessed", about, partial(self._storage.trails.append_assessment, kept))
+            if self._last is not None and self._last.response_id == about.response_id:
+                self._last = replace(self._last, assessments=(*self._last.assessments, kept))
+            if self._spans is not None:
+                self._spans.assessed(about, kept)
+        except Exception as error:  # noqa: BLE001  # the answer is on record; its check is not
+            self.fault("recording an assessment", error)
+
+    def diagnosed(self, diagnosis: Diagnosis, trail: Trail | None = None) -> None:
+        """Put on record whose fault a response was. Never raises.
+
+        Args:
+            diagnosis: Whose fault, and why.
+            trail: The response, where it is at hand.
+        """
+        try:
+            about = trail or self.get(diagnosis.response_id)
+            if about is None:
+                raise LookupError("a diagnosis of a response that is not on record")  # noqa: TRY301  # reported below
+            kept = redact_diagnosis(diagnosis, self.settings.content)
+            about = replace(about, diagnoses=(*about.diagnoses, kept))
+            self._put("diagnosed", about, partial(self._storage.trails.append_diagnosis, kept))
+            if self._last is not None and self._last.response_id == about.response_id:
+                self._last = replace(self._last, diagnoses=(*self._last.diagnoses, kept))
+        except Exception as error:  # noqa: BLE001  # likewise
+            self.fault("recording a diagnosis", error)
+
     @contextmanager
     def scope(
         self,
@@ -154,6 +244,7 @@ class Lineage:
         user_id: str | None = None,
         response_id: str | None = None,
         question: str | None = None,
+        check: bool | None = None,
     ) -> "Generator[OpenTrail]":
         """Group everything that happens inside into one response; a block inside another is part of it.
 
@@ -162,9 +253,11 @@ class Lineage:
             user_id: Who asked.
             response_id: Its id, where the application has one; must be unique.
             question: What the user asked, where the first query does not say it.
+            check: Whether the answer is to be checked; default the sampling decides.
         """
         run_id = response_id or str(uuid.uuid4())
-        started = RunStarted(run_id, None, "request", "python", question, session_id, user_id)
+        who = (session_id, user_id)
+        started = RunStarted(run_id, None, "request", "python", question, *who, check=check)
         outer = current_scope()
         if outer is not None and outer.lineage is not self:
             outer = None  # it groups calls for somebody else
@@ -179,7 +272,7 @@ class Lineage:
         self.record(RunEnded(run_id, opened.answer))
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until all that was recorded can be read by others.
+        """Wait until all answers that wait for it are checked, and all that was recorded can be read by others.
 
         Args:
             timeout: Seconds to wait.
@@ -187,18 +280,43 @@ class Lineage:
         Returns:
             Whether it was done in time; if not, nothing is lost, it is only not readable yet.
         """
-        return self._storage.flush(timeout)
+        deadline = time.monotonic() + timeout
+        checked = [worker.flush(_left(deadline)) for worker in list(self._workers.values())]
+        return self._storage.flush(_left(deadline)) and all(checked)
 
     def close(self) -> None:
-        """Put open responses on record as interrupted and give up files and threads."""
+        """Put open responses on record as interrupted, check what waits, give up files and threads."""
         self._recorder.close_all()
+        for worker in list(self._workers.values()):
+            worker.close()
         self._storage.close()
 
     def _query_hash(self, text: str) -> str:
         return keyed_hash(self._storage.key(), text)
 
-    def _closed(self, trail: Trail) -> None:
-        self._last = trail
+    def _closed(self, closed: Closed) -> None:
+        self._last = closed.kept
+        if closed.checks is not None:
+            closed.checks.offer(closed.trail, wanted=closed.check)
+        elif closed.check or self._grounding is not None:
+            self._checks().offer(closed.trail, wanted=closed.check)
+
+    def _checks(self) -> "Worker":
+        """Who checks answers that nobody else was named for."""
+        from doctrail_core.grounding.settings import Grounding
+
+        return self.checks(self._grounding or Grounding())
+
+    def _found(self, trail: Trail, assessment: Assessment) -> None:
+        self.assessed(assessment, trail)
+
+    def _put(self, kind: EntryKind, about: Trail, keep: Callable[[], None]) -> None:
+        """Ledger first, then trail store; one that fails does not cost the other."""
+        try:
+            self._storage.ledger.append(kind, about)
+        except Exception as error:  # noqa: BLE001  # a full disk must not cost what can still be kept
+            self._storage.faults.note("ledger", error)
+        keep()
 
 
 @dataclass(slots=True)
@@ -265,10 +383,14 @@ def default_lineage() -> Lineage:
 
 
 def configure(
-    settings: Settings | None = None, *, tracer_provider: "TracerProvider | None" = None
+    settings: Settings | None = None,
+    *,
+    tracer_provider: "TracerProvider | None" = None,
+    grounding: "Grounding | None" = None,
 ) -> Lineage:
     """Choose the settings of the process's lineage; the one in use so far is closed."""
-    _default.replace(partial(Lineage, settings, tracer_provider=tracer_provider))
+    made = partial(Lineage, settings, tracer_provider=tracer_provider, grounding=grounding)
+    _default.replace(made)
     return _default.get()
 
 
@@ -279,13 +401,18 @@ def lineage(
     user_id: str | None = None,
     response_id: str | None = None,
     question: str | None = None,
+    check: bool | None = None,
 ) -> Generator[OpenTrail]:
     """Group everything that happens inside into one response of the process's lineage.
 
     See `Lineage.scope` for the arguments.
     """
     opened = default_lineage().scope(
-        session_id=session_id, user_id=user_id, response_id=response_id, question=question
+        session_id=session_id,
+        user_id=user_id,
+        response_id=response_id,
+        question=question,
+        check=check,
     )
     with opened as trail:
         yield trail
@@ -315,6 +442,10 @@ def _spans(settings: Settings, provider: "TracerProvider | None") -> SpanSink | 
     from doctrail_core.telemetry.spans import Spans
 
     return Spans(provider, content=settings.span_content)
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def _folder(settings: Settings) -> Storage:

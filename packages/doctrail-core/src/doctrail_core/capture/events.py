@@ -8,9 +8,12 @@ event carries `at` (nanoseconds since the epoch), for events that are reported l
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doctrail_core.model import AbsenceReason, Message, ScoreKind, ToolRequest, Usage
+
+if TYPE_CHECKING:
+    from doctrail_core.capture.sinks import Checks
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class RunStarted:
         framework: The adapter's name for its host, such as `langchain`.
         detached: Whether it runs in a task of its own, which may outlive the block that it was begun
             in; the response is not over before it is.
+        checks: Who checks the answer, instead of whom the lineage has for that.
+        check: Whether this answer is to be checked; None leaves it to the sampling.
     """
 
     run_id: str
@@ -35,6 +40,8 @@ class RunStarted:
     user_id: str | None = None
     at: int | None = None
     detached: bool = False
+    checks: "Checks | None" = None
+    check: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.capture.sinks import FaultSink, SpanSink, StageSpan
 from doctrail_core.capture.tally import Counts, Dropped, Tally
 from doctrail_core.durable.forks import remake_after_fork
-from doctrail_core.model import StageKind, Status
+from doctrail_core.model import StageKind, Status, Trail
 
 MAX_OPEN_RESPONSES = 10_000
 """Beyond this many, the oldest response is closed as interrupted: its host lost it."""
@@ -113,6 +113,11 @@ class Recorder:
     def tally(self) -> Tally:
         """How many runs began in this process, and what became of them."""
         return self._counts.tally()
+
+    def so_far(self, run_id: str) -> Trail | None:
+        """What is known of the open response that a run is part of; None if there is none."""
+        run = self._runs.get(run_id)
+        return None if run is None else self.reports.so_far(run.response, self.clock())
 
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises."""
@@ -233,7 +238,10 @@ class Recorder:
     def _run_started(self, event: RunStarted) -> None:
         run = self._start(event, "run")
         if run is not None:
-            self._concern(run.response, event)
+            response = run.response
+            self._concern(response, event)
+            response.checks = response.checks or event.checks
+            response.check = event.check if response.check is None else response.check
             if event.detached:
                 run.response.detached.add(event.run_id)
             if run.parent is None:

@@ -107,6 +107,7 @@ def generation_record(
             ToolRequest(clean_text(r.name), cleaned(r.arguments), cleaned(r.tool_call_id))
             for r in (ended.tool_requests if ended else ())
         ),
+        span_id=run.span.span_id if run.span else None,
     )
 
 

@@ -3,7 +3,18 @@
 from dataclasses import replace
 
 from doctrail_core.capture.settings import Content
-from doctrail_core.model import Chunk, Generation, Retrieval, Step, ToolCall, Trail
+from doctrail_core.model import (
+    Assessment,
+    Chunk,
+    Claim,
+    Diagnosis,
+    Generation,
+    Retrieval,
+    Step,
+    ToolCall,
+    Trail,
+    Verdict,
+)
 
 
 def redact(trail: Trail, content: Content) -> Trail:
@@ -23,7 +34,28 @@ def redact(trail: Trail, content: Content) -> Trail:
         carried=tuple(
             replace(c, chunk=_chunk(c.chunk, keep_hash=keep_hash)) for c in trail.carried
         ),
+        citations=tuple(replace(c, cited="") for c in trail.citations),
     )
+
+
+def redact_assessment(assessment: Assessment, content: Content) -> Assessment:
+    """The assessment as the content setting allows it to be kept: verdicts, offsets and reasons stay."""
+    if content == "full":
+        return assessment
+    return replace(
+        assessment,
+        verdicts=tuple(map(_verdict, assessment.verdicts)),
+        citations=tuple(replace(c, cited="") for c in assessment.citations),
+        error=_kind(assessment.error),
+    )
+
+
+def redact_diagnosis(diagnosis: Diagnosis, content: Content) -> Diagnosis:
+    """The diagnosis as the content setting allows it to be kept."""
+    if content == "full":
+        return diagnosis
+    findings = tuple(replace(f, text="", sentence=None) for f in diagnosis.findings)
+    return replace(diagnosis, findings=findings, expected=None, missing=())
 
 
 def _retrieval(retrieval: Retrieval, *, keep_hash: bool) -> Retrieval:
@@ -45,6 +77,11 @@ def _generation(generation: Generation) -> Generation:
         error=_kind(generation.error),
         tool_requests=tuple(replace(r, arguments=None) for r in generation.tool_requests),
     )
+
+
+def _verdict(verdict: Verdict) -> Verdict:
+    claim = Claim(verdict.claim.start, verdict.claim.end)
+    return replace(verdict, claim=claim, missing=(), conflicting_value=None)
 
 
 def _step(step: Step) -> Step:

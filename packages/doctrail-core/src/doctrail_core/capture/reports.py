@@ -21,7 +21,7 @@ from doctrail_core.capture.redaction import redact
 from doctrail_core.capture.response import OpenResponse, OpenRun
 from doctrail_core.capture.sessions import Past, Sessions
 from doctrail_core.capture.settings import Settings
-from doctrail_core.capture.sinks import FaultSink, LedgerSink, TrailSink
+from doctrail_core.capture.sinks import Checks, FaultSink, LedgerSink, TrailSink
 from doctrail_core.model import CarriedChunk, EntryKind, Status, Trail
 
 _LEFT_OPEN = "never ended"
@@ -29,6 +29,16 @@ _MOST_BEHIND = 256
 """So many chunks that were behind earlier answers are recorded, those of the latest: in a conversation of
 hundreds of turns, every one would bring along whatever was retrieved in it."""
 _LEFT_OUT = "chunks behind answers of long ago, not recorded again"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A response that is complete: its trail with all texts, what is kept of it, and who may check it."""
+
+    trail: Trail
+    kept: Trail
+    checks: Checks | None
+    check: bool | None
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +51,7 @@ class Reports:
     sessions: Sessions
     faults: FaultSink
     query_hash: Callable[[str], str]
-    closed: Callable[[Trail], None]
+    closed: Callable[["Closed"], None]
 
     def sources_known(self, response: OpenResponse, at: int) -> None:
         """Put on record what was retrieved so far."""
@@ -68,8 +78,15 @@ class Reports:
             self._put_on_ledger("answered", kept)
             self._keep(kept)
             self._remember(trail)
-            self.closed(kept)
+            self.closed(Closed(trail, kept, response.checks, response.check))
         self._end_root_span(response, trail, at)
+
+    def so_far(self, response: OpenResponse, at: int) -> Trail:
+        """What is known of a response that is still open, with what arrived in its prompts."""
+        session = response.session_id
+        past = self.sessions.known(session) if session else Past()
+        trail = self._trail(response, "interrupted", at, turn=past.turn)
+        return self._with_arrivals(trail, response, past)
 
     def query_hash_in(self, response: OpenResponse, query: str) -> str:
         """The query's hash; most responses ask one question three times over."""

@@ -14,7 +14,7 @@ from doctrail_core.capture.events import (
     RunStarted,
     ToolCalled,
 )
-from doctrail_core.capture.sinks import StageSpan
+from doctrail_core.capture.sinks import Checks, StageSpan
 from doctrail_core.model import Chunk, Generation, Retrieval, Status, Step, ToolCall
 from doctrail_core.text.identity import canonical_id, clean_text
 
@@ -105,6 +105,8 @@ class OpenResponse:
     on_record: set[str] = field(default_factory=set[str])
     chunk_documents: dict[str, str] = field(default_factory=dict[str, str])
     query_hashes: dict[str, str] = field(default_factory=dict[str, str])
+    checks: Checks | None = None
+    check: bool | None = None
     told: dict[str, Chunk] = field(default_factory=dict[str, Chunk])
     """The chunks that the host said it keeps with the messages of a prompt, by id."""
 

@@ -148,6 +148,12 @@ class Sessions:
             self._in_use(key, session)
         return past
 
+    def known(self, session_id: str) -> Past:
+        """What is in memory of a session, while a turn of it is under way."""
+        with self._lock:
+            session = self._sessions.get(canonical_id(session_id))
+            return session.past(session.turns_begun + 1) if session else Past()
+
     def remember(self, trail: Trail) -> None:
         """Keep what a complete turn brought, for the turns to come."""
         if trail.session_id is None or trail.turn is None:

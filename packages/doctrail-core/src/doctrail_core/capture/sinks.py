@@ -4,7 +4,9 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from doctrail_core.model import (
+    Assessment,
     Context,
+    Diagnosis,
     EntryKind,
     Generation,
     Retrieval,
@@ -18,7 +20,7 @@ class LedgerSink(Protocol):
     """Takes the content-free facts of a response; returns once they are in the operating system."""
 
     def append(self, kind: EntryKind, trail: Trail) -> None:
-        """Put the response on record, as far as it is known.
+        """Put the response on record, as far as it is known, or what was said about it last.
 
         Raises:
             OSError: It could not be written.
@@ -34,6 +36,35 @@ class TrailSink(Protocol):
 
         Raises:
             OSError: It could not be written.
+        """
+        ...
+
+    def append_assessment(self, assessment: Assessment) -> None:
+        """Keep what a verifier found about a response.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        ...
+
+    def append_diagnosis(self, diagnosis: Diagnosis) -> None:
+        """Keep whose fault a response was.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        ...
+
+
+class Checks(Protocol):
+    """Takes finished answers to check them, without delaying anybody."""
+
+    def offer(self, trail: Trail, *, wanted: bool | None) -> None:
+        """Take the trail, texts included, if it is to be checked. Never raises, never waits.
+
+        Args:
+            trail: The response.
+            wanted: What the request itself says: check it, or do not; None leaves it to the sampling.
         """
         ...
 
@@ -66,6 +97,11 @@ class StageSpan(Protocol):
         """32 hex digits, or None where no tracing is set up."""
         ...
 
+    @property
+    def span_id(self) -> str | None:
+        """16 hex digits, or None where no tracing is set up."""
+        ...
+
     def child(self, kind: StageKind, name: str, *, at: int) -> "StageSpan":
         """Open the span of a stage inside this one."""
         ...
@@ -90,6 +126,10 @@ class SpanSink(Protocol):
 
     def root(self, kind: StageKind, name: str, *, at: int) -> StageSpan:
         """Open the first span of a response, under the ambient span, if any."""
+        ...
+
+    def assessed(self, trail: Trail, assessment: Assessment) -> None:
+        """Write the span of a check, linked to the generation whose output was checked."""
         ...
 
 

@@ -117,8 +117,10 @@ class Reader:
 
     def _column(self, name: str, *, since: int, otherwise: str = "0") -> str:
         """A column, or what stands for it in a file that no writer has brought to version `since` yet."""
-        ((version,),) = self._rows("PRAGMA user_version")
-        return name if version >= since else otherwise
+        return name if self._version() >= since else otherwise
+
+    def _version(self) -> int:
+        return next(self._rows("PRAGMA user_version"))[0]
 
     def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with explained(self._path, self._schema):

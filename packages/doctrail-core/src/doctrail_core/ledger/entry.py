@@ -7,23 +7,48 @@ A field that is left out where there is nothing to say may be added within a ver
 misses what it says, and reads nothing wrong. All else needs a new version.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
-from doctrail_core.model import GRADES, EntryKind, Grade, Involvement, Status, Trail
+from doctrail_core.model import (
+    GRADES,
+    Assessment,
+    AssessmentStatus,
+    Chunk,
+    Diagnosis,
+    EntryKind,
+    Fault,
+    Grade,
+    Involvement,
+    Status,
+    Trail,
+    VerdictKind,
+)
+from doctrail_core.model.trail import cited_in, supporting_in
 from doctrail_core.text.identity import canonical_id
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["VERSION", "ChunkFact", "LedgerEntry", "decode", "encode", "from_trail", "prepare"]
+__all__ = [
+    "VERSION",
+    "CheckFact",
+    "ChunkFact",
+    "DiagnosisFact",
+    "LedgerEntry",
+    "decode",
+    "encode",
+    "from_trail",
+    "prepare",
+]
 
 VERSION = 1
 
 
-# The fields of both stand in the order of the alphabet, as they do in the bytes.
+# The fields of all stand in the order of the alphabet, as they do in the bytes.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,10 +63,33 @@ class ChunkFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFact:
+    """That a verifier looked at a response, and what it said; `verdicts` counts claims."""
+
+    degraded_from: str | None = None
+    risk: float | None = None
+    status: AssessmentStatus
+    verdicts: dict[VerdictKind, int]
+    verifier: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagnosisFact:
+    """Whose fault a response was found to be, and by whom."""
+
+    by: str | None = None
+    evidence: tuple[str, ...] = ()
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:
-    """The fact of a response: which documents it had, when, for whom.
+    """The fact of a response: which documents it had, when, for whom; or what was said about it later.
 
     Attributes:
+        check: Only of kind `assessed`; then `chunks` are those that support a claim or are cited.
+        diagnosis: Only of kind `diagnosed`.
         counter: Numbers the entries of a writer from 0 without a gap.
         document_ids: Strongest grade first.
         timestamp: UTC, ISO 8601 with microseconds.
@@ -49,8 +97,10 @@ class LedgerEntry:
         writer: The process that wrote it.
     """
 
+    check: CheckFact | None = None
     chunks: tuple[ChunkFact, ...] = ()
     counter: int
+    diagnosis: DiagnosisFact | None = None
     document_ids: tuple[str, ...]
     framework: str | None = None
     kind: EntryKind
@@ -88,18 +138,22 @@ class LedgerEntry:
 
 
 def from_trail(kind: EntryKind, trail: Trail, *, writer: str, counter: int) -> LedgerEntry:
-    """The fact of a trail, as far as it is known."""
+    """The fact of a trail, as far as it is known; of kind `assessed` or `diagnosed`, the latest one."""
     chunks = _facts(kind, trail)
+    check = _check(trail.assessments[-1]) if kind == "assessed" else None
+    diagnosis = _diagnosis(trail.diagnoses[-1]) if kind == "diagnosed" else None
     return LedgerEntry(
         kind=kind,
         response_id=canonical_id(trail.response_id),
         document_ids=tuple(dict.fromkeys(chunk.document_id for chunk in chunks)),
-        timestamp=trail.ended_at.astimezone(UTC).isoformat(timespec="microseconds"),
+        timestamp=_time(kind, trail).astimezone(UTC).isoformat(timespec="microseconds"),
         query_hash=trail.query_hash,
         status=trail.status,
         writer=writer,
         counter=counter,
         chunks=chunks,
+        check=check,
+        diagnosis=diagnosis,
         session_id=_bounded(trail.session_id),
         user_id=_bounded(trail.user_id),
         models=tuple(canonical_id(model) for model in trail.models),
@@ -141,10 +195,10 @@ def _adapter() -> "TypeAdapter[LedgerEntry]":
 def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
     # By document and chunk: two documents that number their chunks alike are still two documents.
     # Before the model is called, nobody has looked for anything in its prompt.
-    grades = trail.chunk_grades if kind == "answered" else {}
-    involved = trail.involvements if kind == "answered" else {}
+    grades = {} if kind == "retrieved" else trail.chunk_grades
+    involved = {} if kind == "retrieved" else trail.involvements
     facts: dict[tuple[str, str], ChunkFact] = {}
-    for chunk in trail.finds:
+    for chunk in _concerned(kind, trail):
         document_id, chunk_id = canonical_id(chunk.document_id), canonical_id(chunk.chunk_id)
         how = involved.get(chunk.chunk_id)
         facts[document_id, chunk_id] = ChunkFact(
@@ -155,6 +209,43 @@ def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
             involvement=how if how == "indirect" else None,
         )
     return tuple(sorted(facts.values(), key=lambda fact: GRADES.index(fact.grade)))
+
+
+def _concerned(kind: EntryKind, trail: Trail) -> Iterable[Chunk]:
+    """The chunks that an entry is about."""
+    if kind == "diagnosed":
+        return ()
+    if kind == "assessed":
+        said = trail.assessments[-1]
+        named = supporting_in([said]) | cited_in(said.citations)
+        return (chunk for chunk in trail.finds if chunk.chunk_id in named)
+    return trail.finds
+
+
+def _time(kind: EntryKind, trail: Trail) -> datetime:
+    if kind == "assessed":
+        return trail.assessments[-1].ended_at
+    return trail.diagnoses[-1].at if kind == "diagnosed" else trail.ended_at
+
+
+def _check(said: Assessment) -> CheckFact:
+    return CheckFact(
+        degraded_from=_bounded(said.degraded_from),
+        risk=None if said.risk is None else round(said.risk, 4),
+        status=said.status,
+        verdicts=said.counts,
+        verifier=canonical_id(said.verifier),
+        version=canonical_id(said.version),
+    )
+
+
+def _diagnosis(said: Diagnosis) -> DiagnosisFact:
+    named = (finding.evidence.chunk_id for finding in said.findings if finding.evidence)
+    return DiagnosisFact(
+        by=_bounded(said.by),
+        evidence=tuple(dict.fromkeys(map(canonical_id, named))),
+        fault=said.fault,
+    )
 
 
 def _bounded(raw: str | None) -> str | None:

@@ -29,7 +29,7 @@ class LedgerJournal(Journal):
         self._counter = 0
 
     def append(self, kind: EntryKind, trail: Trail) -> None:
-        """Put the response on record, as far as it is known.
+        """Put the response on record, as far as it is known, or what was said about it last.
 
         Raises:
             OSError: It could not be written.

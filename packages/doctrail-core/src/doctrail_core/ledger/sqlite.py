@@ -21,7 +21,7 @@ from doctrail_core.durable.columns import (
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.ledger.entry import LedgerEntry, decode
 from doctrail_core.ledger.store import ImpactHit
-from doctrail_core.model import Grade
+from doctrail_core.model import EntryKind, Grade
 from doctrail_core.text.identity import canonical_id
 
 __all__ = ["LedgerDatabase", "LedgerReader", "LedgerWriter"]
@@ -74,6 +74,16 @@ _FOUND_FINALLY = """
     ON CONFLICT DO UPDATE SET grade = excluded.grade, indirect = excluded.indirect
     WHERE grade <> excluded.grade OR indirect <> excluded.indirect
 """
+_FOUND_SUPPORTING = """
+    INSERT INTO link VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET grade = excluded.grade WHERE grade < excluded.grade
+"""
+_FOUND: dict[EntryKind, str] = {
+    "retrieved": _FOUND_LATER,
+    "answered": _FOUND_FINALLY,
+    "assessed": _FOUND_SUPPORTING,
+    "diagnosed": _FOUND_LATER,
+}
 _COMPLETED = """
     UPDATE response SET complete = 1, status = ?, session_id = coalesce(?, session_id),
         user_id = coalesce(?, user_id), trace_id = coalesce(?, trace_id)
@@ -114,8 +124,7 @@ class LedgerWriter(Writer):
         time_us, response = self._response(entry)
         run("INSERT INTO entry VALUES (?, ?, ?)", (self._next, response, payload))
         self._next += 1
-        complete = entry.kind == "answered"
-        if complete:
+        if entry.kind == "answered":
             known = (entry.status, entry.session_id, entry.user_id, entry.trace_id, response)
             run(_COMPLETED, known)
         indirect = entry.indirect_documents
@@ -123,7 +132,7 @@ class LedgerWriter(Writer):
             (self._document(name), time_us, response, rank_of_grade(grade), name in indirect)
             for name, grade in entry.document_grades.items()
         ]
-        self._connection.executemany(_FOUND_FINALLY if complete else _FOUND_LATER, links)
+        self._connection.executemany(_FOUND[entry.kind], links)
 
     def _response(self, entry: LedgerEntry) -> tuple[int, int]:
         """Under which time and number the response is filed: those of its first entry."""

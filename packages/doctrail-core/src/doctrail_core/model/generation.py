@@ -38,6 +38,7 @@ class Generation:
     """One LLM call. `auxiliary` calls (query rewriting, reranking, extraction) answer nobody.
 
     `parent_id` names the run right around it, of whatever kind; None means the response itself.
+    `span_id` is 16 hex digits, in the trace of the response; None where no span was opened.
     """
 
     generation_id: str
@@ -55,6 +56,7 @@ class Generation:
     error: str | None = None
     parent_id: str | None = None
     tool_requests: tuple[ToolRequest, ...] = ()
+    span_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

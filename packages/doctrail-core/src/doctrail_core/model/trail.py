@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from doctrail_core.model.assessment import Assessment
 from doctrail_core.model.carried import CarriedChunk, Involvement
 from doctrail_core.model.chunk import Chunk
+from doctrail_core.model.citation import Citation
 from doctrail_core.model.context import Context
+from doctrail_core.model.diagnosis import Diagnosis
 from doctrail_core.model.generation import Generation, ToolCall
 from doctrail_core.model.retrieval import Retrieval
 from doctrail_core.model.step import Step
@@ -21,8 +24,9 @@ Grade = Literal["cited", "supports", "in_prompt", "retrieved"]
 StageKind = Literal["request", "retrieval", "generation", "tool"]
 """The stages that a person would look for; each gets a span."""
 
-EntryKind = Literal["retrieved", "answered"]
-"""`retrieved` is on record before a model is called, `answered` when the response is complete."""
+EntryKind = Literal["retrieved", "answered", "assessed", "diagnosed"]
+"""`retrieved` is on record before a model is called, `answered` when the response is complete; `assessed`
+and `diagnosed` are said about it later, the latest of the trail's at its end."""
 
 GRADES: tuple[Grade, ...] = ("cited", "supports", "in_prompt", "retrieved")
 
@@ -59,7 +63,8 @@ class Trail:
     installation but not guessed from outside. `framework` names the adapter that reported it. `turn`
     is the response's place (from 1) in its session, as far as the session is on record.
 
-    Steps, retrievals, generations and tool calls form one tree by `parent_id`.
+    Steps, retrievals, generations and tool calls form one tree by `parent_id`. `citations` were resolved
+    when the response closed; `assessments` and `diagnoses` were added later, in the order of time.
     """
 
     response_id: str
@@ -82,6 +87,9 @@ class Trail:
     steps: tuple[Step, ...] = ()
     carried: tuple[CarriedChunk, ...] = ()
     turn: int | None = None
+    citations: tuple[Citation, ...] = ()
+    assessments: tuple[Assessment, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
 
     @property
     def chunks(self) -> dict[str, Chunk]:
@@ -99,9 +107,19 @@ class Trail:
     @property
     def chunk_grades(self) -> dict[str, Grade]:
         """The grade each chunk reached; one that an earlier answer brought had been in its prompt."""
+        cited = cited_in([*self.citations, *(c for a in self.assessments for c in a.citations)])
+        supporting = supporting_in(self.assessments)
         arrived = {a.chunk_id for c in self.contexts for a in c.arrivals if a.state != "absent"}
         arrived |= {c.chunk.chunk_id for c in self.carried}
-        return {cid: "in_prompt" if cid in arrived else "retrieved" for cid in self.chunks}
+        grades: dict[str, Grade] = dict.fromkeys(self.chunks, "retrieved")
+        reached: tuple[tuple[Grade, set[str]], ...] = (
+            ("in_prompt", arrived),
+            ("supports", supporting),
+            ("cited", cited),
+        )
+        for grade, chunk_ids in reached:
+            grades.update(dict.fromkeys(chunk_ids & grades.keys(), grade))
+        return grades
 
     @property
     def involvements(self) -> dict[str, Involvement]:
@@ -140,3 +158,15 @@ class Trail:
         from doctrail_core.model.why import explain
 
         return explain(self)
+
+
+def cited_in(citations: Iterable[Citation]) -> set[str]:
+    """The chunks that an answer names and that it could read, whatever it names them for."""
+    unread = ("not_in_context", "unknown_id")
+    return {i for c in citations if c.state not in unread for i in c.chunk_ids}
+
+
+def supporting_in(assessments: Iterable[Assessment]) -> set[str]:
+    """The chunks that support a claim."""
+    verdicts = (v for a in assessments for v in a.verdicts if v.verdict == "supported")
+    return {evidence.chunk_id for verdict in verdicts for evidence in verdict.evidence}

@@ -19,6 +19,7 @@ CHAIN = OpenInferenceSpanKindValues.CHAIN.value
 RETRIEVER = OpenInferenceSpanKindValues.RETRIEVER.value
 LLM = OpenInferenceSpanKindValues.LLM.value
 TOOL = OpenInferenceSpanKindValues.TOOL.value
+EVALUATOR = OpenInferenceSpanKindValues.EVALUATOR.value
 INPUT_VALUE = SpanAttributes.INPUT_VALUE
 OUTPUT_VALUE = SpanAttributes.OUTPUT_VALUE
 INPUT_MIME_TYPE = SpanAttributes.INPUT_MIME_TYPE
@@ -44,6 +45,15 @@ MESSAGE_ROLE = MessageAttributes.MESSAGE_ROLE
 MESSAGE_CONTENT = MessageAttributes.MESSAGE_CONTENT
 TOOL_NAME = SpanAttributes.TOOL_NAME
 TOOL_PARAMETERS = SpanAttributes.TOOL_PARAMETERS
+EVALUATIONS = (
+    "evaluations"  # of the specification since 0.1.29 of the package, whose floor is lower
+)
+EVALUATION_NAME = "evaluation.name"
+EVALUATION_SCORE = "evaluation.score"
+EVALUATION_LABEL = "evaluation.label"
+EVALUATION_EXPLANATION = "evaluation.explanation"
+EVALUATION_ANNOTATOR = "evaluation.annotator_kind"
+EVALUATION_IDENTIFIER = "evaluation.identifier"
 
 # OpenTelemetry GenAI
 GENAI_OPERATION = "gen_ai.operation.name"
@@ -64,6 +74,11 @@ OPERATION_RETRIEVAL = "retrieval"
 OPERATION_CHAT = "chat"
 OPERATION_TOOL = "execute_tool"
 ERROR_TYPE = "error.type"
+GENAI_EVALUATION = "gen_ai.evaluation.result"
+GENAI_EVALUATION_NAME = "gen_ai.evaluation.name"
+GENAI_EVALUATION_SCORE = "gen_ai.evaluation.score.value"
+GENAI_EVALUATION_LABEL = "gen_ai.evaluation.score.label"
+GENAI_EVALUATION_EXPLANATION = "gen_ai.evaluation.explanation"
 
 # ours
 RESPONSE_ID = "doctrail.response.id"
@@ -78,6 +93,10 @@ RETRIEVAL_SEARCH_TYPE = "doctrail.retrieval.search_type"
 CONTEXT_ARRIVALS = "doctrail.context.arrivals"
 CONTEXT_PROMPT_LENGTH = "doctrail.context.prompt.length"
 CONTEXT_UNEXPLAINED = "doctrail.context.unexplained.length"
+GROUNDING_VERIFIER = "doctrail.grounding.verifier"
+GROUNDING_STATUS = "doctrail.grounding.status"
+GROUNDING_VERDICTS = "doctrail.grounding.verdicts"
+GROUNDING_DEGRADED_FROM = "doctrail.grounding.degraded_from"
 AUXILIARY = "doctrail.generation.auxiliary"
 
 

@@ -18,6 +18,7 @@ from pydantic_core import to_json
 
 from doctrail_core.model import (
     Arrival,
+    Assessment,
     Chunk,
     Context,
     Generation,
@@ -29,6 +30,7 @@ from doctrail_core.model import (
     Trail,
 )
 from doctrail_core.telemetry import semconv as sc
+from doctrail_core.telemetry.evaluation import write_evaluation
 
 MAX_DOCUMENTS = 16
 
@@ -71,6 +73,10 @@ class Spans:
         )
         return StageSpan(self, span)
 
+    def assessed(self, trail: Trail, assessment: Assessment) -> None:
+        """Write the span of a check, linked to the generation whose output was checked."""
+        write_evaluation(self.tracer, trail, assessment)
+
 
 class StageSpan:
     """One open span of a stage."""
@@ -85,6 +91,12 @@ class StageSpan:
         """32 hex digits, or None where no tracing is set up."""
         context = self._span.get_span_context()
         return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+    @property
+    def span_id(self) -> str | None:
+        """16 hex digits, or None where no tracing is set up."""
+        context = self._span.get_span_context()
+        return trace.format_span_id(context.span_id) if context.is_valid else None
 
     @property
     def _as_parent(self) -> OtelContext:

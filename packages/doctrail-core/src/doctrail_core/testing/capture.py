@@ -4,7 +4,7 @@ import itertools
 import threading
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -14,7 +14,8 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 from doctrail_core.capture.settings import Settings
 from doctrail_core.composition import Lineage
-from doctrail_core.model import EntryKind, Trail
+from doctrail_core.grounding.settings import Grounding
+from doctrail_core.model import Assessment, Diagnosis, EntryKind, Trail
 
 FIRST_TICK = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 TICK = 1_000_000_000
@@ -84,10 +85,29 @@ class MemoryTrails:
     """Keeps finished trails, in the order they closed."""
 
     closed: list[Trail] = field(default_factory=list[Trail])
+    assessments: list[Assessment] = field(default_factory=list[Assessment])
+    diagnoses: list[Diagnosis] = field(default_factory=list[Diagnosis])
 
     def append(self, trail: Trail) -> None:
         """Keep the trail."""
         self.closed.append(trail)
+
+    def append_assessment(self, assessment: Assessment) -> None:
+        """Keep what was found."""
+        self.assessments.append(assessment)
+
+    def append_diagnosis(self, diagnosis: Diagnosis) -> None:
+        """Keep whose fault it was."""
+        self.diagnoses.append(diagnosis)
+
+    def get(self, response_id: str) -> Trail | None:
+        """The latest trail of that id, with what was said about it."""
+        found = next((t for t in reversed(self.closed) if t.response_id == response_id), None)
+        return found and replace(
+            found,
+            assessments=tuple(a for a in self.assessments if a.response_id == response_id),
+            diagnoses=tuple(d for d in self.diagnoses if d.response_id == response_id),
+        )
 
 
 @dataclass
@@ -104,8 +124,7 @@ class MemoryStorage:
 
     def get(self, response_id: str) -> Trail | None:
         """The latest trail of that id."""
-        found = (t for t in reversed(self.trails.closed) if t.response_id == response_id)
-        return next(found, None)
+        return self.trails.get(response_id)
 
     def session(
         self,
@@ -130,8 +149,10 @@ class MemoryStorage:
 class CapturedLineage(Lineage):
     """A lineage in memory."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        """Record with these settings (default: everything, no texts on spans)."""
+    def __init__(
+        self, settings: Settings | None = None, grounding: Grounding | None = None
+    ) -> None:
+        """Record with these settings (default: everything, no texts on spans, no checks)."""
         self.storage = MemoryStorage()
         self._exporter = InMemorySpanExporter()
         self.tracer_provider = TracerProvider(id_generator=CountingIds(), shutdown_on_exit=False)
@@ -141,12 +162,18 @@ class CapturedLineage(Lineage):
             tracer_provider=self.tracer_provider,
             clock=TickingClock(),
             storage=self.storage,
+            grounding=grounding,
         )
 
     @property
     def trails(self) -> list[Trail]:
         """The trails that closed, in order."""
         return self.storage.trails.closed
+
+    @property
+    def assessments(self) -> list[Assessment]:
+        """What checks found, in order; `flush` waits for those in the background."""
+        return self.storage.trails.assessments
 
     @property
     def entries(self) -> list[tuple[EntryKind, Trail]]:
@@ -188,9 +215,11 @@ def _parent(span: ReadableSpan, known: set[int]) -> int | None:
 
 
 @contextmanager
-def capture_trails(settings: Settings | None = None) -> Generator[CapturedLineage]:
+def capture_trails(
+    settings: Settings | None = None, grounding: Grounding | None = None
+) -> Generator[CapturedLineage]:
     """Yield a lineage in memory to hand to an adapter; look at its `trails` afterwards."""
-    captured = CapturedLineage(settings)
+    captured = CapturedLineage(settings, grounding)
     try:
         yield captured
     finally:

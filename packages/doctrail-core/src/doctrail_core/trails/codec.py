@@ -25,6 +25,8 @@ _ELSEWHERE: dict[str, Any] = {
     "retrievals": {"__all__": {"hits": {"__all__": {"chunk": {"text"}}}}},
     "carried": {"__all__": {"chunk": {"text"}}},
     "generations": {"__all__": {"messages": {"__all__": {"text"}}}},
+    "assessments": True,
+    "diagnoses": True,
 }
 
 Use = tuple[str, str, str, int | None, str | None, Grade, bool]

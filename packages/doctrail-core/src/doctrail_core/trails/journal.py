@@ -3,7 +3,8 @@
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.journal import Journal
-from doctrail_core.model import Trail
+from doctrail_core.model import Assessment, Diagnosis, Trail
+from doctrail_core.trails import findings
 from doctrail_core.trails.codec import encode, in_session, prepare
 from doctrail_core.trails.sqlite import TrailDatabase
 
@@ -15,6 +16,7 @@ class TrailJournal(Journal):
 
     def __init__(self, home: Home, faults: Faults) -> None:
         prepare()
+        findings.prepare()
         super().__init__(home, "trails", TrailDatabase(home.database("trails")), faults)
 
     def append(self, trail: Trail) -> None:
@@ -24,6 +26,24 @@ class TrailJournal(Journal):
             OSError: It could not be written.
         """
         self._spool.append(encode(trail))
+        self._sequencer.wake()
+
+    def append_assessment(self, assessment: Assessment) -> None:
+        """Keep what a verifier found about a response.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        self._spool.append(findings.encode_assessment(assessment))
+        self._sequencer.wake()
+
+    def append_diagnosis(self, diagnosis: Diagnosis) -> None:
+        """Keep whose fault a response was.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        self._spool.append(findings.encode_diagnosis(diagnosis))
         self._sequencer.wake()
 
     def others_wait_with(self, session_id: str) -> bool:

@@ -16,9 +16,10 @@ from doctrail_core.durable.columns import (
 )
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.durable.errors import StoreError
-from doctrail_core.model import Status, Trail
+from doctrail_core.model import Assessment, Diagnosis, Status, Trail
 from doctrail_core.text.identity import canonical_id, clean_text
 from doctrail_core.trails.codec import Parts, Use, joined, taken_apart
+from doctrail_core.trails.findings import Filed, decode, filed, is_finding, joined_with
 from doctrail_core.trails.phrases import holds, indexable, search_terms
 from doctrail_core.trails.store import ChunkUse, TrailSummary
 
@@ -65,6 +66,12 @@ _SCHEMA = Schema(
         ALTER TABLE trail ADD COLUMN turn INTEGER;
         ALTER TABLE usage ADD COLUMN indirect INTEGER NOT NULL DEFAULT 0;
         """,
+        """
+        CREATE TABLE finding (
+            ref INTEGER PRIMARY KEY, response_id TEXT NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL
+        );
+        CREATE INDEX finding_response ON finding (response_id);
+        """,
     ),
 )
 _REMEMBERED = 20_000
@@ -76,6 +83,13 @@ _TO_TRAILS = (
 )
 _TO_INDEX = "INSERT INTO phrase (rowid, question, answer) VALUES (?, ?, ?)"
 _FROM_INDEX = "INSERT INTO phrase (phrase, rowid, question, answer) VALUES ('delete', ?, ?, ?)"
+
+_REACHED = """
+    UPDATE usage SET grade = max(grade, ?)
+    WHERE trail_ref = (SELECT ref FROM trail WHERE response_id = ?)
+        AND (SELECT chunk_id FROM chunk WHERE ref = chunk_ref) = ?
+"""
+_FINDINGS = "SELECT kind, body FROM finding WHERE response_id = ? ORDER BY ref"
 
 _SUMMARY = """
     SELECT response_id, status, started_us, ended_us, question, answer, session_id, user_id, trace_id,
@@ -142,7 +156,19 @@ class TrailWriter(Writer):
         self._texts: set[str] = set()
 
     def add(self, payload: bytes) -> None:
-        """Put a trail in."""
+        """Put in a trail, or what was found about one."""
+        if is_finding(payload):
+            self._add_finding(filed(payload))
+        else:
+            self._add_trail(payload)
+
+    def _add_finding(self, found: Filed) -> None:
+        row = (found.about, found.kind, found.body)
+        self._connection.execute("INSERT INTO finding VALUES (NULL, ?, ?, ?)", row)
+        reached = [(rank, found.about, chunk_id) for chunk_id, rank in found.grades.items()]
+        self._connection.executemany(_REACHED, reached)
+
+    def _add_trail(self, payload: bytes) -> None:
         trail = taken_apart(payload)
         run = self._connection.executemany
         ref = self._add_row(trail)
@@ -215,13 +241,19 @@ class TrailReader(Reader):
         query = "SELECT ref, question, answer, body FROM trail WHERE response_id = ?"
         for ref, question, answer, body in self._rows(query, (key,)):
             try:
-                return joined(body, question, answer, dict(self._rows(_TEXTS, (ref,))))
+                trail = joined(body, question, answer, dict(self._rows(_TEXTS, (ref,))))
+                return joined_with(trail, self._found_about(key))
             except ValueError as error:
                 raise StoreError(
                     f"the trail of {key} in {self._path} cannot be read: another version of doctrail"
                     " wrote it. Use that version, or upgrade doctrail-core."
                 ) from error
         return None
+
+    def _found_about(self, response_id: str) -> Iterator[Assessment | Diagnosis]:
+        if self._version() >= 3:  # noqa: PLR2004  # which brought the table
+            for kind, body in self._rows(_FINDINGS, (response_id,)):
+                yield decode(kind, body)
 
     def session(
         self, session_id: str, *, limit: int, known: Collection[str] = ()

@@ -1,0 +1,212 @@
+"""Checks one answer, of a trail or of anybody, and puts down what was found."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from doctrail_core.grounding.citations import checked
+from doctrail_core.grounding.passages import arrived, other_prompt_text
+from doctrail_core.grounding.verifier import Answer, Findings, Passage, Verifier
+from doctrail_core.model import Assessment, Chunk, Citation, Trail, Verdict
+from doctrail_core.model.involvement import answering
+from doctrail_core.text.citations import citations
+from doctrail_core.text.identity import canonical_id, clean_text, identify
+
+__all__ = ["aassess", "assess", "check", "embedded"]
+
+_ELSEWHERE = "other_prompt_text"
+_DOUBT = 0.45
+"""The risk of a claim that stands in the prompt, yet in no chunk: below what is flagged."""
+
+
+def check(
+    answer: str,
+    chunks: Sequence[Chunk | Mapping[str, Any] | str],
+    question: str | None = None,
+    *,
+    verifier: Verifier | None = None,
+    response_id: str = "",
+) -> Assessment:
+    """Check an answer against chunks, without any framework, file or model.
+
+    Args:
+        answer: The answer.
+        chunks: What it was made from, in the order of the prompt: chunks, texts, or mappings with `text`
+            and, where known, `chunk_id` and `document_id`.
+        question: What was asked.
+        verifier: Who checks; default the embedded one.
+        response_id: What to call the answer.
+
+    Raises:
+        ValueError: A chunk is none; the message says which and why.
+    """
+    given = _named_apart(map(_chunk, range(len(chunks)), chunks))
+    passages = tuple(Passage(c.chunk_id, c.document_id, c.text or "") for c in given.values())
+    said = clean_text(answer)
+    asked = Answer(said, passages, None if question is None else clean_text(question))
+    case = _Case(response_id, asked, given, (), citations(said, given, list(given)))
+    return case.assessed(verifier or embedded())
+
+
+def assess(trail: Trail, verifier: Verifier | None = None) -> Assessment:
+    """Check the answer of a response against what arrived in its prompts. A verifier's failure is its status."""
+    verifier = verifier or embedded()
+    case = _case(trail)
+    return _skipped(trail, verifier, case) if isinstance(case, str) else case.assessed(verifier)
+
+
+async def aassess(trail: Trail, verifier: Verifier | None = None) -> Assessment:
+    """Check the answer of a response without blocking the event loop; see `assess`."""
+    verifier = verifier or embedded()
+    case = _case(trail)
+    if isinstance(case, str):
+        return _skipped(trail, verifier, case)
+    return await case.aassessed(verifier)
+
+
+@cache
+def embedded() -> Verifier:
+    """The verifier that needs nothing but itself."""
+    from doctrail_core.grounding.embedded import EmbeddedVerifier
+
+    return EmbeddedVerifier()
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """An answer to check, with what its verdicts are seen in the light of."""
+
+    response_id: str
+    answer: Answer
+    chunks: Mapping[str, Chunk]
+    other: tuple[Passage, ...]
+    cited: tuple[Citation, ...]
+    generation_id: str | None = None
+
+    def assessed(self, verifier: Verifier) -> Assessment:
+        begun = _now()
+        try:
+            found: Findings | Exception = verifier.verify(self.answer)
+        except Exception as error:  # noqa: BLE001  # whatever a verifier raises, the check has failed
+            found = error
+        return self._concluded(verifier, begun, found)
+
+    async def aassessed(self, verifier: Verifier) -> Assessment:
+        begun = _now()
+        try:
+            found: Findings | Exception = await verifier.averify(self.answer)
+        except Exception as error:  # noqa: BLE001  # whatever a verifier raises, the check has failed
+            found = error
+        return self._concluded(verifier, begun, found)
+
+    def _concluded(
+        self, verifier: Verifier, begun: datetime, found: Findings | Exception
+    ) -> Assessment:
+        bare = Assessment(
+            response_id=self.response_id,
+            verifier=verifier.name,
+            version=verifier.version,
+            status="failed",
+            started_at=begun,
+            ended_at=_now(),
+            generation_id=self.generation_id,
+        )
+        if isinstance(found, Exception):
+            return replace(bare, error=_described(found), citations=self.cited)
+        verdicts = _excused(found.verdicts, self.answer, self.other)
+        return replace(
+            bare,
+            status="checked",
+            verdicts=verdicts,
+            citations=checked(self.cited, self.answer, verdicts),
+            degraded_from=found.degraded_from,
+            usage=found.usage,
+            cost=found.cost,
+            ended_at=_now(),
+        )
+
+
+def _case(trail: Trail) -> _Case | str:
+    """What to check, or why there is nothing to check by."""
+    if trail.answer is None:
+        return "no answer is on record"
+    chunks = trail.chunks
+    if chunks and all(chunk.text is None for chunk in chunks.values()):
+        return "the texts of the chunks were not kept"
+    passages = arrived(trail)
+    cited = trail.citations or citations(trail.answer, chunks, [p.chunk_id for p in passages])
+    return _Case(
+        trail.response_id,
+        Answer(trail.answer, passages, trail.question),
+        chunks,
+        other_prompt_text(trail),
+        cited,
+        next((g.generation_id for g in reversed(list(answering(trail)))), None),
+    )
+
+
+def _skipped(trail: Trail, verifier: Verifier, why: str) -> Assessment:
+    now = _now()
+    return Assessment(
+        response_id=trail.response_id,
+        verifier=verifier.name,
+        version=verifier.version,
+        status="skipped",
+        started_at=now,
+        ended_at=now,
+        error=why,
+    )
+
+
+def _excused(
+    verdicts: tuple[Verdict, ...], answer: Answer, other: tuple[Passage, ...]
+) -> tuple[Verdict, ...]:
+    """The verdicts, where what no chunk supports stands in another part of the prompt."""
+    open_still = tuple(v.claim for v in verdicts if v.verdict == "unsupported")
+    if not open_still or not other:
+        return verdicts
+    again = embedded().verify(replace(answer, passages=other, claims=open_still))
+    found = {v.claim for v in again.verdicts if v.verdict == "supported"}
+    return tuple(_elsewhere(v) if v.claim in found else v for v in verdicts)
+
+
+def _elsewhere(verdict: Verdict) -> Verdict:
+    return replace(
+        verdict, verdict="not_checked", score=_DOUBT, reason=_ELSEWHERE, evidence=(), missing=()
+    )
+
+
+def _named_apart(chunks: Iterable[Chunk]) -> dict[str, Chunk]:
+    """The chunks by id; of several with one id, the later ones bear their document's, too."""
+    named: dict[str, Chunk] = {}
+    for chunk in chunks:
+        known = named.setdefault(chunk.chunk_id, chunk)
+        if known.text != chunk.text:
+            apart = canonical_id(f"{chunk.document_id}#{chunk.chunk_id}")
+            named[apart] = replace(chunk, chunk_id=apart)
+    return named
+
+
+def _chunk(place: int, given: Chunk | Mapping[str, Any] | str) -> Chunk:
+    if isinstance(given, Chunk):
+        return given
+    fields: Mapping[str, Any] = {"text": given} if isinstance(given, str) else given
+    text = fields.get("text")
+    if not isinstance(text, str):
+        raise ValueError(f"chunk {place} has no text: it must be a string, not {text!r:.40}")  # noqa: TRY004  # a bad value of a field
+    named = {name: fields.get(name) for name in ("chunk_id", "document_id")}
+    for name, value in named.items():
+        if not isinstance(value, str | int | None):
+            raise ValueError(f"{name} of chunk {place} must be a string, not {value!r:.40}")  # noqa: TRY004  # likewise
+    ids = {name: None if value is None else str(value) for name, value in named.items()}
+    return identify(text, index=None, metadata=fields.get("metadata") or {}, **ids)
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
