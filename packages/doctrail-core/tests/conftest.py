@@ -24,10 +24,14 @@ from doctrail_core.capture.events import (
 from doctrail_core.capture.settings import Settings
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
+from doctrail_core.grounding.verifier import Answer, Findings, Verifier
 from doctrail_core.model import (
     Arrival,
+    Assessment,
     Chunk,
+    Claim,
     Context,
+    Evidence,
     Generation,
     Hit,
     Message,
@@ -36,6 +40,8 @@ from doctrail_core.model import (
     ToolRequest,
     Trail,
     Usage,
+    Verdict,
+    VerdictKind,
 )
 from doctrail_core.testing import CapturedLineage
 from doctrail_core.text.identity import content_hash
@@ -201,3 +207,64 @@ class Story:
 @pytest.fixture
 def story() -> type[Story]:
     return Story
+
+
+class ScriptedVerifier(Verifier):
+    """A fake: says the same of every answer, as one claim, or raises. Keeps what it was asked."""
+
+    name = "scripted"
+    version = "1"
+
+    def __init__(self, verdict: VerdictKind = "supported", *, fails: int = 0) -> None:
+        self.verdict = verdict
+        self.fails = fails
+        self.asked: list[Answer] = []
+
+    def verify(self, answer: Answer) -> Findings:
+        self.asked.append(answer)
+        if self.fails:
+            self.fails -= 1
+            raise ConnectionError("the judge is down")
+        return Findings(verdicts=(build_verdict(self.verdict, answer),))
+
+
+def build_verdict(kind: VerdictKind, answer: Answer) -> Verdict:
+    """The whole answer as one claim, with the first passage for evidence."""
+    risks = {"supported": 0.1, "contradicted": 0.95, "unsupported": 0.7, "not_checked": None}
+    named = answer.passages[:1] if kind in ("supported", "contradicted") else ()
+    return Verdict(
+        claim=Claim(0, len(answer.text), answer.text),
+        verdict=kind,
+        score=risks[kind],
+        reason="judged",
+        evidence=tuple(Evidence(p.chunk_id, 4, 20) for p in named),
+        conflicting_value="renewal deadline" if kind == "contradicted" else None,
+    )
+
+
+def build_assessment(trail: Trail, *verdicts: Verdict, **changes: Any) -> Assessment:
+    assessment = Assessment(
+        response_id=trail.response_id,
+        verifier="scripted",
+        version="1",
+        status="checked",
+        started_at=trail.ended_at,
+        ended_at=trail.ended_at + timedelta(seconds=1),
+        verdicts=verdicts,
+    )
+    return replace(assessment, **changes)
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedVerifier]:
+    return ScriptedVerifier
+
+
+@pytest.fixture
+def make_assessment() -> Callable[..., Assessment]:
+    return build_assessment
+
+
+@pytest.fixture
+def make_verdict() -> Callable[..., Verdict]:
+    return build_verdict

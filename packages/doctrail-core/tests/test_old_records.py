@@ -62,7 +62,7 @@ def test_what_waited_in_the_spool_is_moved_into_databases_that_are_brought_up_to
         assert [e.v for e in ledger.entries_of("old-3")] == [1, 1]
     with open_trails(old_home) as trails:
         assert [t.response_id for t in trails.session("s-1", limit=2)] == ["old-2", "old-3"]
-    assert {version(old_home, stream) for stream in ("ledger", "trails")} == {2}
+    assert [version(old_home, stream) for stream in ("ledger", "trails")] == [2, 3]
 
 
 def test_a_session_goes_on_from_turns_that_had_no_numbers_then(old_home):

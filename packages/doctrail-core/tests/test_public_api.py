@@ -15,7 +15,7 @@ def test_every_promised_name_can_be_imported():
 
 def test_the_promised_names_are_few_and_sorted():
     assert doctrail_core.__all__ == sorted(doctrail_core.__all__)
-    assert len(doctrail_core.__all__) <= 10
+    assert len(doctrail_core.__all__) <= 12
 
 
 def test_an_unknown_name_is_an_attribute_error():

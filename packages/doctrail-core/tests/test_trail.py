@@ -105,11 +105,15 @@ def test_a_trail_holds_what_happened_and_nothing_else():
                     "finish_reasons": [],
                     "auxiliary": False,
                     "tool_requests": [],
+                    "span_id": "0000000000000003",
                 }
             ],
             "tool_calls": [],
             "steps": [],
             "carried": [],
             "turn": 1,
+            "citations": [],
+            "assessments": [],
+            "diagnoses": [],
         }
     )
