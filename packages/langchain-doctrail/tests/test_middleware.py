@@ -421,7 +421,7 @@ async def test_a_failure_of_ours_leaves_the_agent_as_it_would_be_without_us(
         raise RuntimeError("ours")
 
     noted = []
-    monkeypatch.setattr(ours, "_open_response", broken)
+    monkeypatch.setattr(ours, "open_response", broken)
     monkeypatch.setattr(composition, "swallow", lambda where, error, _: noted.append(where))
     monkeypatch.setattr(ours, "swallow", lambda where, error, _: noted.append(where))
     config = {"callbacks": [LineageCallbackHandler(captured)]} if listening else {}

@@ -1,4 +1,4 @@
-"""Answer lineage for LangChain: a callback handler, a retriever wrapper, DOC-ID tags.
+"""Answer lineage for LangChain: a callback handler, a retriever wrapper, DOC-ID tags, grounding checks.
 
 Importing this package also makes `with doctrail_core.lineage():` see LangChain calls that were given
 no callbacks.
@@ -13,11 +13,14 @@ from langchain_doctrail.tagging import format_tagged, tag_documents
 
 if TYPE_CHECKING:
     from langchain_doctrail.document_prompt import DOC_ID_PROMPT
+    from langchain_doctrail.grounding import UngroundedAnswerError, check_grounding
 
 __all__ = [
     "DOC_ID_PROMPT",
     "LineageCallbackHandler",
     "LineageRetriever",
+    "UngroundedAnswerError",
+    "check_grounding",
     "format_tagged",
     "tag_documents",
 ]
@@ -25,9 +28,16 @@ __all__ = [
 follow_scopes()
 
 
-def __getattr__(name: str) -> object:
-    if name != "DOC_ID_PROMPT":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from langchain_doctrail.document_prompt import DOC_ID_PROMPT
+_HOMES = {
+    "DOC_ID_PROMPT": "document_prompt",
+    "UngroundedAnswerError": "grounding",
+    "check_grounding": "grounding",
+}
 
-    return DOC_ID_PROMPT
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

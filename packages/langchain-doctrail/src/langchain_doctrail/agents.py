@@ -10,13 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
-from langchain_core.runnables.config import ensure_config
 from typing_extensions import override
 
-import doctrail_core
-from doctrail_core.composition import swallow
 from langchain_doctrail.artifacts import of_message
-from langchain_doctrail.callbacks import LineageCallbackHandler
+from langchain_doctrail.listening import note, open_response
 from langchain_doctrail.open_runs import OpenResponse
 from langchain_doctrail.tool_results import tagged
 
@@ -74,14 +71,14 @@ class LineageMiddleware(AgentMiddleware):
         if not self._tag:
             return request
         try:
-            response = _open_response()
+            response = open_response()
             messages = [_tagged(message, response) for message in request.messages]
             changed = any(
                 new is not old for new, old in zip(messages, request.messages, strict=True)
             )
             return request.override(messages=messages) if changed else request
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's agent
-            _swallow("wrap_model_call", error)
+            note("agents.wrap_model_call", error)
             return request
 
 
@@ -92,44 +89,22 @@ def _tagged(message: Any, response: OpenResponse | None) -> Any:
         found = response.found_by.get(message.tool_call_id, ()) if response else ()
         return tagged(message, of_message(message) or found)
     except Exception as error:  # noqa: BLE001  # an artifact may be anything
-        _swallow("tool message", error)
+        note("agents.tool message", error)
         return message
 
 
 def _marked(state: "AgentState[Any]") -> dict[str, Any] | None:
     """The last message with the id of the response, in place of itself."""
     try:
-        response, last = _open_response(), state["messages"][-1]
+        response, last = open_response(), state["messages"][-1]
         if response is None or last.id is None or not isinstance(last, (AIMessage, ToolMessage)):
             return None
         return {"messages": [_with_id(last, response.response_id)]}
     except Exception as error:  # noqa: BLE001  # lineage never breaks the user's agent
-        _swallow("after_agent", error)
+        note("agents.after_agent", error)
         return None
 
 
 def _with_id(message: BaseMessage, response_id: str) -> BaseMessage:
     metadata = {**message.response_metadata, "doctrail": {"response_id": response_id}}
     return message.model_copy(update={"response_metadata": metadata})
-
-
-def _open_response() -> OpenResponse | None:
-    """The response that the running node is part of, as the handler that listens to it knows it."""
-    callbacks: Any = ensure_config().get("callbacks")
-    run_id = getattr(callbacks, "parent_run_id", None)
-    found = (handler.open_response(run_id) for handler in _listening(callbacks))
-    return next((response for response in found if response), None)
-
-
-def _listening(callbacks: Any) -> list[LineageCallbackHandler]:
-    handlers = getattr(callbacks, "handlers", ())
-    return [handler for handler in handlers if isinstance(handler, LineageCallbackHandler)]
-
-
-def _swallow(where: str, error: Exception) -> None:
-    """Note the error where this agent's lineage is recorded, or else where it would be by default."""
-    listening = _listening(ensure_config().get("callbacks"))
-    if listening:
-        listening[0].swallow(f"agents.{where}", error)
-    else:
-        swallow(f"langchain.agents.{where}", error, doctrail_core.default_lineage)

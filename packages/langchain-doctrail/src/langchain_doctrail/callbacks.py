@@ -8,6 +8,7 @@ import asyncio
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 from uuid import UUID
 
@@ -56,16 +57,20 @@ from langchain_doctrail.messages import (
     tool_messages,
     wants_tools,
 )
-from langchain_doctrail.open_runs import Finding, OpenResponse, OpenRun, OpenRuns
+from langchain_doctrail.open_runs import Finding, OpenRun, OpenRuns
 from langchain_doctrail.origins import chunk_of, traced
 
 if TYPE_CHECKING:
-    from doctrail_core import Lineage, Trail
+    from doctrail_core import Grounding, Lineage, Trail
+    from doctrail_core.grounding.worker import Worker
 
-__all__ = ["RETRIEVAL_EVENT", "LineageCallbackHandler"]
+__all__ = ["CHECK_KEY", "RETRIEVAL_EVENT", "LineageCallbackHandler", "check_wanted"]
 
 RETRIEVAL_EVENT = "doctrail.retrieval"
 """The custom event by which a retriever tells what callbacks do not: `RetrievalDescribed`'s fields."""
+
+CHECK_KEY = "doctrail_check"
+"""Where a request says in its metadata whether its answer is to be checked: True or False."""
 
 _FRAMEWORK = "langchain"
 _SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
@@ -98,10 +103,19 @@ class LineageCallbackHandler(BaseCallbackHandler):
     run_inline = True
     raise_error = False
 
-    def __init__(self, lineage: "Lineage | None" = None) -> None:
-        """Record into `lineage`, or into the process's default one, which lies in `./.doctrail`."""
+    def __init__(
+        self, lineage: "Lineage | None" = None, *, grounding: "Grounding | None" = None
+    ) -> None:
+        """Record, and check a share of the answers in the background if that is asked for.
+
+        Args:
+            lineage: Where to record; default the process's lineage, which lies in `./.doctrail`.
+            grounding: Which answers are checked, and by whom; default as `lineage` has it. A request has
+                the last word, with `{"metadata": {"doctrail_check": True}}`, or False.
+        """
         super().__init__()
         self._lineage = lineage
+        self._grounding = grounding
         self._open = OpenRuns()
 
     @property
@@ -118,6 +132,15 @@ class LineageCallbackHandler(BaseCallbackHandler):
         """The trail of a response; its id is the run id of the outermost chain."""
         return self.lineage.get(response_id)
 
+    def flag(self, response_id: str) -> bool:
+        """Have an answer checked in any case, as one that a user complained about; see `Lineage.flag`."""
+        if self._grounding is None:
+            return self.lineage.flag(response_id)
+        trail = self.get(response_id)
+        if trail is not None:
+            self.lineage.checks(self._grounding).offer(trail, wanted=True)
+        return trail is not None
+
     def swallow(self, where: str, error: BaseException) -> None:
         """Note an error of ours that the chain must not see."""
         from doctrail_core.composition import swallow
@@ -132,10 +155,9 @@ class LineageCallbackHandler(BaseCallbackHandler):
         """A step of a running one dropped some of the documents that it was given."""
         self.lineage.record(ContextSelected(str(run_id), choice.kept, by, among=choice.among))
 
-    def open_response(self, run_id: object) -> OpenResponse | None:
-        """The response that this run is part of, while both are open."""
-        run = self._open.get(str(run_id))
-        return run.response if run else None
+    def open_run(self, run_id: object) -> OpenRun | None:
+        """What is known of this run, while it is open."""
+        return self._open.get(str(run_id))
 
     def delegates(self, run_id: UUID) -> None:
         """A wrapped retriever's run hands its search on to another retriever's."""
@@ -148,14 +170,14 @@ class LineageCallbackHandler(BaseCallbackHandler):
         """Itself: a copied chain keeps recording into the same lineage."""
         return self
 
-    def __reduce__(self) -> tuple[type["LineageCallbackHandler"], tuple[()]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Only the default handler travels: elsewhere it stands for that process's own lineage."""
         if self._lineage is not None:
             raise TypeError(
                 "a LineageCallbackHandler with a lineage of its own cannot be pickled: it holds open"
                 " files and threads; create it in the process that uses it"
             )
-        return LineageCallbackHandler, ()
+        return partial(LineageCallbackHandler, grounding=self._grounding), ()
 
     # --- chains
 
@@ -177,7 +199,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
         if response := self._open.step_started(run, parent, name, inputs, place):
             response.within = self._scope()
             asked, who = question_in(inputs) or question_in(state_of(inputs)), _who(metadata)
-            self.lineage.record(RunStarted(run, parent, name, _FRAMEWORK, asked, **who))
+            check = check_wanted(metadata)
+            self.lineage.record(
+                RunStarted(
+                    run, parent, name, _FRAMEWORK, asked, **who, checks=self._checks, check=check
+                )
+            )
 
     @_observing
     @override
@@ -372,6 +399,10 @@ class LineageCallbackHandler(BaseCallbackHandler):
 
     # --- events
 
+    @property
+    def _checks(self) -> "Worker | None":
+        return self.lineage.checks(self._grounding) if self._grounding else None
+
     def _parent(self, run_id: UUID, parent_run_id: UUID | None) -> str | None:
         """The run around this one; where callbacks of its own hide it, LangChain's context tells it."""
         if parent_run_id is not None:
@@ -469,7 +500,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         carried: Sequence[RetrievedChunk] = (),
     ) -> None:
         around = self._around(parent)
-        self._open.call_started(run_id, around)
+        self._open.call_started(run_id, parent)
         handed_in = map(retrieved, self._open.handed_in(around))
         self.lineage.record(
             PromptSent(
@@ -488,6 +519,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
 
 def _name(serialized: dict[str, Any] | None, kwargs: dict[str, Any], default: str) -> str:
     return str(kwargs.get("name") or (serialized or {}).get("name") or default)
+
+
+def check_wanted(metadata: Mapping[str, Any] | None) -> bool | None:
+    """Whether a request says that its answer is to be checked, or is not."""
+    wanted = metadata.get(CHECK_KEY) if metadata else None
+    return wanted if isinstance(wanted, bool) else None
 
 
 class _Who(TypedDict):

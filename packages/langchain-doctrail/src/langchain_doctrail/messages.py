@@ -24,10 +24,18 @@ from langchain_core.prompt_values import PromptValue
 from doctrail_core.model import Message
 from langchain_doctrail.fields import fields
 
-__all__ = ["answer_in", "prompt_messages", "question_in", "text_of", "tool_messages", "wants_tools"]
+__all__ = [
+    "ANSWER_KEYS",
+    "answer_in",
+    "prompt_messages",
+    "question_in",
+    "text_of",
+    "tool_messages",
+    "wants_tools",
+]
 
 _QUESTION_KEYS = ("question", "query", "input", "messages")
-_ANSWER_KEYS = ("answer", "output", "result", "response", "output_text", "text", "messages")
+ANSWER_KEYS = ("answer", "output", "result", "response", "output_text", "text", "messages")
 _STRUCTURED = "structured_response"  # beside the messages, where an agent was asked for a form
 _USER_ROLES = ("human", "user")
 _ROLES = {
@@ -86,7 +94,7 @@ def answer_in(outputs: object, said: Collection[str] = ()) -> str | None:
     Where nothing names it, it is all that models `said` in it: several answers, given side by side.
     """
     named = fields(outputs)
-    found = (_said(named.get(key)) for key in _ANSWER_KEYS)
+    found = (_said(named.get(key)) for key in ANSWER_KEYS)
     answer = next((answer for answer in found if answer is not None), None)
     if answer is None and named.get(_STRUCTURED) is not None:
         return _as_json(named[_STRUCTURED])

@@ -57,6 +57,7 @@ class OpenResponse:
     waits: bool = False
     within: str | None = None
     calls: Calls = field(default_factory=Calls)
+    called: list[tuple[str, "OpenRun"]] = field(default_factory=list[tuple[str, "OpenRun"]])
     round: object = None
     rounds: list[int] = field(default_factory=list[int])
 
@@ -82,11 +83,23 @@ class OpenRun:
     inputs: object
     searches: bool
     place: Place | None = None
+    outer: "OpenRun | None" = None
     is_node: bool = False
     is_outermost_node: bool = False
     is_graph: bool = False
     tool_call_id: str | None = None
     search: Search | None = None
+
+    def called(self) -> Iterator[str]:
+        """The models' calls that began in here, however deep."""
+        return (call for call, place in self.response.called if place.is_within(self))
+
+    def is_within(self, other: "OpenRun") -> bool:
+        """Whether it is that run, or began in it."""
+        run: OpenRun | None = self
+        while run is not None and run is not other:
+            run = run.outer
+        return run is other
 
     def said(self) -> Iterator[Sequence[str]]:
         """What models said, as answers would be given side by side, the latest first.
@@ -185,6 +198,8 @@ class OpenRuns:
         """A model was called."""
         run = self._runs.get(parent_id) if parent_id else None
         self.calls.started(run_id, run.response.calls if run else Calls())
+        if run:
+            run.response.called.append((str(run_id), run))
 
     def call_ended(self, run_id: UUID, said: str | None = None) -> str:
         """A model's call is over, having said this; returns what its stream had brought."""
@@ -214,7 +229,7 @@ class OpenRuns:
             return response
         if name == _CONSTRUCTOR:
             parent = self._constructing(parent_id, parent, inputs)
-        run = OpenRun(parent.response, parent.told_as, name, inputs, True, place)  # noqa: FBT003  # keywords cost
+        run = OpenRun(parent.response, parent.told_as, name, inputs, True, place, parent)  # noqa: FBT003  # keywords cost
         run.search, run.tool_call_id = parent.search, parent.tool_call_id
         if place is not None and place.is_apart_from(parent.place):
             self._enter(run_id, run, parent_id, parent)
@@ -241,7 +256,7 @@ class OpenRuns:
     ) -> None:
         """A tool began, to answer a model's call; what runs inside it belongs to the same response."""
         if parent_id and (parent := self._runs.get(parent_id)):
-            run = OpenRun(parent.response, run_id, name, inputs, searches=False)
+            run = OpenRun(parent.response, run_id, name, inputs, searches=False, outer=parent)
             run.tool_call_id = call_id
             if call_id:
                 run.response.tool_calls.add(call_id)
@@ -263,7 +278,7 @@ class OpenRuns:
         """A retriever was asked; others inside of it may be what it builds on."""
         parent = self._runs.get(parent_id) if parent_id else None
         response = parent.response if parent else OpenResponse(run_id, None)
-        run = OpenRun(response, run_id, "", None, searches=False)
+        run = OpenRun(response, run_id, "", None, searches=False, outer=parent)
         outer = parent.search if parent else None
         run.search = Search(outer, run_id, outer.around if outer else parent_id, query)
         run.tool_call_id = parent.tool_call_id if parent else None
@@ -354,6 +369,7 @@ class OpenRuns:
             self._runs.pop(run_id, None)
             self.untold.discard(run_id)
         self.calls.forget(response.calls)
+        response.called.clear()
 
 
 def _hand_in(response: OpenResponse, inputs: object) -> None:
