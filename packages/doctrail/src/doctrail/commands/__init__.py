@@ -6,7 +6,17 @@ A module is a command when it has what `Command` names. It imports what it needs
 
 from typing import TYPE_CHECKING
 
-from doctrail.commands import affected, demo, doctor, graph, pathologies, responses, show, why
+from doctrail.commands import (
+    affected,
+    demo,
+    doctor,
+    graph,
+    grounding,
+    pathologies,
+    responses,
+    show,
+    why,
+)
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
@@ -45,5 +55,6 @@ COMMANDS: "tuple[Command, ...]" = (
     affected,
     show,
     pathologies,
+    grounding,
     doctor,
 )
