@@ -9,6 +9,7 @@ from doctrail_core import Grounding, Settings
 from doctrail_core.capture.events import RunEnded, RunStarted
 from doctrail_core.capture.scope import suppressed
 from doctrail_core.composition import Lineage
+from doctrail_core.grounding.checking import assess
 from doctrail_core.grounding.sampling import sampled
 from doctrail_core.grounding.verifier import Findings, Verifier
 from doctrail_core.grounding.worker import CheckTally, Worker
@@ -278,3 +279,21 @@ def test_a_block_can_ask_for_its_check(scripted):
                 answer(lineage, f"inside, {wanted}")
         assert lineage.flush(20)
         assert [a.response_id for a in lineage.assessments] == ["check is True"]
+
+
+def test_what_was_found_before_an_answer_closed_is_on_its_trail():
+    with capture_trails() as lineage:
+        with lineage.scope(response_id="a"):
+            answer(lineage, "inside")
+            known = lineage.so_far("a")
+            lineage.assessed(assess(known), known)
+        answer(lineage, "b")
+        lineage.assessed(assess(lineage.get("b")))
+        assert [a.response_id for a in lineage.last.assessments] == ["b"]
+        assert [a.response_id for a in lineage.get("a").assessments] == ["a"]
+
+    with capture_trails() as lineage, lineage.scope(response_id="a"):
+        answer(lineage, "inside")
+        known = lineage.so_far("a")
+        lineage.assessed(assess(known), known)
+    assert [a.response_id for a in lineage.last.assessments] == ["a"]
