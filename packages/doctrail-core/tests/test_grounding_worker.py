@@ -281,19 +281,19 @@ def test_a_block_can_ask_for_its_check(scripted):
         assert [a.response_id for a in lineage.assessments] == ["check is True"]
 
 
-def test_what_was_found_before_an_answer_closed_is_on_its_trail():
+def test_what_was_found_before_an_answer_closed_is_on_its_trail(scripted):
     with capture_trails() as lineage:
         with lineage.scope(response_id="a"):
             answer(lineage, "inside")
             known = lineage.so_far("a")
-            lineage.assessed(assess(known), known)
+            lineage.assessed(assess(known, scripted()), known)
         answer(lineage, "b")
-        lineage.assessed(assess(lineage.get("b")))
+        lineage.assessed(assess(lineage.get("b"), scripted()))
         assert [a.response_id for a in lineage.last.assessments] == ["b"]
         assert [a.response_id for a in lineage.get("a").assessments] == ["a"]
 
     with capture_trails() as lineage, lineage.scope(response_id="a"):
         answer(lineage, "inside")
         known = lineage.so_far("a")
-        lineage.assessed(assess(known), known)
+        lineage.assessed(assess(known, scripted()), known)
     assert [a.response_id for a in lineage.last.assessments] == ["a"]
