@@ -26,6 +26,8 @@ from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index_instrumentation import get_dispatcher
 from pydantic import Field
 
+from doctrail_core.grounding.verifier import Answer, Findings, Verifier
+from doctrail_core.model import Claim, Evidence, Verdict
 from doctrail_core.testing import CapturedLineage, capture_trails
 from llama_index.observability.doctrail import LineageRetriever, handlers
 
@@ -38,6 +40,7 @@ TEXTS = {
     "travel": "Travel by train is booked through the portal at least a week ahead.",
 }
 ANSWER = "The deadline is February 28th."
+WRONG = ("The deadline ", "is March ", "15th.")
 
 
 class WordEmbedding(BaseEmbedding):
@@ -91,6 +94,33 @@ class FakeLLM(CustomLLM):
                 yield CompletionResponse(text=said, delta=piece)
 
         return pieces()
+
+
+class FakeVerifier(Verifier):
+    """Holds that an answer of which the last two words are in no passage is contradicted; or fails."""
+
+    name = "fake"
+    version = "1"
+
+    def __init__(self) -> None:
+        self.asked: list[Answer] = []
+        self.before = lambda: None
+
+    def verify(self, answer: Answer) -> Findings:
+        self.asked.append(answer)
+        self.before()
+        value = " ".join(answer.text.strip(".").split()[-2:])
+        found = next((p for p in answer.passages if value in p.text), None)
+        place = found.text.find(value) if found else 0
+        verdict = Verdict(
+            claim=Claim(0, len(answer.text), answer.text),
+            verdict="supported" if found else "contradicted",
+            score=0.0 if found else 0.9,
+            reason="covered" if found else "value_conflict",
+            evidence=(Evidence(found.chunk_id, place, place + len(value)),) if found else (),
+            conflicting_value=None if found else "something else",
+        )
+        return Findings(verdicts=(verdict,))
 
 
 def make_nodes(texts: dict[str, str] = TEXTS) -> list[TextNode]:
@@ -181,6 +211,17 @@ def captured() -> Generator[CapturedLineage]:
         assert lineage.errors == []
         assert lineage.dropped == {}
         assert lineage.open_count == 0
+
+
+@pytest.fixture
+def verifier() -> FakeVerifier:
+    return FakeVerifier()
+
+
+@pytest.fixture
+def wrong() -> tuple[str, ...]:
+    """What a model says that does not say what it read."""
+    return WRONG
 
 
 @pytest.fixture

@@ -2,8 +2,11 @@
 
 `LineageRetriever` around a retriever is enough for every query that needs it, `LineageInstrumentor`
 for all queries of the process. What is inside `doctrail_core.lineage()` is recorded as one response,
-once this package is imported.
+once this package is imported. What checks answers is loaded when it is first asked for.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from doctrail_core.capture.scope import when_entered
 from llama_index.observability.doctrail.handlers import LineageInstrumentor, install_on_demand
@@ -12,12 +15,42 @@ from llama_index.observability.doctrail.query_engine import LineageQueryEngine
 from llama_index.observability.doctrail.retriever import LineageRetriever
 from llama_index.observability.doctrail.tagging import DocIdTagPostprocessor
 
+if TYPE_CHECKING:
+    from llama_index.observability.doctrail.evaluator import GroundingEvaluator
+    from llama_index.observability.doctrail.grounding import GroundingPostprocessor
+    from llama_index.observability.doctrail.workflow import (
+        AnswerChecked,
+        AnswerDrafted,
+        GroundingStep,
+    )
+
 __all__ = [
+    "AnswerChecked",
+    "AnswerDrafted",
     "DocIdTagPostprocessor",
+    "GroundingEvaluator",
+    "GroundingPostprocessor",
+    "GroundingStep",
     "LineageInstrumentor",
     "LineageQueryEngine",
     "LineageRetriever",
     "TagAwarePromptHelper",
 ]
 
+_HOMES = {
+    "AnswerChecked": "workflow",
+    "AnswerDrafted": "workflow",
+    "GroundingEvaluator": "evaluator",
+    "GroundingPostprocessor": "grounding",
+    "GroundingStep": "workflow",
+}
+
 when_entered(install_on_demand)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value

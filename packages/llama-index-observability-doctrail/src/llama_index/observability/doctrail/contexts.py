@@ -56,7 +56,9 @@ def start_run(span: Span, arguments: _Arguments) -> None:
 
 def _query_entered(span: Span, arguments: _Arguments) -> None:
     if is_wrapper(span.instance):
-        span.tree.go_live(cast("Any", span.instance).lineage)
+        wrapper = cast("Any", span.instance)
+        span.tree.go_live(wrapper.lineage)
+        span.tree.grounding = wrapper.grounding or span.tree.grounding
     start_run(span, arguments)
 
 

@@ -30,6 +30,7 @@ from llama_index.observability.doctrail.runs import Runs
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
+    from doctrail_core.grounding.settings import Grounding
 
 __all__ = ["RUNS", "LineageInstrumentor", "install_on_demand"]
 
@@ -50,11 +51,16 @@ class LineageInstrumentor:
 
     Args:
         lineage: Where to record; default the process's own (`doctrail_core.configure`).
+        grounding: Which of the answers are checked in the background, and by whom; default as the
+            lineage has it.
     """
 
-    def __init__(self, lineage: "Lineage | None" = None) -> None:
+    def __init__(
+        self, lineage: "Lineage | None" = None, *, grounding: "Grounding | None" = None
+    ) -> None:
         """Record nothing yet."""
         self._lineage = lineage
+        self.grounding = grounding
 
     @property
     def lineage(self) -> "Lineage":
@@ -79,11 +85,11 @@ class LineageInstrumentor:
         _withdraw_if_unused()
 
 
-def _recorder() -> "Lineage | None":
-    return _demand.instrumentors[-1].lineage if _demand.instrumentors else None
+def _recording() -> "LineageInstrumentor | None":
+    return _demand.instrumentors[-1] if _demand.instrumentors else None
 
 
-RUNS = Runs(_recorder)
+RUNS = Runs(_recording)
 
 
 class LineageEvents(BaseEventHandler):

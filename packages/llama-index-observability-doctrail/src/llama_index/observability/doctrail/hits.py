@@ -13,7 +13,7 @@ from doctrail_core.capture.events import RetrievedChunk
 from doctrail_core.capture.scores import settled_kind
 from doctrail_core.model import ScoreKind
 from doctrail_core.text.identity import canonical_id
-from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.note import Note
 
 __all__ = ["chunk_ids", "chunks", "document_id"]
 
@@ -52,5 +52,5 @@ def _chunk(hit: NodeWithScore, kind: ScoreKind) -> RetrievedChunk:
 
 
 def _metadata(node: BaseNode) -> dict[str, Any]:
-    """An inner engine's response becomes a node with our note in it; that is not the document's."""
-    return {k: v for k, v in node.metadata.items() if not isinstance(v, LineageNote)}
+    """An inner engine's response becomes a node with our notes in it; they are not the document's."""
+    return {k: v for k, v in node.metadata.items() if not isinstance(v, Note)}

@@ -1,4 +1,4 @@
-"""A query engine whose responses say under which id they are on record."""
+"""A query engine whose responses say under which id they are on record, and may be checked."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +13,8 @@ from llama_index.observability.doctrail.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
+    from doctrail_core.grounding.settings import Grounding
+    from llama_index.observability.doctrail.grounding import GroundingPostprocessor
 
 __all__ = ["LineageQueryEngine"]
 
@@ -24,22 +26,43 @@ class LineageQueryEngine(Wrapper, BaseQueryEngine):
 
     Args:
         engine: The engine to wrap.
+        grounding: Which of its answers are checked in the background, without delaying any.
+        postprocessor: Checks every answer before it is handed on; the result is in
+            `response.metadata["grounding"]`.
         lineage: Where to record, outside of `lineage()` and of an instrumentor; default the
             process's own. Copies and pickles do not take it along.
     """
 
-    def __init__(self, engine: BaseQueryEngine, *, lineage: "Lineage | None" = None) -> None:
+    grounding: "Grounding | None" = None
+    postprocessor: "GroundingPostprocessor | None" = None
+
+    def __init__(
+        self,
+        engine: BaseQueryEngine,
+        *,
+        grounding: "Grounding | None" = None,
+        postprocessor: "GroundingPostprocessor | None" = None,
+        lineage: "Lineage | None" = None,
+    ) -> None:
         """Wrap `engine`."""
         self.base = engine
+        self.grounding = grounding
+        self.postprocessor = postprocessor
         self.lineage = lineage
         super().__init__(engine.__dict__.get("callback_manager"))
         install_on_demand()
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        return self._noted(self.base.query(query_bundle))
+        response = self._noted(self.base.query(query_bundle))
+        if self.postprocessor is not None:
+            return self.postprocessor.postprocess_response(response, query_bundle)
+        return response
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        return self._noted(await self.base.aquery(query_bundle))
+        response = self._noted(await self.base.aquery(query_bundle))
+        if self.postprocessor is not None:
+            return await self.postprocessor.apostprocess_response(response, query_bundle)
+        return response
 
     @staticmethod
     def _noted(response: RESPONSE_TYPE) -> RESPONSE_TYPE:

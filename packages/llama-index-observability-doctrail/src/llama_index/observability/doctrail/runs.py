@@ -7,7 +7,7 @@ below it.
 
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from llama_index.core.base.response.schema import (
     AsyncStreamingResponse,
@@ -29,6 +29,7 @@ from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.model import Message
 from llama_index.observability.doctrail import agents, calls, contexts
 from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.places import Place
 from llama_index.observability.doctrail.spans import (
     FRAMEWORK,
     UUID_LENGTH,
@@ -42,23 +43,35 @@ from llama_index.observability.doctrail.streams import Stream, follow, follow_ch
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
+    from doctrail_core.grounding.settings import Grounding
 
 __all__ = ["Runs"]
 
 _Arguments = Mapping[str, Any]
 
 
+class Instrumentor(Protocol):
+    """Has everything recorded, and maybe checked."""
+
+    grounding: "Grounding | None"
+
+    @property
+    def lineage(self) -> "Lineage":
+        """Where it records."""
+        ...
+
+
 class Runs:
     """The open spans of the process.
 
     Args:
-        recorder: The lineage that records everything; None to record only what a scope or a
-            wrapped retriever is part of.
+        recording: Who has everything recorded; None to record only what a scope or a wrapped
+            retriever is part of.
     """
 
-    def __init__(self, recorder: "Callable[[], Lineage | None]") -> None:
+    def __init__(self, recording: "Callable[[], Instrumentor | None]") -> None:
         """Know of nothing yet."""
-        self._recorder = recorder
+        self._recording = recording
         self._open: dict[str, Span] = {}
         self._streaming: dict[str, Span] = {}
 
@@ -82,10 +95,26 @@ class Runs:
         span = self._open.get(span_id or "")
         if span is not None and isinstance(response, _RESPONSES):
             note = LineageNote(response_id=span.tree.response_id, complete=False)
+            note.place = self.place(span_id)
             span.tree.notes.append(note)
             if response.metadata is None:
                 response.metadata = {}
             response.metadata["lineage"] = note
+
+    def place(self, span_id: str | None) -> Place | None:
+        """Where in a response a span is at work: in the nearest run that answers, or in the scope."""
+        span = self._open.get(span_id or "")
+        while span is not None and not (span.kind in _ANSWERING and span.run_id):
+            span = span.parent
+        if span is not None and span.run_id and span.tree.lineage is not None:
+            whole = span.parent is None
+            return Place(span.tree.lineage, span.tree.response_id, span.run_id, is_answer=whole)
+        scope = None if suppressed() else current_scope()
+        if scope is None:
+            return None
+        return Place(
+            cast("Lineage", scope.lineage), scope.response_id, scope.run_id, is_answer=True
+        )
 
     # --- spans
 
@@ -145,7 +174,10 @@ class Runs:
 
     def _lineage(self) -> "Lineage | None":
         scope = current_scope()
-        return cast("Lineage", scope.lineage) if scope else self._recorder()
+        if scope is not None:
+            return cast("Lineage", scope.lineage)
+        recording = self._recording()
+        return recording.lineage if recording else None
 
     def _plant(self, root_id: str, kind: Kind) -> Tree | None:
         """A tree for a root span, unless there is nobody whom it could ever concern."""
@@ -156,7 +188,9 @@ class Runs:
         ):
             return None
         response_id = scope.response_id if scope else root_id[-UUID_LENGTH:]
-        return Tree(response_id, lineage, scope.run_id if scope else None)
+        recording = self._recording()
+        grounding = recording.grounding if recording else None
+        return Tree(response_id, lineage, scope.run_id if scope else None, grounding)
 
     def _take(self, span_id: str) -> Span | None:
         """Take a span out; None for one that only stood for another."""
@@ -398,6 +432,7 @@ class Runs:
 
 
 _ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {**contexts.ENTERED, **agents.ENTERED}
+_ANSWERING = ("query", "chat", "workflow")
 _RESPONSES = (Response, StreamingResponse, AsyncStreamingResponse, PydanticResponse)
 
 

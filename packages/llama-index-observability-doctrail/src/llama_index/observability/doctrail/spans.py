@@ -43,6 +43,8 @@ from llama_index.observability.doctrail.streams import Stream
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
+    from doctrail_core.capture.sinks import Checks
+    from doctrail_core.grounding.settings import Grounding
 
 __all__ = ["FRAMEWORK", "UUID_LENGTH", "Agent", "Call", "Kind", "Span", "Tree", "kind_of"]
 
@@ -145,6 +147,7 @@ class Tree:
     """What happens below one root span, and who records it; None: nobody yet.
 
     Attributes:
+        grounding: How its answer is to be checked in the background, if its lineage is not to say.
         session: The session and the user that it was begun for, as far as told.
         waiting: The recorder's names for tool calls that wait for somebody's answer, by their ids.
     """
@@ -152,6 +155,7 @@ class Tree:
     response_id: str
     lineage: "Lineage | None"
     scope_id: str | None
+    grounding: "Grounding | None" = None
     session: tuple[str | None, str | None] = field(default_factory=tagged_session)
     held: list[tuple[int, Event]] = field(default_factory=list[tuple[int, Event]])
     calls: "dict[str, Span]" = field(default_factory=dict[str, "Span"])
@@ -166,6 +170,12 @@ class Tree:
             self.held.append((time.monotonic_ns(), event))
         else:
             self.lineage.record(event)
+
+    def checks(self) -> "Checks | None":
+        """Who checks its answer, where that is said here."""
+        if self.lineage is None or self.grounding is None:
+            return None
+        return self.lineage.checks(self.grounding)
 
     def moment(self, ticks: int) -> int | None:
         """The time of something that is told late; None where it is held back anyway."""
@@ -293,9 +303,17 @@ class Span:
     def tell(self, name: str, question: str | None = None, *, detached: bool = False) -> None:
         """Report it as a run."""
         self.run_id, around = self.own_id, self.enclosing_run()
-        session = self.tree.session
         self.tree.record(
-            RunStarted(self.own_id, around, name, FRAMEWORK, question, *session, detached=detached)
+            RunStarted(
+                self.own_id,
+                around,
+                name,
+                FRAMEWORK,
+                question,
+                *self.tree.session,
+                detached=detached,
+                checks=self.tree.checks(),
+            )
         )
 
     def has_check(self, kind: Kind, instance: object) -> bool:

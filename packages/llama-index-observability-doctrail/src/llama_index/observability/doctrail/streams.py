@@ -17,9 +17,36 @@ from llama_index.core.base.response.schema import AsyncStreamingResponse, Stream
 from llama_index.core.chat_engine.types import StreamingAgentChatResponse
 from llama_index.core.instrumentation.span import active_span_id
 
-__all__ = ["Stream", "follow", "follow_chat"]
+__all__ = ["Heard", "Stream", "follow", "follow_chat"]
 
 _Streaming = StreamingResponse | AsyncStreamingResponse | StreamingAgentChatResponse
+
+
+class Heard:
+    """What has come of a stream."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._tokens: list[object] = []
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return "".join(map(str, self._tokens))
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it is made of pieces of text."""
+        return all(isinstance(token, str) for token in self._tokens)
+
+    def took(self, token: object) -> None:
+        """A structured answer comes as ever more complete objects, all others as pieces of text."""
+        if isinstance(token, ChatResponse):
+            token = token.delta or ""
+        if isinstance(token, str):
+            self._tokens.append(token)
+        else:
+            self._tokens = [token]
 
 
 class Stream:
@@ -28,7 +55,7 @@ class Stream:
     def __init__(self, span_id: str) -> None:
         """Begin inside this span."""
         self.span_id = span_id
-        self._tokens: list[object] = []
+        self.heard = Heard()
         self.ended = False
         self.whenever_over: list[Callable[[str, BaseException | None], None]] = []
         self._drawn: Callable[[], object] = lambda: None
@@ -36,7 +63,7 @@ class Stream:
     @property
     def text(self) -> str:
         """What has come so far."""
-        return "".join(map(str, self._tokens))
+        return self.heard.text
 
     def drives(self, source: object) -> bool:
         """Whether this generator is the one that we put in place."""
@@ -60,15 +87,6 @@ class Stream:
             yield
         finally:
             active_span_id.reset(token)
-
-    def took(self, token: object) -> None:
-        """A structured answer comes as ever more complete objects, all others as pieces of text."""
-        if isinstance(token, ChatResponse):
-            token = token.delta or ""
-        if isinstance(token, str):
-            self._tokens.append(token)
-        else:
-            self._tokens = [token]
 
     def end(self, error: BaseException | None) -> None:
         """Say once that no more will come."""
@@ -109,7 +127,7 @@ def _steps(source: Generator[Any], stream: Stream) -> Generator[Any]:
                     token = next(source)
                 except StopIteration:
                     break
-            stream.took(token)
+            stream.heard.took(token)
             yield token
     except BaseException as error:
         try:
@@ -129,7 +147,7 @@ async def _async_steps(source: AsyncGenerator[Any], stream: Stream) -> AsyncGene
                     token = await anext(source)
                 except StopAsyncIteration:
                     break
-            stream.took(token)
+            stream.heard.took(token)
             yield token
     except BaseException as error:
         try:
