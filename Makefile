@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make` alone runs the tests.
 .DEFAULT_GOAL := test
-.PHONY: setup demo test soak lint alone lowest matrix wheels bench lock clean
+.PHONY: setup demo test soak lint alone lowest nli matrix wheels bench lock clean
 
 PYTHON ?= python3
 # nltk, with which llama-index-core splits sentences, refuses hard-linked data.
@@ -43,6 +43,10 @@ alone: | .uv/bin/uv
 # Each package at the lowest versions it declares.
 lowest: | .uv/bin/uv
 	printf '%s\n' $(notdir $(PACKAGES)) | xargs -P 2 -I PACKAGE sh tools/test_package.sh PACKAGE lowest-direct
+
+# What needs torch, which the common environment has not: gigabytes that few changes touch.
+nli: | .uv/bin/uv
+	sh tools/test_nli.sh
 
 # The LlamaIndex package with every version of its host that differs; `make matrix VERSIONS=0.14.21` for one.
 matrix: | .uv/bin/uv
