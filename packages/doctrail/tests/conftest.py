@@ -20,6 +20,7 @@ from doctrail_core.capture.events import (
     RunEnded,
     RunStarted,
 )
+from doctrail_core.capture.settings import Content
 from doctrail_core.model import Message
 
 
@@ -64,9 +65,11 @@ class Application:
         at: str = "2026-11-22T12:00:00",
         interrupted: bool = False,
         flush: bool = True,
+        content: Content = "full",
     ) -> None:
         now = int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()) * 10**9
-        lineage = Lineage(Settings(home=self.home, spans=False), clock=lambda: now)
+        settings = Settings(home=self.home, spans=False, content=content)
+        lineage = Lineage(settings, clock=lambda: now)
         chunks = [
             RetrievedChunk(text, chunk_id=f"{document}/{n}", document_id=document, index=n)
             for n, text in enumerate(texts)

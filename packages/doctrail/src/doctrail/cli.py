@@ -18,7 +18,7 @@ __all__ = ["main"]
 _EXIT_CODES = """\
 exit codes:
   0    done, found, healthy
-  1    nothing found; doctor: something to look at
+  1    nothing found; check: a claim is contradicted; doctor: something to look at
   2    the command line or a setting means nothing
   3    a store or file cannot be read or written
   70   a fault of doctrail itself

@@ -5,7 +5,7 @@ __all__ = ["BROKEN_PIPE", "FAULT", "INTERRUPTED", "NOTHING", "OK", "UNREADABLE",
 OK = 0
 """Done, found, healthy."""
 NOTHING = 1
-"""Nothing was found, or `doctor` found something to look at."""
+"""Nothing was found, or `check` or `doctor` found something to look at."""
 USAGE = 2
 """The command line or a setting means nothing."""
 UNREADABLE = 3

@@ -11,10 +11,11 @@ from doctrail.terminal import Terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from doctrail_core import Lineage
     from doctrail_core.ledger.sqlite import LedgerReader
     from doctrail_core.trails.sqlite import TrailReader
 
-__all__ = ["PATIENCE", "home_of", "ledger_of", "trails_of"]
+__all__ = ["PATIENCE", "home_of", "ledger_of", "lineage_of", "trails_of"]
 
 PATIENCE = 5.0
 """Seconds to wait for another process that is to move records into the stores."""
@@ -63,6 +64,19 @@ def trails_of(options: Namespace, terminal: Terminal) -> "Generator[TrailReader]
 
     with _reading(open_trails(Home(home_of(options)), timeout=PATIENCE), terminal) as trails:
         yield trails
+
+
+@contextmanager
+def lineage_of(options: Namespace) -> "Generator[Lineage]":
+    """The installation to add to: what is found about answers that are on record."""
+    from dataclasses import replace
+
+    from doctrail_core import Lineage, Settings
+
+    settings = replace(Settings.load(), home=home_of(options), spans=False)
+    with closing(Lineage(settings)) as lineage:
+        yield lineage
+        lineage.flush(PATIENCE)
 
 
 @contextmanager

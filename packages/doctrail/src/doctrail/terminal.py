@@ -1,12 +1,14 @@
 """Where a command speaks to. Nothing passes through here that a terminal would obey but our own bold."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TextIO, cast
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO, TypeVar, cast
 
 __all__ = ["Terminal"]
 
 _INFINITY = float("inf")
+_T = TypeVar("_T")
 _BOLD = "\x1b[1m{}\x1b[0m"
 
 
@@ -61,6 +63,15 @@ class Terminal:
         """Say on standard error, in one line, what is wrong and what to do."""
         if self._err is not None:
             print(f"doctrail: {_safe(' '.join(text.split()))}", file=self._err)
+
+    @contextmanager
+    def progress(self, items: Sequence[_T], what: str) -> Generator[Iterable[_T]]:
+        """The items, with a bar on standard error that says how many are done, where somebody looks at it."""
+        from tqdm import tqdm
+
+        seen = self._err is not None and self._err.isatty()
+        with tqdm(items, what, file=self._err, disable=not seen, leave=False) as bar:
+            yield bar
 
     def flush(self) -> None:
         """Have everything written, or fail."""

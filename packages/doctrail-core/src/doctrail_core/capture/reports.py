@@ -23,6 +23,8 @@ from doctrail_core.capture.sessions import Past, Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import Checks, FaultSink, LedgerSink, TrailSink
 from doctrail_core.model import CarriedChunk, EntryKind, Status, Trail
+from doctrail_core.model.trail import arrived_in
+from doctrail_core.text.citations import citations
 
 _LEFT_OPEN = "never ended"
 _MOST_BEHIND = 256
@@ -73,7 +75,7 @@ class Reports:
         if response.is_an_answer:
             past = self._past(response)
             trail = self._trail(response, status, at, turn=past.turn)
-            trail = self._with_arrivals(trail, response, past)
+            trail = self._with_citations(self._with_arrivals(trail, response, past))
             kept = redact(trail, self.settings.content)
             self._put_on_ledger("answered", kept)
             self._keep(kept)
@@ -179,6 +181,17 @@ class Reports:
             return trail
         carried = self._bounded(found.carried)
         return found if carried is found.carried else replace(found, carried=carried)
+
+    def _with_citations(self, trail: Trail) -> Trail:
+        """The trail, with the sources that its answer names."""
+        if not trail.answer:
+            return trail
+        try:
+            found = citations(trail.answer, trail.chunks, arrived_in(trail.contexts))
+        except Exception as error:  # noqa: BLE001  # likewise
+            self.faults.note("citations", error)
+            return trail
+        return replace(trail, citations=found) if found else trail
 
     def _past(self, response: OpenResponse) -> Past:
         if response.session_id is None:

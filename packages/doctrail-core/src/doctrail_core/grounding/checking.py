@@ -1,6 +1,6 @@
 """Checks one answer, of a trail or of anybody, and puts down what was found."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -14,7 +14,7 @@ from doctrail_core.model.involvement import answering
 from doctrail_core.text.citations import citations
 from doctrail_core.text.identity import canonical_id, clean_text, identify
 
-__all__ = ["aassess", "assess", "check", "embedded"]
+__all__ = ["aassess", "assess", "check", "chunks_of", "embedded"]
 
 _ELSEWHERE = "other_prompt_text"
 _DOUBT = 0.45
@@ -42,7 +42,7 @@ def check(
     Raises:
         ValueError: A chunk is none; the message says which and why.
     """
-    given = _named_apart(map(_chunk, range(len(chunks)), chunks))
+    given = chunks_of(chunks)
     passages = tuple(Passage(c.chunk_id, c.document_id, c.text or "") for c in given.values())
     said = clean_text(answer)
     asked = Answer(said, passages, None if question is None else clean_text(question))
@@ -178,10 +178,14 @@ def _elsewhere(verdict: Verdict) -> Verdict:
     )
 
 
-def _named_apart(chunks: Iterable[Chunk]) -> dict[str, Chunk]:
-    """The chunks by id; of several with one id, the later ones bear their document's, too."""
+def chunks_of(given: Sequence[Chunk | Mapping[str, Any] | str]) -> dict[str, Chunk]:
+    """The chunks by id; of several with one id, the later ones bear their document's, too.
+
+    Raises:
+        ValueError: One is none; the message says which and why.
+    """
     named: dict[str, Chunk] = {}
-    for chunk in chunks:
+    for chunk in map(_chunk, range(len(given)), given):
         known = named.setdefault(chunk.chunk_id, chunk)
         if known.text != chunk.text:
             apart = canonical_id(f"{chunk.document_id}#{chunk.chunk_id}")

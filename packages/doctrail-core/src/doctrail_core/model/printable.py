@@ -4,10 +4,11 @@ Whatever a document, a model or a user wrote may hold control characters that re
 bidirectional overrides that reorder a line. Nothing leaves this module that could do either.
 """
 
+import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-__all__ = ["columns", "one_line", "paragraphs", "printable"]
+__all__ = ["columns", "hanging", "heading", "one_line", "paragraphs", "printable", "wrapped"]
 
 _JOINERS = "\u200c\u200d"  # scripts and emoji need them; they move nothing
 
@@ -73,3 +74,19 @@ def _cut(line: str, width: int) -> str:
         if used > width:
             return line[:at].rstrip()
     return line
+
+
+def heading(title: str) -> list[str]:
+    """A title, apart from what stands above it."""
+    return ["", title]
+
+
+def hanging(first: str, lines: Sequence[str]) -> Iterator[str]:
+    """The lines, the first one after this, the others indented by as much."""
+    for number, line in enumerate(lines):
+        yield f"{first if number == 0 else ' ' * len(first)}{line}".rstrip()
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """The text in lines of this width; a blank one is an empty line."""
+    return textwrap.wrap(text, width, break_on_hyphens=False) or ([""] if not text.strip() else [])

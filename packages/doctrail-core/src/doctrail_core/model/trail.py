@@ -160,6 +160,18 @@ class Trail:
         return explain(self)
 
 
+def arrived_in(contexts: Iterable[Context]) -> list[str]:
+    """The ids of the chunks that prompts held, in the order of the prompts, each once."""
+    present = (
+        sorted(
+            (a for a in context.arrivals if a.state != "absent"),
+            key=lambda a: (a.order is None, a.order),
+        )
+        for context in contexts
+    )
+    return list(dict.fromkeys(arrival.chunk_id for each in present for arrival in each))
+
+
 def cited_in(citations: Iterable[Citation]) -> set[str]:
     """The chunks that an answer names and that it could read, whatever it names them for."""
     unread = ("not_in_context", "unknown_id")

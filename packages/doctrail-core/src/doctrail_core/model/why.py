@@ -5,16 +5,16 @@ it), then how it came about, then what could not be seen. Nothing is printed tha
 """
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from doctrail_core.model.carried import CarriedChunk
+from doctrail_core.model.checked import checked
 from doctrail_core.model.chunk import Chunk
 from doctrail_core.model.context import Arrival, Context
 from doctrail_core.model.generation import Generation, ToolCall
 from doctrail_core.model.involvement import found_by_tools
-from doctrail_core.model.printable import columns, one_line, paragraphs
+from doctrail_core.model.printable import columns, hanging, heading, one_line, paragraphs, wrapped
 from doctrail_core.model.retrieval import Hit, Retrieval
 from doctrail_core.model.trail import SourceDocument, Trail
 from doctrail_core.model.unseen import unseen
@@ -66,6 +66,7 @@ class _Telling:
     def lines(self) -> Iterator[str]:
         yield from self.header()
         yield from self.documents()
+        yield from checked(self.trail, full=self.full, width=_WIDTH)
         yield from self.retrieved()
         yield from self.carried()
         yield from self.read()
@@ -86,13 +87,13 @@ class _Telling:
                 "When",
                 [f"{moment(trail.started_at)}, took {duration(trail.started_at, trail.ended_at)}"],
             ),
-            ("Who", _wrapped(", ".join(self.who()) or "not known", _WIDTH - 12)),
+            ("Who", wrapped(", ".join(self.who()) or "not known", _WIDTH - 12)),
             ("Model", [", ".join(map(one_line, trail.models)) or "not known"]),
             ("Trace", [one_line(trail.trace_id, 80)] if trail.trace_id else []),
-            ("In short", _wrapped(self.in_short(), _WIDTH - 12)),
+            ("In short", wrapped(self.in_short(), _WIDTH - 12)),
         ]
         for name, lines in facts:
-            yield from _hanging(f"  {name:<10}", lines)
+            yield from hanging(f"  {name:<10}", lines)
 
     def text(self, text: str | None) -> list[str]:
         if text is None:
@@ -100,8 +101,8 @@ class _Telling:
         if not text.strip():
             return ["(empty)"]
         if self.full:
-            return [line for p in paragraphs(text) for line in _wrapped(p, _WIDTH - 12)]
-        return _wrapped(one_line(text, 6 * (_WIDTH - 12)), _WIDTH - 12)
+            return [line for p in paragraphs(text) for line in wrapped(p, _WIDTH - 12)]
+        return wrapped(one_line(text, 6 * (_WIDTH - 12)), _WIDTH - 12)
 
     def no_answer(self) -> list[str]:
         said = self.trail.status == "ok" and any(not g.auxiliary for g in self.trail.generations)
@@ -174,7 +175,7 @@ class _Telling:
     # -- the documents -------------------------------------------------------------------------
 
     def documents(self) -> Iterator[str]:
-        yield from _heading("Documents behind the answer")
+        yield from heading("Documents behind the answer")
         if not self.trail.documents:
             yield "  none"
         else:
@@ -202,7 +203,7 @@ class _Telling:
 
     def retrieved(self) -> Iterator[str]:
         retrievals = self.trail.retrievals
-        yield from _heading(f"What was retrieved ({count(len(retrievals), 'search', 'searches')})")
+        yield from heading(f"What was retrieved ({count(len(retrievals), 'search', 'searches')})")
         if not retrievals:
             yield "  nothing: no search was seen"
         numbers = {r.retrieval_id: n for n, r in enumerate(retrievals, 1)}
@@ -211,9 +212,9 @@ class _Telling:
 
     def retrieval(self, retrieval: Retrieval, numbers: dict[str, int]) -> Iterator[str]:
         number = f"  {numbers[retrieval.retrieval_id]}. "
-        yield from _hanging(number, _wrapped(", ".join(search(retrieval, numbers)), _WIDTH - 5))
+        yield from hanging(number, wrapped(", ".join(search(retrieval, numbers)), _WIDTH - 5))
         if retrieval.query is not None and retrieval.query != self.trail.question:
-            yield from _hanging("     asked for: ", self.text(retrieval.query))
+            yield from hanging("     asked for: ", self.text(retrieval.query))
         if retrieval.error:
             yield f"     failed: {one_line(retrieval.error, 200)}"
         elif not retrieval.hits:
@@ -238,14 +239,14 @@ class _Telling:
             yield f"     {hit.rank + 1}: {one_line(chunk.chunk_id)}"
             yield f"        hash {chunk.content_hash or 'not kept'}"
             for paragraph in paragraphs(chunk.text or ""):
-                yield from ("        " + line for line in _wrapped(paragraph, _WIDTH - 8))
+                yield from ("        " + line for line in wrapped(paragraph, _WIDTH - 8))
 
     # -- what earlier turns brought ------------------------------------------------------------
 
     def carried(self) -> Iterator[str]:
         carried = sorted(self.trail.carried, key=lambda c: (c.turn is None, c.turn or 0))
         if carried:
-            yield from _heading(f"What came from earlier turns ({count(len(carried), 'chunk')})")
+            yield from heading(f"What came from earlier turns ({count(len(carried), 'chunk')})")
         for source, chunks in groupby(carried, origin):
             yield f"  {source}"
             rows = [self.carried_row(each) for each in chunks]
@@ -265,7 +266,7 @@ class _Telling:
     def read(self) -> Iterator[str]:
         contexts = {c.generation_id: c for c in self.trail.contexts}
         calls = self.trail.generations
-        yield from _heading(f"What the model read ({count(len(calls), 'call')})")
+        yield from heading(f"What the model read ({count(len(calls), 'call')})")
         if not calls:
             yield "  nothing: no model call was seen"
         for number, generation in enumerate(calls, 1):
@@ -323,7 +324,7 @@ class _Telling:
             yield f"     message {number} ({one_line(message.role, _ID)}):"
             text = "(text not kept)" if message.text is None else message.text
             for paragraph in paragraphs(text):
-                yield from ("        " + line for line in _wrapped(paragraph, _WIDTH - 8))
+                yield from ("        " + line for line in wrapped(paragraph, _WIDTH - 8))
         yield ""
 
     def said(self, generation: Generation) -> Iterator[str]:
@@ -332,35 +333,35 @@ class _Telling:
         if self.full and output is None and not self.silenced:
             yield "     said: (nothing was seen)"
         elif self.full or output not in (None, "", self.trail.answer):
-            yield from _hanging("     said: ", self.text(output))
+            yield from hanging("     said: ", self.text(output))
 
     # -- tools ---------------------------------------------------------------------------------
 
     def tools(self) -> Iterator[str]:
         if not self.trail.tool_calls:
             return
-        yield from _heading(f"Tools called ({count(len(self.trail.tool_calls), 'call')})")
+        yield from heading(f"Tools called ({count(len(self.trail.tool_calls), 'call')})")
         for number, tool in enumerate(self.trail.tool_calls, 1):
             yield f"  {number}. {one_line(tool.name, 80)}, took {duration(tool.started_at, tool.ended_at)}"
             yield from self.tool_texts(tool)
 
     def tool_texts(self, tool: ToolCall) -> Iterator[str]:
-        yield from _hanging("     given:    ", self.text(tool.arguments))
+        yield from hanging("     given:    ", self.text(tool.arguments))
         if tool.error:
             yield f"     failed:   {one_line(tool.error, 200)}"
         elif tool.result is None and not self.silenced:
             yield "     returned: nothing"
         else:
-            yield from _hanging("     returned: ", self.text(tool.result))
+            yield from hanging("     returned: ", self.text(tool.result))
 
     # -- what could not be seen ----------------------------------------------------------------
 
     def gaps(self) -> Iterator[str]:
         remarks = list(unseen(self.trail))
         if remarks:
-            yield from _heading("What could not be seen")
+            yield from heading("What could not be seen")
         for remark in remarks:
-            yield from _hanging("  - ", _wrapped(remark, _WIDTH - 4))
+            yield from hanging("  - ", wrapped(remark, _WIDTH - 4))
 
     # -- shared shapes -------------------------------------------------------------------------
 
@@ -393,16 +394,3 @@ class _Telling:
 
 def _reading_order(arrival: Arrival) -> float:
     return math.inf if arrival.order is None else arrival.order
-
-
-def _heading(title: str) -> list[str]:
-    return ["", title]
-
-
-def _hanging(first: str, lines: Sequence[str]) -> Iterator[str]:
-    for number, line in enumerate(lines):
-        yield f"{first if number == 0 else ' ' * len(first)}{line}".rstrip()
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_on_hyphens=False) or ([""] if not text.strip() else [])

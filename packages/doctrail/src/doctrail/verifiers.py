@@ -1,0 +1,86 @@
+"""Which verifier a command checks with."""
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING, Any
+
+from doctrail.errors import UsageError
+from doctrail.factories import made_by
+
+if TYPE_CHECKING:
+    from doctrail_core.grounding.verifier import Verifier
+
+__all__ = ["VERIFIERS", "add_verifier", "verifier_of"]
+
+VERIFIERS = ("embedded", "judge", "nli", "cascade")
+
+
+def add_verifier(parser: ArgumentParser) -> None:
+    """Give a command `--verifier`, `--model` and `--calibrator`."""
+    parser.add_argument(
+        "--verifier",
+        choices=VERIFIERS,
+        default="embedded",
+        help="embedded needs no model (default); judge asks a chat model; nli runs a local one; cascade asks"
+        " the judge only about what embedded leaves open",
+    )
+    parser.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="for judge and cascade: module:factory, a function of yours that returns a LangChain or"
+        " LlamaIndex model, or a function of messages; for nli: a model id or a folder",
+    )
+    parser.add_argument(
+        "--calibrator", metavar="FILE", help="for embedded: what `doctrail grounding fit` wrote"
+    )
+
+
+def verifier_of(options: Namespace) -> "Verifier":
+    """The verifier that was asked for.
+
+    Raises:
+        UsageError: What it needs was not given, or makes no sense with it.
+    """
+    if options.calibrator and options.verifier != "embedded":
+        raise UsageError(f"--calibrator is for --verifier embedded, not {options.verifier}")
+    if options.model and options.verifier == "embedded":
+        raise UsageError("--model is for --verifier judge, nli and cascade; embedded needs none")
+    if options.verifier == "embedded":
+        return _embedded(options)
+    if not options.model:
+        raise UsageError(f"--verifier {options.verifier} needs --model; see --help")
+    if options.verifier == "nli":
+        from doctrail_core.grounding.nli import NliVerifier
+
+        return NliVerifier(options.model)
+    judge = _judge(made_by(options.model, "--model"))
+    if options.verifier == "judge":
+        return judge
+    from doctrail_core.grounding.cascade import Cascade
+
+    return Cascade(then=judge)
+
+
+def _embedded(options: Namespace) -> "Verifier":
+    from doctrail_core.grounding.checking import embedded
+
+    if not options.calibrator:
+        return embedded()
+    from doctrail_core.grounding.calibration import (
+        CalibratedVerifier,
+        Calibrator,
+        CalibratorError,
+    )
+
+    try:
+        return CalibratedVerifier(embedded(), Calibrator.load(options.calibrator))
+    except CalibratorError as error:
+        raise UsageError(str(error)) from error
+
+
+def _judge(model: Any) -> "Verifier":
+    from doctrail_core.grounding.judge import JudgeVerifier
+    from doctrail_core.grounding.verifier import Verifier
+
+    if isinstance(model, Verifier):
+        return model
+    raise NotImplementedError(JudgeVerifier)
