@@ -14,6 +14,8 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
 
+from doctrail_core.grounding.verifier import Findings, Verifier
+from doctrail_core.model import Claim, Evidence, Verdict
 from doctrail_core.testing import CapturedLineage, capture_trails
 from langchain_doctrail import LineageCallbackHandler
 
@@ -138,3 +140,51 @@ def rag():
         )
 
     return build
+
+
+class FakeVerifier(Verifier):
+    """A fake that takes March for wrong and what a passage says in these very words for right."""
+
+    name = "fake"
+    version = "1"
+
+    def __init__(self, *failures):
+        self.asked = []
+        self.failures = list(failures)
+
+    def verify(self, answer):
+        self.asked.append(answer)
+        if self.failures:
+            raise self.failures.pop(0)
+        kind = "contradicted" if "March" in answer.text else "supported"
+        evidence = next((p for p in answer.passages if "deadline" in p.text), None)
+        return Findings(
+            verdicts=(
+                Verdict(
+                    claim=Claim(0, len(answer.text), answer.text),
+                    verdict=kind,
+                    score=0.9 if kind == "contradicted" else 0.1,
+                    reason="value_conflict" if kind == "contradicted" else "covered",
+                    evidence=(Evidence(evidence.chunk_id, 0, 12),) if evidence else (),
+                    conflicting_value="February 28th" if kind == "contradicted" else None,
+                ),
+            )
+        )
+
+
+@pytest.fixture
+def verifier():
+    """A fake verifier, which keeps what it was asked."""
+    return FakeVerifier()
+
+
+@pytest.fixture
+def failing():
+    """Make a fake verifier that raises these, one after the other, before it says anything."""
+    return FakeVerifier
+
+
+@pytest.fixture
+def fake_verifier():
+    """The class of fake verifiers, to build others upon."""
+    return FakeVerifier

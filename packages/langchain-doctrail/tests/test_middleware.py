@@ -9,8 +9,14 @@ from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import create_retriever_tool, tool
 
+from doctrail_core import Grounding
 from doctrail_core.testing import capture_trails
-from langchain_doctrail import LineageCallbackHandler, LineageRetriever
+from langchain_doctrail import (
+    LineageCallbackHandler,
+    LineageRetriever,
+    UngroundedAnswerError,
+    check_grounding,
+)
 
 agents = pytest.importorskip("langchain.agents")
 middleware = pytest.importorskip("langchain.agents.middleware")
@@ -416,6 +422,7 @@ async def test_a_failure_of_ours_leaves_the_agent_as_it_would_be_without_us(
 ):
     from doctrail_core import composition
     from langchain_doctrail import agents as ours
+    from langchain_doctrail import listening as where_it_runs
 
     def broken(*_):
         raise RuntimeError("ours")
@@ -423,7 +430,7 @@ async def test_a_failure_of_ours_leaves_the_agent_as_it_would_be_without_us(
     noted = []
     monkeypatch.setattr(ours, "open_response", broken)
     monkeypatch.setattr(composition, "swallow", lambda where, error, _: noted.append(where))
-    monkeypatch.setattr(ours, "swallow", lambda where, error, _: noted.append(where))
+    monkeypatch.setattr(where_it_runs, "swallow", lambda where, error, _: noted.append(where))
     config = {"callbacks": [LineageCallbackHandler(captured)]} if listening else {}
     states = [
         build(scripted(search(calls), "So.")).invoke(ASKED, config),
@@ -441,3 +448,158 @@ def test_an_error_of_the_model_reaches_the_caller(handler, scripted, calls):
     with pytest.raises(ValueError, match="busy"):
         build(scripted(ValueError("busy"))).invoke(ASKED, {"callbacks": [handler]})
     assert handler.last.status == "error"
+
+
+# --- grounding
+
+
+WRONG = "The deadline is March 15th."
+REFUSED = "I cannot answer this from the sources that I have."
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+async def test_an_agents_answer_is_checked_against_what_arrived(
+    how, handler, scripted, calls, verifier
+):
+    own = LineageMiddleware(grounding=Grounding(verifier=verifier))
+    agent = build(scripted(search(calls), WRONG), own=own)
+    config = {"callbacks": [handler]}
+    state = agent.invoke(ASKED, config) if how == "invoke" else await agent.ainvoke(ASKED, config)
+    (asked,) = verifier.asked
+    assert (asked.text, asked.question) == (WRONG, QUESTION)
+    assert [(p.chunk_id, p.text) for p in asked.passages] == [("c0", RENEWAL)]
+    assert [m.text for m in state["messages"]] == [QUESTION, "", RENEWAL, WRONG]
+    assert marks(state) == [
+        *[None] * 3,
+        {
+            "response_id": handler.last.response_id,
+            "verifier": "fake",
+            "status": "checked",
+            "risk": 0.9,
+            "counts": {"contradicted": 1},
+        },
+    ]
+    assert [a.risk for a in handler.get(handler.last.response_id).assessments] == [0.9]
+
+
+@pytest.mark.parametrize("how", ["invoke", "ainvoke"])
+async def test_an_agents_answer_may_be_refused(how, handler, scripted, calls, verifier):
+    own = LineageMiddleware(grounding=check_grounding(verifier, enforce="refuse"))
+    agent = build(scripted(search(calls), WRONG), own=own)
+    config = {"callbacks": [handler]}
+    state = agent.invoke(ASKED, config) if how == "invoke" else await agent.ainvoke(ASKED, config)
+    assert [m.text for m in state["messages"]] == [QUESTION, "", RENEWAL, REFUSED]
+    assert marks(state)[-1]["counts"] == {"contradicted": 1}
+    assert handler.last.answer == REFUSED
+
+
+def test_an_agents_answer_may_be_an_error(handler, scripted, calls, verifier):
+    own = LineageMiddleware(grounding=check_grounding(verifier, enforce="raise"))
+    with pytest.raises(UngroundedAnswerError):
+        build(scripted(search(calls), WRONG), own=own).invoke(ASKED, {"callbacks": [handler]})
+    assert handler.last.status == "error"
+
+
+def test_tokens_stream_while_the_answer_is_still_to_be_checked(handler, scripted, calls, verifier):
+    agent = build(scripted(search(calls), WRONG), own=LineageMiddleware(grounding=verifier))
+    stream = agent.stream(ASKED, {"callbacks": [handler]}, stream_mode="messages")
+    said = []
+    for message, told in stream:
+        if told["langgraph_node"] == "model" and message.text:
+            said.append(message.text)
+            assert verifier.asked == []
+    assert "".join(said) == WRONG.replace(" ", "")
+    assert len(verifier.asked) == 1
+
+
+async def test_what_an_agents_judge_says_is_not_in_the_agents_stream(
+    handler, scripted, calls, fake_verifier
+):
+    class Judge(fake_verifier):
+        def verify(self, answer):
+            list(scripted("secret verdict").stream("True?"))
+            return super().verify(answer)
+
+    def agent():
+        return build(scripted(search(calls), WRONG), own=LineageMiddleware(grounding=Judge()))
+
+    shown = (ASKED, {"callbacks": [handler]})
+    said = [m.text for m, _ in agent().stream(*shown, stream_mode="messages")]
+    said += [m.text async for m, _ in agent().astream(*shown, stream_mode="messages")]
+    assert "March" in said
+    assert "secret" not in said
+    assert [len(trail.generations) for trail in handler.lineage.trails] == [2, 2]
+
+
+def test_without_a_handler_the_documents_in_the_messages_count(scripted, calls, verifier):
+    agent = build(scripted(search(calls), WRONG), own=LineageMiddleware(grounding=verifier))
+    state = agent.invoke(ASKED)
+    (asked,) = verifier.asked
+    assert (asked.text, asked.question) == (WRONG, QUESTION)
+    assert [p.chunk_id for p in asked.passages] == ["c0"]
+    assert marks(state)[-1] == {
+        "verifier": "fake",
+        "status": "checked",
+        "risk": 0.9,
+        "counts": {"contradicted": 1},
+    }
+
+
+def test_a_later_turn_is_checked_against_what_the_earlier_one_found(
+    handler, scripted, calls, verifier
+):
+    agent = build(
+        scripted(search(calls), "In February.", WRONG),
+        own=LineageMiddleware(grounding=verifier),
+        checkpointer=memory.InMemorySaver(),
+    )
+    config = {"callbacks": [handler], "configurable": {"thread_id": "t"}}
+    agent.invoke(ASKED, config)
+    agent.invoke({"messages": [("human", "Sure?")]}, config)
+    assert [[p.chunk_id for p in asked.passages] for asked in verifier.asked] == [["c0"], ["c0"]]
+    assert [asked.question for asked in verifier.asked] == [QUESTION, "Sure?"]
+
+
+def test_a_sub_agents_answer_is_checked_against_what_itself_read(
+    handler, scripted, calls, verifier
+):
+    inner = build(
+        scripted(search(calls, "inner"), "In February."),
+        own=LineageMiddleware(grounding=verifier),
+        name="expert",
+    )
+
+    @tool
+    def ask_expert(question: str) -> str:
+        """Ask."""
+        return inner.invoke({"messages": [("human", question)]})["messages"][-1].text
+
+    wanted = calls(("ask_expert", "outer", {"question": "Which month?"}))
+    build(scripted(wanted, WRONG), tools=[ask_expert]).invoke(ASKED, {"callbacks": [handler]})
+    (asked,) = verifier.asked
+    assert (asked.text, asked.question) == ("In February.", "Which month?")
+    assert [p.chunk_id for p in asked.passages] == ["c0"]
+
+
+def test_a_request_may_do_without_the_check(handler, scripted, calls, verifier):
+    agent = build(scripted(search(calls), WRONG), own=LineageMiddleware(grounding=verifier))
+    config = {"callbacks": [handler], "metadata": {"doctrail_check": False}}
+    assert marks(agent.invoke(ASKED, config))[-1] == {"response_id": handler.last.response_id}
+    assert verifier.asked == []
+
+
+def test_a_check_that_fails_leaves_the_agents_answer(handler, scripted, calls, failing):
+    own = LineageMiddleware(grounding=failing(ZeroDivisionError("bug")))
+    state = build(scripted(search(calls), WRONG), own=own).invoke(ASKED, {"callbacks": [handler]})
+    assert state["messages"][-1].text == WRONG
+    assert marks(state)[-1]["status"] == "failed"
+
+
+def test_a_handler_that_samples_checks_agents_too(captured, scripted, calls, verifier):
+    handler = LineageCallbackHandler(
+        captured, grounding=Grounding(verifier=verifier, sample_rate=1.0)
+    )
+    build(scripted(search(calls), WRONG)).invoke(ASKED, {"callbacks": [handler]})
+    assert captured.flush(10)
+    assert [(asked.text, asked.question) for asked in verifier.asked] == [(WRONG, QUESTION)]
+    assert [a.risk for a in handler.get(handler.last.response_id).assessments] == [0.9]

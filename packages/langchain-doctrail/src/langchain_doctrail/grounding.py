@@ -215,7 +215,7 @@ class _Passing:
 
 def _mark(assessment: Assessment) -> Mark:
     return {
-        "response_id": assessment.response_id,
+        **({"response_id": assessment.response_id} if assessment.response_id else {}),
         "verifier": assessment.verifier,
         "status": assessment.status,
         "risk": assessment.risk,

@@ -37,6 +37,9 @@ class UngroundedAnswerError(Exception):
 
     def __str__(self) -> str:
         """Say it in one line."""
+        if self.assessment.status != "checked":
+            why = one_line(self.assessment.error or self.assessment.status, 400)
+            return f"the answer could not be checked: {why}"
         found = list(_lines(self.assessment, VERDICTS[:2]))
         return f"the answer is not grounded in its sources: {few(found) or 'see the assessment'}"
 
