@@ -50,7 +50,7 @@ def names(record):
     return {field.name for field in fields(record)}
 
 
-def test_every_key_of_the_json_is_documented(app, doctrail):
+def test_every_key_of_the_json_is_documented(app, doctrail, tmp_path):
     app.answer()
     assert documented_keys("why") == set(doctrail("why", "response-0001", "--json").json)
     assert documented_keys("responses") == names(TrailSummary)
@@ -59,6 +59,10 @@ def test_every_key_of_the_json_is_documented(app, doctrail):
     assert documented_keys("pathologies") == names(Tally)
     assert documented_keys("show") == set(doctrail("show", "doc_42", "--json").json)
     assert documented_keys("doctor") == set(doctrail("doctor", "--json").json)
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text('{"answer": "Yes.", "chunks": []}\nno answer\n')
+    checked, no_answer = doctrail("check", str(answers), "--json").json_lines
+    assert documented_keys("check") == set(checked) | set(no_answer)
     assert names(Health) < documented_keys("doctor")
 
 

@@ -74,7 +74,11 @@ def _attributes(
     found: dict[str, AttributeValue | None] = {
         sc.item(sc.EVALUATIONS, 0, name): value for name, value in evaluation.items()
     }
+    usage = assessment.usage
     found |= {
+        sc.GENAI_INPUT_TOKENS: usage and usage.input_tokens,
+        sc.GENAI_OUTPUT_TOKENS: usage and usage.output_tokens,
+        sc.GROUNDING_COST: assessment.cost,
         sc.GROUNDING_VERDICTS: to_json([_verdict(v) for v in _riskiest(assessment)]).decode(),
         sc.GROUNDING_DEGRADED_FROM: assessment.degraded_from,
         sc.GROUNDING_VERIFIER: assessment.verifier,

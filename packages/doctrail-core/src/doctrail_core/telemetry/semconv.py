@@ -96,6 +96,7 @@ CONTEXT_UNEXPLAINED = "doctrail.context.unexplained.length"
 GROUNDING_VERIFIER = "doctrail.grounding.verifier"
 GROUNDING_STATUS = "doctrail.grounding.status"
 GROUNDING_VERDICTS = "doctrail.grounding.verdicts"
+GROUNDING_COST = "doctrail.grounding.cost"
 GROUNDING_DEGRADED_FROM = "doctrail.grounding.degraded_from"
 AUXILIARY = "doctrail.generation.auxiliary"
 

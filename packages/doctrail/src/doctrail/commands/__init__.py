@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from doctrail.commands import (
     affected,
+    check,
     demo,
+    diagnose,
     doctor,
     graph,
+    ground,
     grounding,
     pathologies,
+    replay,
     responses,
     show,
     why,
@@ -55,6 +59,10 @@ COMMANDS: "tuple[Command, ...]" = (
     affected,
     show,
     pathologies,
+    check,
+    ground,
     grounding,
+    diagnose,
+    replay,
     doctor,
 )
