@@ -16,7 +16,6 @@ from doctrail_core.testing import capture_trails
 
 def ask(lineage, engine, chunk_id):
     """An engine inside of the response searches, and answers; it has not returned yet."""
-    lineage.record(RunStarted(engine, "r", engine, "test", chunk_id))
     search, call = f"{engine}-search", f"{engine}-call"
     text = f"The text of {chunk_id} says what only it can say."
     lineage.record(RetrievalStarted(search, engine, "store", chunk_id, "test"))
@@ -28,8 +27,10 @@ def ask(lineage, engine, chunk_id):
 def test_a_run_that_is_still_open_has_what_happened_inside_of_it_and_no_more():
     with capture_trails() as lineage:
         lineage.record(RunStarted("r", None, "agent", "test", "Which?"))
+        lineage.record(RunStarted("first", "r", "engine", "test", "Which first?"))
         ask(lineage, "first", "doc-1")
         lineage.record(RunEnded("first"))
+        lineage.record(RunStarted("second", "r", "engine", "test", "Which second?"))
         ask(lineage, "second", "doc-2")
         within = part(lineage.so_far("second"), "second")
         whole = part(lineage.so_far("second"), "r")
@@ -46,3 +47,16 @@ def test_a_run_that_is_still_open_has_what_happened_inside_of_it_and_no_more():
         {"doc-2"},
         {"doc-1", "doc-2"},
     ]
+
+
+def test_an_engine_that_an_open_search_asks_has_read_what_it_found_itself():
+    with capture_trails() as lineage:
+        lineage.record(RunStarted("r", None, "app", "test", "Which?"))
+        lineage.record(RetrievalStarted("outer", "r", "linking store", "Which?", "test"))
+        lineage.record(RunStarted("inner", "outer", "engine", "test", "Which?"))
+        ask(lineage, "inner", "doc-1")
+        within = part(lineage.so_far("inner"), "inner")
+        lineage.record(RunEnded("inner"))
+        lineage.record(RetrievalEnded("outer", []))
+        lineage.record(RunEnded("r"))
+    assert [[a.state for a in c.arrivals] for c in within.contexts] == [["full"]]

@@ -4,7 +4,7 @@ In the order of worth: ledger, trail store, spans. One that fails costs neither 
 the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,7 +22,7 @@ from doctrail_core.capture.response import OpenResponse, OpenRun
 from doctrail_core.capture.sessions import Past, Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import Checks, FaultSink, LedgerSink, TrailSink
-from doctrail_core.model import CarriedChunk, EntryKind, Status, Trail
+from doctrail_core.model import CarriedChunk, EntryKind, Status, Step, Trail
 from doctrail_core.model.trail import arrived_in
 from doctrail_core.text.citations import citations
 
@@ -88,7 +88,15 @@ class Reports:
         session = response.session_id
         past = self.sessions.known(session) if session else Past()
         trail = self._trail(response, "interrupted", at, turn=past.turn)
-        return self._with_arrivals(trail, response, past)
+        steps = (*trail.steps, *self._steps_under_way(response, at))
+        return self._with_arrivals(replace(trail, steps=steps), response, past)
+
+    def _steps_under_way(self, response: OpenResponse, at: int) -> Iterator[Step]:
+        """The runs that have yet to end, for what is inside of them says so by their names."""
+        query_hash = partial(self.query_hash_in, response)
+        for run in list(response.runs.values()):
+            if run.kind == "run" and run.parent is not None:
+                yield step_record(run, None, at, None, query_hash)
 
     def query_hash_in(self, response: OpenResponse, query: str) -> str:
         """The query's hash; most responses ask one question three times over."""
