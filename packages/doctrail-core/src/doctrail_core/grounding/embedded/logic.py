@@ -1,0 +1,86 @@
+"""What turns the sense of a sentence: negation, obligation and permission, quantifiers, conditions.
+
+Two sentences with the same words may differ in just these, and then neither supports the other.
+"""
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import islice
+
+from doctrail_core.grounding.embedded.words import Word
+
+__all__ = ["difference", "negated"]
+
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|unable|fail(?:s|ed|ing)?|lack(?:s|ed|ing)?"
+    r"|prohibit\w{0,4}|forbid\w{0,4}|exclud\w{0,4}|except|refus\w{0,3}|den(?:y|ies|ied|ying)|hardly|barely|rarely|seldom"
+    r"|prevent\w{0,3}|avoid\w{0,3}|stop(?:s|ped)|non|isn|unlike(?:ly)?|false|myth|untrue|instead of|rather than)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+_FLIP = re.compile(r"\b(?:not|no|never|cannot|neither)\b|n['’]t\b", re.IGNORECASE)
+"""The negations that make the very opposite of a sentence; the others only change its sense."""
+_CLAUSE_END = re.compile(
+    r"[,;:()—]|\b(?:and|but|or|because|which|that|although|while|unless|except)\b", re.IGNORECASE
+)
+_OBLIGATION = re.compile(
+    r"\b(?:shall|must|requir\w{0,6}|obligat\w{0,5}|obliged|ha(?:s|ve|d) to|need(?:s|ed)? to|mandatory|ought)\b",
+    re.IGNORECASE,
+)
+_PERMISSION = re.compile(
+    r"\b(?:may|permit\w{0,5}|allow\w{0,3}|entitled|free to|optional\w{0,2}|authori[sz]ed)\b",
+    re.IGNORECASE,
+)
+_POSSIBILITY = re.compile(
+    r"\b(?:can|could|might|may|would|should|possib\w{2,4}|likely|unlikely|probabl\w|perhaps|potential\w{0,2}|expect\w{0,3}|plan(?:s|ned)?"
+    r"|propos\w{1,4}|intend\w{0,3}|alleg\w{1,5}|believ\w{1,3}|thought|suspect\w{0,3}|suggest\w{0,3}|rumou?r\w{0,3}|claim(?:s|ed)?"
+    r"|report(?:s|ed|edly)|appear(?:s|ed)?|seem(?:s|ed)?|almost|nearly|hop(?:e|es|ed)|aim(?:s|ed)?|attempt\w{0,3}|tr(?:y|ies|ied))\b",
+    re.IGNORECASE,
+)
+_QUANTIFIER = re.compile(
+    r"\b(?:all|every|each|always|any|some|only|solely|exclusively|most|mostly|few|many|several|never|none|entire\w{0,2}|partial\w{0,2}"
+    r"|half|majority|minority|both|either|at least|at most|up to|more|less|fewer|least|best|worst|largest|smallest|highest|lowest"
+    r"|first|last|usually|often|sometimes|rarely|completely|first|again|still|yet)\b",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(
+    r"\b(?:if|unless|except|provided that|notwithstanding|subject to|in case|as long as|only when|other than|until|once)\b",
+    re.IGNORECASE,
+)
+_RELATION = re.compile(
+    r"\b(?:because|due to|caus\w{1,3}|therefore|thus|as a result|consequently|led to|leads? to|before|after|while|since|than|despite|although)\b",
+    re.IGNORECASE,
+)
+_SCOPE = 3
+
+
+def difference(claim: str, evidence: str) -> str | None:
+    """In what the claim is another statement than the evidence, though it has its words; None where in nothing."""
+    if len(_NEGATION.findall(claim)) != len(_NEGATION.findall(evidence)):
+        return "negation_differs"
+    for sense in (_OBLIGATION, _PERMISSION, _POSSIBILITY, _CONDITION):
+        if bool(sense.search(claim)) != bool(sense.search(evidence)):
+            return "modality_differs"
+    if not _said(_QUANTIFIER, claim) <= _said(_QUANTIFIER, evidence):
+        return "quantifier_differs"
+    if not _said(_RELATION, claim) <= _said(_RELATION, evidence):
+        return "needs_context"
+    return None
+
+
+def negated(text: str, found: Sequence[Word], other: Collection[str]) -> bool:
+    """Whether a text denies what the other says: of its negations an odd number stands before the other's words."""
+    return sum(_denies(text, m.end(), found, other) for m in _FLIP.finditer(text)) % 2 == 1
+
+
+def _denies(text: str, end: int, found: Sequence[Word], other: Collection[str]) -> bool:
+    stop = _CLAUSE_END.search(text, end + 3)
+    limit = stop.start() if stop else len(text)
+    following = (
+        word.stem for word in found if end <= word.start < limit and word.kind == "content"
+    )
+    denied = list(islice(following, _SCOPE))
+    return bool(denied) and sum(stem in other for stem in denied) >= max(1, len(denied) - 1)
+
+
+def _said(sense: re.Pattern[str], text: str) -> set[str]:
+    return {said.casefold() for said in sense.findall(text)}
