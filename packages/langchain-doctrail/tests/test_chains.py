@@ -11,7 +11,7 @@ from langchain_core.stores import InMemoryStore
 from langchain_core.structured_query import Comparator, Comparison, StructuredQuery
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from langchain_doctrail import LineageRetriever
+from langchain_doctrail import LineageRetriever, check_grounding
 
 retrievers = pytest.importorskip("langchain_classic.retrievers")
 chains = pytest.importorskip("langchain_classic.chains")
@@ -253,3 +253,32 @@ def test_an_older_retrieval_chain_is_one_response(wrapped, handler, config):
     trail = handler.last
     assert (trail.question, trail.answer, len(trail.retrievals)) == (QUESTION, ANSWER, 1)
     assert {a.state for a in trail.contexts[0].arrivals} == {"full"}
+
+
+# --- checks
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_the_answer_of_a_retrieval_chain_is_checked(
+    listening, wrapped, stuff, verifier, config, handler
+):
+    chain = chains.create_retrieval_chain(wrapped, stuff) | check_grounding(verifier)
+    answer = chain.invoke({"input": QUESTION}, config if listening else None)
+    assert list(answer) == ["input", "context", "answer"]
+    assert answer["answer"] == ANSWER
+    pieces = list(chain.stream({"input": QUESTION}, config if listening else None))
+    assert "".join(piece.get("answer", "") for piece in pieces) == ANSWER
+    for asked in verifier.asked:
+        assert (asked.text, asked.question, len(asked.passages)) == (ANSWER, QUESTION, 3)
+    assert len(verifier.asked) == 2
+    if listening:
+        assert len(handler.get(handler.last.response_id).assessments) == 1
+
+
+def test_a_retrieval_chain_may_be_made_to_refuse(wrapped, stuff, failing, config):
+    check = check_grounding(
+        failing(RuntimeError("out")), enforce="refuse", if_unchecked="refuse", refusal="No."
+    )
+    chain = chains.create_retrieval_chain(wrapped, stuff) | check
+    answer = chain.invoke({"input": QUESTION}, config)
+    assert (list(answer), answer["answer"]) == (["input", "context", "answer"], "No.")

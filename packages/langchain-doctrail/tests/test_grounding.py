@@ -234,6 +234,20 @@ def test_an_inner_chains_check_belongs_to_the_response_around_it(
     assert len(handler.get(handler.last.response_id).assessments) == 1
 
 
+def test_a_check_in_the_middle_of_a_chain_hands_tokens_on(rag, retriever, verifier, config):
+    chain = rag(retriever, says(WRONG)) | check_grounding(verifier) | StrOutputParser()
+    assert chain.invoke(QUESTION, config) == WRONG
+    assert [piece for piece in pieces_of(chain, config) if piece] == list(WRONG)
+
+
+def test_a_chain_can_still_be_described(rag, retriever, verifier):
+    chain = rag(retriever, says(WRONG)) | check_grounding(verifier)
+    assert "check_grounding" in [node.name for node in chain.get_graph().nodes.values()]
+    assert chain.get_input_schema().model_json_schema()
+    assert chain.get_output_schema().model_json_schema()
+    assert "GroundingCheck" in repr(chain)
+
+
 # --- where no handler listens
 
 
@@ -254,7 +268,8 @@ async def test_around_a_chain_a_handler_that_listens_is_not_doubled(
     (chain | StrOutputParser()).invoke(QUESTION, config)
     with captured.scope():
         chain.invoke(QUESTION)
-    assert [len(trail.generations) for trail in captured.trails] == [1] * 5
+    chain.batch([QUESTION] * 2, config)
+    assert [len(trail.generations) for trail in captured.trails] == [1] * 7
     assert captured.dropped == {}
 
 
@@ -380,6 +395,22 @@ async def test_events_show_the_tokens_and_the_check(rag, retriever, verifier, co
     assert [e["event"] for e in shown][:1] == ["on_chain_start"]
     assert [e["event"] for e in shown][-1:] == ["on_chain_end"]
     assert "".join(e["data"]["chunk"] for e in shown if e["event"] == "on_chain_stream") == WRONG
+
+
+def test_two_checks_one_behind_the_other_both_find_their_answer(
+    rag, retriever, verifier, fake_verifier, handler, config
+):
+    second = fake_verifier()
+    chain = rag(retriever, says(WRONG)) | check_grounding(verifier) | check_grounding(second)
+    assert mark(chain.invoke(QUESTION, config))["risk"] == 0.9
+    first, *rest = pieces_of(chain, config)
+    whole = first
+    for piece in rest:
+        whole += piece
+    assert whole.text == WRONG
+    assert mark(whole)["response_id"] == handler.last.response_id
+    assert [len(asked.passages) for asked in second.asked] == [2, 2]
+    assert len(handler.get(handler.last.response_id).assessments) == 2
 
 
 # --- enforcing

@@ -105,8 +105,14 @@ class _Said(AnswerIn):
         return self._with(content=text, additional_kwargs={}, response_metadata=metadata, **calls)
 
     @override
-    def following(self, mark: Mark, note: str = "") -> AIMessageChunk:
-        metadata = {"doctrail": dict(mark)}
+    def following(self, mark: Mark, note: str = "") -> AIMessageChunk | None:
+        metadata: dict[str, Any] = {}
+        if (
+            "doctrail" not in self.message.response_metadata
+        ):  # two marks would be run into one another
+            metadata = {"doctrail": dict(mark)}
+        elif not note:
+            return None
         return AIMessageChunk(content=note, id=self.message.id, response_metadata=metadata)
 
     def _metadata(self, mark: Mark) -> dict[str, Any]:
