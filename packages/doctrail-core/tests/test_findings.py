@@ -7,9 +7,18 @@ from datetime import UTC, datetime
 import pytest
 
 from doctrail_core import Lineage, Settings
+from doctrail_core.capture.events import (
+    GenerationEnded,
+    PromptSent,
+    RetrievalEnded,
+    RetrievalStarted,
+    RetrievedChunk,
+    RunEnded,
+    RunStarted,
+)
 from doctrail_core.grounding.verifier import Answer, Passage
 from doctrail_core.ledger import open_ledger
-from doctrail_core.model import Citation, Diagnosis, Evidence, Finding
+from doctrail_core.model import Citation, Diagnosis, Evidence, Finding, Message
 from doctrail_core.trails import findings, open_trails
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -158,3 +167,26 @@ def test_a_finding_about_a_response_that_is_not_on_record_is_noted_and_lost(
 def test_what_is_no_finding_is_an_error():
     with pytest.raises(ValueError, match="finding"):
         findings.filed(b'{"about":"r","kind":"assessment","more":1}\n{}')
+
+
+def test_what_was_found_while_a_response_was_open_outlives_its_end(
+    lineage, make_assessment, make_verdict, home
+):
+    text = "The renewal deadline is February 28th."
+    lineage.record(RunStarted("r", None, "app", "test", "When?"))
+    lineage.record(RetrievalStarted("s", "r", "Retriever", "When?", "test"))
+    lineage.record(RetrievalEnded("s", [RetrievedChunk(text, "c#0", "c")]))
+    lineage.record(PromptSent("g", "r", [Message("user", text)], "test", "m-1"))
+    lineage.record(GenerationEnded("g", text))
+    known = lineage.so_far("r")
+    verdict = make_verdict("supported", Answer(text, (Passage("c#0", "c", text),)))
+    found = make_assessment(known, verdict)
+    lineage.assessed(found, known)
+    lineage.record(RunEnded("r", text))
+    assert lineage.last.assessments == (found,)
+    assert lineage.flush()
+    with open_ledger(home) as ledger:
+        assert [hit.grade for hit in ledger.responses_with("c")] == ["supports"]
+    with open_trails(home) as trails:
+        assert [use.grade for use in trails.chunks_of("c")] == ["supports"]
+        assert trails.get("r").assessments == (found,)

@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
     from doctrail_core.grounding.worker import Worker
 
 log = logging.getLogger("doctrail")
-
-_RECENT = 256
-"""So many of the latest assessments are remembered, for responses that close after they were checked."""
 
 
 class Storage(Protocol):
@@ -119,7 +115,6 @@ class Lineage:
         self._clock = clock
         self._recorder = Recorder(reports, self._storage.faults, self._spans, clock)
         self._grounding = grounding
-        self._recent = deque[Assessment](maxlen=_RECENT)
         self._workers: dict[Grounding, Worker] = {}
         self._hiring = threading.RLock()  # the garbage collector may close a stream in here
         remake_after_fork(self)
@@ -215,7 +210,7 @@ class Lineage:
             kept = redact_assessment(assessment, self.settings.content)
             about = replace(about, assessments=(*about.assessments, kept))
             self._put("assessed", about, partial(self._storage.trails.append_assessment, kept))
-            self._recent.append(kept)
+            self._recorder.assessed(kept)
             if self._last is not None and self._last.response_id == about.response_id:
                 self._last = replace(self._last, assessments=(*self._last.assessments, kept))
             if self._spans is not None:
@@ -301,8 +296,7 @@ class Lineage:
         return keyed_hash(self._storage.key(), text)
 
     def _closed(self, closed: Closed) -> None:
-        early = [a for a in tuple(self._recent) if a.response_id == closed.kept.response_id]
-        self._last = replace(closed.kept, assessments=tuple(early)) if early else closed.kept
+        self._last = closed.kept
         if closed.checks is not None:
             closed.checks.offer(closed.trail, wanted=closed.check)
         elif closed.check or self._grounding is not None:

@@ -47,7 +47,7 @@ from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.capture.sinks import FaultSink, SpanSink, StageSpan
 from doctrail_core.capture.tally import Counts, Dropped, Tally
 from doctrail_core.durable.forks import remake_after_fork
-from doctrail_core.model import StageKind, Status, Trail
+from doctrail_core.model import Assessment, StageKind, Status, Trail
 
 MAX_OPEN_RESPONSES = 10_000
 """Beyond this many, the oldest response is closed as interrupted: its host lost it."""
@@ -118,6 +118,12 @@ class Recorder:
         """What is known of the open response that a run is part of; None if there is none."""
         run = self._runs.get(run_id)
         return None if run is None else self.reports.so_far(run.response, self.clock())
+
+    def assessed(self, assessment: Assessment) -> None:
+        """Remember what was found about a response, if it is still open: it closes with those grades."""
+        response = self._responses.get(assessment.response_id)
+        if response is not None:
+            response.assessments.append(assessment)
 
     def record(self, event: Event) -> None:
         """Take note of an event. Never raises."""

@@ -176,6 +176,7 @@ class Reports:
             tool_calls=tuple(response.tool_calls),
             steps=tuple(response.steps),
             carried=carried,
+            assessments=tuple(response.assessments),
             turn=turn,
         )
 

@@ -15,7 +15,7 @@ from doctrail_core.capture.events import (
     ToolCalled,
 )
 from doctrail_core.capture.sinks import Checks, StageSpan
-from doctrail_core.model import Chunk, Generation, Retrieval, Status, Step, ToolCall
+from doctrail_core.model import Assessment, Chunk, Generation, Retrieval, Status, Step, ToolCall
 from doctrail_core.text.identity import canonical_id, clean_text
 
 StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
@@ -105,6 +105,7 @@ class OpenResponse:
     on_record: set[str] = field(default_factory=set[str])
     chunk_documents: dict[str, str] = field(default_factory=dict[str, str])
     query_hashes: dict[str, str] = field(default_factory=dict[str, str])
+    assessments: list[Assessment] = field(default_factory=list[Assessment])
     checks: Checks | None = None
     check: bool | None = None
     told: dict[str, Chunk] = field(default_factory=dict[str, Chunk])
