@@ -13,6 +13,8 @@ from llama_index.core.base.response.schema import (
     Response,
     StreamingResponse,
 )
+from llama_index.core.chat_engine import ContextChatEngine
+from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
@@ -189,7 +191,7 @@ def test_a_check_that_fails_lets_the_answer_pass_unless_it_was_asked_for(rag, ve
 
 
 def test_an_error_of_ours_counts_as_a_check_that_failed(rag, checked, monkeypatch):
-    monkeypatch.setattr("llama_index.observability.doctrail.grounding.assess", lambda *_: 1 / 0)
+    monkeypatch.setattr("llama_index.observability.doctrail.cases.assess", lambda *_: 1 / 0)
     engine = checked(enforce="refuse")
     assert str(engine.query(rag.question)) == rag.answer
     monkeypatch.undo()
@@ -449,6 +451,59 @@ def test_a_response_of_unknown_origin_inside_a_scope_is_checked_by_what_the_scop
         GroundingPostprocessor(verifier).postprocess_response(Response(said))
     assert [[p.chunk_id for p in a.passages] for a in verifier.asked] == [["chunk-renewal"]]
     assert [a.response_id for a in rag.captured.assessments] == [opened.response_id]
+
+
+async def test_an_answer_of_a_chat_engine_is_checked_by_what_its_turn_read(
+    rag, verifier, wrong, instrumented
+):
+    memory = ChatMemoryBuffer.from_defaults(token_limit=2000)
+    chat = ContextChatEngine.from_defaults(rag.retriever(1), llm=rag.llm, memory=memory)
+    post = GroundingPostprocessor(verifier, enforce="refuse")
+    with rag.captured.scope() as first:
+        response = post.postprocess_response(chat.chat(rag.question), rag.question)
+    assert [str(response), response.metadata["grounding"]["risk"]] == [rag.answer, 0.0]
+    rag.llm.says = wrong
+    with rag.captured.scope() as second:
+        response = await post.apostprocess_response(await chat.achat(rag.question))
+    assert [str(response), response.metadata["grounding"]["risk"]] == [REFUSAL, 0.9]
+    assert [[p.chunk_id for p in a.passages] for a in verifier.asked] == [["chunk-renewal"]] * 2
+    ids = [a.response_id for a in rag.captured.assessments]
+    assert ids == [first.response_id, second.response_id]
+
+
+def test_tokens_may_come_from_anything_that_can_be_drawn_from(rag, verifier):
+    tokens = iter(["February ", "28th."])
+    response = StreamingResponse(tokens, source_nodes=rag.retriever().retrieve(rag.question))
+    GroundingPostprocessor(verifier).postprocess_response(response)
+    assert list(response.response_gen) == ["February ", "28th."]
+    assert response.metadata["grounding"]["risk"] == 0.0
+
+
+async def test_a_cancelled_check_cancels_the_query(rag, verifier, checked):
+    begun = asyncio.Event()
+
+    class Slow(type(verifier)):
+        async def averify(self, answer):
+            begun.set()
+            await asyncio.Event().wait()
+
+    engine = LineageQueryEngine(
+        rag.engine(rag.retriever()),
+        postprocessor=GroundingPostprocessor(Slow()),
+        lineage=rag.captured,
+    )
+    task = asyncio.create_task(engine.aquery(rag.question))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [t.status for t in rag.captured.trails] == ["aborted"]
+
+
+@pytest.mark.parametrize("wrong", [{"enforce": "block"}, {"on": "unsupported"}, {"on": ["bad"]}])
+def test_a_mistake_in_what_is_asked_for_shows_at_once(wrong):
+    with pytest.raises(ValueError, match="it must be"):
+        GroundingPostprocessor(**wrong)
 
 
 def test_what_is_no_response_is_a_mistake(verifier):

@@ -19,6 +19,7 @@ def test_the_public_names_are_exactly_these():
         "LineageQueryEngine",
         "LineageRetriever",
         "TagAwarePromptHelper",
+        "UngroundedAnswerError",
     ]
     assert all(hasattr(package, name) for name in package.__all__)
 

@@ -17,7 +17,10 @@ from llama_index.observability.doctrail.tagging import DocIdTagPostprocessor
 
 if TYPE_CHECKING:
     from llama_index.observability.doctrail.evaluator import GroundingEvaluator
-    from llama_index.observability.doctrail.grounding import GroundingPostprocessor
+    from llama_index.observability.doctrail.grounding import (
+        GroundingPostprocessor,
+        UngroundedAnswerError,
+    )
     from llama_index.observability.doctrail.workflow import (
         AnswerChecked,
         AnswerDrafted,
@@ -35,6 +38,7 @@ __all__ = [
     "LineageQueryEngine",
     "LineageRetriever",
     "TagAwarePromptHelper",
+    "UngroundedAnswerError",
 ]
 
 _HOMES = {
@@ -43,6 +47,7 @@ _HOMES = {
     "GroundingEvaluator": "evaluator",
     "GroundingPostprocessor": "grounding",
     "GroundingStep": "workflow",
+    "UngroundedAnswerError": "grounding",
 }
 
 when_entered(install_on_demand)

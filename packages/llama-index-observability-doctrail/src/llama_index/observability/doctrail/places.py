@@ -1,4 +1,4 @@
-"""Where in a response something was answered, and what is known of that part of it."""
+"""Where in a response something was answered."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,13 +23,9 @@ class Place:
     is_answer: bool
 
     def trail(self) -> "Trail | None":
-        """What happened inside of the run, as far as it is known."""
-        from doctrail_core.model.part import part
-
-        lineage = self.lineage
-        whole = (
-            lineage.so_far(self.run_id)
-            or lineage.so_far(self.response_id)
-            or lineage.get(self.response_id)
+        """The whole response, as far as it is known."""
+        return (
+            self.lineage.so_far(self.run_id)
+            or self.lineage.so_far(self.response_id)
+            or self.lineage.get(self.response_id)
         )
-        return part(whole, self.run_id) if whole else None
