@@ -39,8 +39,11 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "code": "it or the evidence is code or a formula",
         "other_prompt_text": "it may come from a part of the prompt that was not retrieved",
         "undecided": "a model is not sure enough of it either way",
-        "too_long": "it is too long to be one claim",
+        "too_long": "it, or what arrived, is too long to be checked as a whole",
         "quote_not_found": "the evidence that the judge quoted is not in the chunk that it named",
+        "quote_conflicts": "the evidence that the judge quoted says otherwise than the judge",
+        "quote_incomplete": "the evidence that the judge quoted lacks a value of it",
+        "quote_unrelated": "the evidence that the judge quoted has no word in common with it",
         "malformed": "the judge's verdict on it could not be read",
         # any
         "judged": "a judge model said so",

@@ -1,10 +1,12 @@
 """Whether what a judge quotes is evidence: it stands in the chunk, and does not say otherwise."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from doctrail_core.grounding.embedded import EmbeddedVerifier
+from doctrail_core.grounding.embedded.index import Index
+from doctrail_core.grounding.embedded.words import Word, words
 from doctrail_core.grounding.judge.quotes import Quotable
 from doctrail_core.grounding.judge.rulings import Ruling
 from doctrail_core.grounding.judge.windows import blanked
@@ -14,6 +16,9 @@ from doctrail_core.text.sentences import sentences
 from doctrail_core.text.spans import Span
 
 __all__ = ["Exhibit", "Found", "doubt", "found"]
+
+_ENGLISH = 8
+"""One in so many words is a function word, at least."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,26 @@ def found(ruling: Ruling, claim: str, exhibits: Mapping[str, Exhibit]) -> Sequen
 def doubt(answer: Answer, claim: Claim, ruling: Ruling, places: Sequence[Found]) -> str | None:
     """Why what is quoted does not bear out the ruling, as far as words and values tell."""
     passages = tuple(place.context for place in places)
-    if ruling.verdict == "supported":
-        asked = Answer(answer.text, passages, answer.question, (claim,))
-        (said,) = EmbeddedVerifier().verify(asked).verdicts
-        if said.verdict == "contradicted":
-            return "quote_conflicts"
-    return None
+    if not _related(answer, claim, passages):
+        return "quote_unrelated"
+    if ruling.verdict != "supported":
+        return None
+    asked = replace(answer, passages=passages, claims=(claim,))
+    (said,) = EmbeddedVerifier().verify(asked).verdicts
+    if said.verdict == "contradicted":
+        return "quote_conflicts"
+    return "quote_incomplete" if said.reason == "value_absent" else None
+
+
+def _related(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
+    """Whether claim and evidence have a word in common; of other languages than English nobody can tell."""
+    index = Index(passages)
+    said = words(f"{answer.text[claim.start : claim.end]} {answer.question or ''}")
+    told = [word for line in index.lines for word in line.words]
+    if not (_is_english(said) and _is_english(told)):
+        return True
+    return any(index.variants(word.stem) for word in said if word.kind != "function")
+
+
+def _is_english(found: Sequence[Word]) -> bool:
+    return sum(word.kind == "function" for word in found) * _ENGLISH >= len(found)
