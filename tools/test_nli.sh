@@ -7,5 +7,5 @@ unset UV_LINK_MODE # nothing in here refuses links, and a copy of torch takes lo
 $uv venv --quiet --clear "$venv"
 $uv pip install --quiet --python "$venv" --resolution "${1:-highest}" -e "packages/doctrail-core[nli]" --group test
 echo "== local models"
-"$venv/bin/python" -m pytest --quiet packages/doctrail-core/tests/test_nli.py
+"$venv/bin/python" -m pytest --quiet packages/doctrail-core/tests/test_nli*.py
 rm -rf "$venv"

@@ -8,7 +8,7 @@ from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.words import words
 from doctrail_core.grounding.verifier import Answer
 from doctrail_core.model import Claim, Verdict
-from doctrail_core.text.values import values
+from doctrail_core.text.values import values_in
 
 __all__ = ["Case", "unread"]
 
@@ -31,7 +31,7 @@ class Case:
         found: dict[Claim, Verdict] = {}
         for claim in self.claims:
             text = self.text(claim)
-            if reason := unclaimed(text, words(text), len(values(text))):
+            if reason := unclaimed(text, words(text), len(values_in(text))):
                 found[claim] = unread(claim, reason)
             elif not self.index.lines:
                 found[claim] = _no_context(claim)

@@ -1,13 +1,14 @@
 """A model with its tokenizer, ready to be asked. No code that a checkpoint brings is ever run."""
 
+import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from doctrail_core.grounding.nli.families import Family, FamilyName, family_of
+from doctrail_core.grounding.nli.families import Family, FamilyName, Head, family_of
 from doctrail_core.grounding.nli.libraries import (
     Model,
     Tokenizer,
@@ -32,6 +33,7 @@ class Checkpoint:
         label: The id, or the folder's name: a path says more of a machine than a record should.
         revision: The commit of the weights, or a hash of the files.
         positions: So many tokens can be read at all; None where positions are relative.
+        segments: Whether it is told which token is of the first text, and which of the second.
         labels: What the outputs stand for, in lower case, in their order.
     """
 
@@ -43,6 +45,7 @@ class Checkpoint:
     model: Model
     device: str
     positions: int | None
+    segments: bool
     labels: tuple[str, ...]
 
 
@@ -65,7 +68,8 @@ def load(
     try:
         return _loaded(torch, source, family, str(foundation) if foundation else None, device)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
-        raise VerifierError(f"cannot load {source.label!r}: {_advice(error, source)}") from error
+        said = str(error).strip().partition("\n")[0]
+        raise VerifierError(f"cannot load {source.label!r}: {said}{_advice(error)}") from error
 
 
 class _Source:
@@ -83,28 +87,43 @@ class _Source:
         self.model = model
         self.local = Path(model).expanduser().is_dir()
         self.label = Path(model).expanduser().resolve().name if self.local else model
-        self.options = {"revision": revision or "main", "local_files_only": local_files_only}
+        self.options: Mapping[str, Any] = {
+            "revision": revision or "main",
+            "local_files_only": local_files_only,
+        }
 
-    def config(self) -> tuple[Path, Mapping[str, Any]]:
-        found = self.transformers.utils.cached_file(self.model, "config.json", **self.options)
-        if found is None:
-            raise FileNotFoundError("it has no config.json")
-        return Path(found).parent, json.loads(Path(found).read_text(encoding="utf-8"))
-
-    def weights(self, loader: Any, torch: Torch, **options: Any) -> Model:
-        """The network with every weight that it has from the checkpoint.
+    def file(self, name: str) -> Path:
+        """One of its files, downloaded if need be.
 
         Raises:
-            ValueError: Some are not in it; they would have been made up.
+            FileNotFoundError: It is not to be had; the message says what to do.
         """
+        try:
+            found = self.transformers.utils.cached_file(self.model, name, **self.options)
+        except (OSError, ValueError) as error:
+            if self.local:
+                raise
+            said = str(error).strip().partition("\n")[0]
+            raise FileNotFoundError(
+                f"{said}; no folder of that name is here either. Where there is a network, `hf download "
+                f"{self.model} --local-dir FOLDER` gets the files, and FOLDER is the model"
+            ) from error
+        if found is None:
+            raise FileNotFoundError(f"it has no {name}")
+        return Path(found)
+
+    def network(self, torch: Torch, head: Head) -> Model:
+        loader = getattr(self.transformers, _LOADERS[head])
         network, told = loader.from_pretrained(
-            self.model, dtype=torch.float32, output_loading_info=True, **self.options, **options
+            self.model, dtype=torch.float32, output_loading_info=True, **self.options
         )
-        if missing := sorted(told["missing_keys"]):
-            raise ValueError(
-                f"it lacks weights ({', '.join(missing[:3])}): it is not the trained model"
-            )
+        _complete(told["missing_keys"])
         return network
+
+    def tokenizer(self) -> Tokenizer:
+        return self.transformers.AutoTokenizer.from_pretrained(
+            self.model, trust_remote_code=False, **self.options
+        )
 
 
 def _loaded(
@@ -114,40 +133,50 @@ def _loaded(
     foundation: str | None,
     device: str | None,
 ) -> Checkpoint:
-    folder, config = source.config()
+    described = source.file("config.json")
+    config: Mapping[str, Any] = json.loads(described.read_text(encoding="utf-8"))
     family = family_of(config, source.label, asked)
     if family.head == "first_token":
         published: str = config.get("foundation") or _HHEM_FOUNDATION
-        network, tokenizer = _hhem(torch, source, foundation or published)
+        network, tokenizer = _hhem(source, foundation or published)
     else:
-        network = source.weights(getattr(source.transformers, _LOADERS[family.head]), torch)
-        tokenizer = source.transformers.AutoTokenizer.from_pretrained(
-            source.model, trust_remote_code=False, **source.options
-        )
-    tokenizer.padding_side = "right"
+        network, tokenizer = source.network(torch, family.head), source.tokenizer()
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Checkpoint(
         label=source.label,
-        revision=_hash(folder) if source.local else folder.name,
+        revision=_hash(described.parent) if source.local else described.parent.name,
         family=family,
         torch=torch,
         tokenizer=tokenizer,
         model=network.to(where).eval(),
         device=where,
         positions=_positions(config),
+        segments=int(config.get("type_vocab_size") or 0) > 1,
         labels=_labels(config),
     )
 
 
-def _hhem(torch: Torch, source: _Source, foundation: str) -> tuple[Model, Tokenizer]:
-    """The published class is a T5 encoder with a token classifier, named `t5`; only its code is left out."""
-    options = {"local_files_only": source.options["local_files_only"]}
-    transformers = source.transformers
-    t5 = transformers.AutoConfig.from_pretrained(foundation, **options)
-    names = {r"^t5\.": ""}
-    loader = transformers.T5ForTokenClassification
-    network = source.weights(loader, torch, config=t5, key_mapping=names)
-    return network, transformers.AutoTokenizer.from_pretrained(foundation, **options)
+def _hhem(source: _Source, foundation: str) -> tuple[Model, Tokenizer]:
+    """The published class, without its code: T5's token classifier, whose weights it keeps under `t5`."""
+    base = _Source(
+        source.transformers, foundation, None, local_files_only=source.options["local_files_only"]
+    )
+    base.file("config.json")  # for the advice, should it not be there
+    t5 = base.transformers.AutoConfig.from_pretrained(base.model, **base.options)
+    network = base.transformers.T5ForTokenClassification(t5)
+    stored = importlib.import_module("safetensors.torch").load_file(
+        source.file("model.safetensors")
+    )
+    named = {name.removeprefix("t5."): weight for name, weight in stored.items()}
+    told = network.load_state_dict(named, strict=False)
+    _complete(name for name in told.missing_keys if not name.endswith("embed_tokens.weight"))
+    return network, base.tokenizer()
+
+
+def _complete(missing: Iterable[str]) -> None:
+    """Raise if weights are missing: they would be made up."""
+    if names := ", ".join(sorted(missing)[:3]):
+        raise ValueError(f"it lacks weights ({names}): it is not the trained model")
 
 
 def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -177,21 +206,15 @@ def _hash(folder: Path) -> str:
     return total.hexdigest()
 
 
-def _advice(error: Exception, source: _Source) -> str:
-    said = str(error).strip().partition("\n")[0]
+def _advice(error: Exception) -> str:
     if isinstance(error, ImportError):
-        return f"{said}; pip install 'doctrail-core[nli]' brings what it needs"
-    if not isinstance(error, OSError):
-        return said
-    if source.local:
-        return f"{said}; the folder must hold config.json, the weights and the tokenizer of one checkpoint"
-    return (
-        f"{said}; no folder of that name is here either. Where there is a network, "
-        f"`hf download {source.label} --local-dir FOLDER` gets the files, and FOLDER is the model"
-    )
+        return "; pip install 'doctrail-core[nli]' brings what it needs"
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        return "; a folder must hold config.json, the weights and the tokenizer of one checkpoint"
+    return ""
 
 
-_LOADERS = {
+_LOADERS: Mapping[Head, str] = {
     "sequence": "AutoModelForSequenceClassification",
     "first_word": "AutoModelForSeq2SeqLM",
     "tokens": "AutoModelForTokenClassification",

@@ -4,7 +4,7 @@ Nothing else imports them, so that the package is typed and tested where they ar
 """
 
 import importlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, Self, cast
 
@@ -15,7 +15,6 @@ __all__ = ["Encodings", "Model", "Tensor", "Tokenizer", "Torch", "Transformers",
 
 class Tensor(Protocol):
     def __getitem__(self, key: Any, /) -> Self: ...
-    def to(self, device: str, /) -> Self: ...
     def float(self) -> Self: ...
     def softmax(self, dim: int) -> Self: ...
     def tolist(self) -> Any: ...
@@ -26,6 +25,7 @@ class Torch(Protocol):
     long: object
     cuda: Any
 
+    def tensor(self, data: Sequence[Sequence[int]], *, device: str) -> Tensor: ...
     def zeros(self, size: tuple[int, ...], *, dtype: object, device: str) -> Tensor: ...
     def inference_mode(self) -> AbstractContextManager[object]: ...
 
@@ -34,15 +34,13 @@ class Encodings(Protocol):
     """Texts as a tokenizer reads them: columns of one list per text."""
 
     def __getitem__(self, column: str, /) -> Sequence[Sequence[Any]]: ...
-    def keys(self) -> Iterable[str]: ...
     def sequence_ids(self, text: int, /) -> Sequence[int | None]: ...
 
 
 class Tokenizer(Protocol):
     all_special_tokens: Sequence[str]
     eos_token: str | None
-    is_fast: bool
-    padding_side: str
+    pad_token_id: int | None
 
     def __call__(
         self,
@@ -52,9 +50,6 @@ class Tokenizer(Protocol):
         return_offsets_mapping: bool = False,
         verbose: bool = False,
     ) -> Encodings: ...
-    def pad(
-        self, encodings: Mapping[str, Sequence[Any]], *, return_tensors: str
-    ) -> Mapping[str, Tensor]: ...
 
 
 class Model(Protocol):

@@ -69,20 +69,23 @@ class Network:
         ids = read["input_ids"]
         found: dict[int, Any] = {}
         for places in _batches(ids, self.batch_size):
-            columns = {
-                name: [read[name][at] for at in places]
-                for name in read.keys()  # noqa: SIM118  # iterating it is not promised
-                if name != "offset_mapping"
-            }
-            found.update(zip(places, self._asked(columns), strict=True))
+            with self.checkpoint.torch.inference_mode():
+                logits = self._head(self._inputs(read, places), len(places))
+                found.update(zip(places, logits.float().softmax(dim=-1).tolist(), strict=True))
         return [found[at] for at in range(len(ids))]
 
-    def _asked(self, columns: dict[str, list[Any]]) -> list[Any]:
+    def _inputs(self, read: Encodings, places: Sequence[int]) -> dict[str, Tensor]:
+        """The columns that the model takes, filled up on the right to the longest of the batch."""
         one = self.checkpoint
-        with one.torch.inference_mode():
-            padded = one.tokenizer.pad(columns, return_tensors="pt")
-            inputs = {name: tensor.to(one.device) for name, tensor in padded.items()}
-            return self._head(inputs, len(columns["input_ids"])).float().softmax(dim=-1).tolist()
+        filling = {"input_ids": one.tokenizer.pad_token_id or 0, "attention_mask": 0}
+        if one.segments:
+            filling["token_type_ids"] = 0
+        longest = max(len(read["input_ids"][at]) for at in places)
+        rows = {
+            name: [[*read[name][at], *[fill] * (longest - len(read[name][at]))] for at in places]
+            for name, fill in filling.items()
+        }
+        return {name: one.torch.tensor(row, device=one.device) for name, row in rows.items()}
 
     def _head(self, inputs: dict[str, Tensor], texts: int) -> Tensor:
         one = self.checkpoint
