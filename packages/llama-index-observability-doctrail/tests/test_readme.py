@@ -38,3 +38,5 @@ def test_the_fences_run_as_one_program(tmp_path):
     assert "doc_4821" in done.stdout
     assert "call_1 -> call_1" in done.stdout
     assert "s-1 2" in done.stdout
+    for promised in re.findall(r"^#> (.+)$", "\n".join(fences), re.MULTILINE):
+        assert promised in done.stdout

@@ -20,7 +20,7 @@ from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import QueryBundle, QueryType
 
 from doctrail_core import Trail
-from doctrail_core.grounding.checking import aassess, assess, check, embedded
+from doctrail_core.grounding.checking import aassess, assess, check
 from doctrail_core.grounding.verifier import Verifier
 from doctrail_core.model import Assessment, AssessmentStatus
 from doctrail_core.model.part import part
@@ -75,12 +75,12 @@ class Case:
         """Whether a text can take its place."""
         return not isinstance(self.response, PydanticResponse) and self.heard.is_text
 
-    def assess(self, verifier: Verifier | None) -> Assessment:
+    def assess(self, verifier: Verifier) -> Assessment:
         """Check it."""
         trail = self._read()
         return self._check(verifier) if trail is None else assess(trail, verifier)
 
-    async def aassess(self, verifier: Verifier | None) -> Assessment:
+    async def aassess(self, verifier: Verifier) -> Assessment:
         """Check it without blocking the event loop."""
         trail = self._read()
         if trail is None:
@@ -108,7 +108,7 @@ class Case:
         asked = self.question or known.question
         return replace(known, answer=clean_text(self.text), question=asked, citations=())
 
-    def _check(self, verifier: Verifier | None) -> Assessment:
+    def _check(self, verifier: Verifier) -> Assessment:
         """Check it against the sources that it names itself."""
         if not self.response.source_nodes:
             return without_verdicts(
@@ -143,12 +143,12 @@ def case_of(response: Any, query: QueryType | None) -> Case:
     return case
 
 
-def without_verdicts(verifier: Verifier | None, status: AssessmentStatus, why: str) -> Assessment:
-    now, by = datetime.now(UTC), verifier or embedded()
+def without_verdicts(verifier: Verifier, status: AssessmentStatus, why: str) -> Assessment:
+    now = datetime.now(UTC)
     return Assessment(
         response_id="",
-        verifier=by.name,
-        version=by.version,
+        verifier=verifier.name,
+        version=verifier.version,
         status=status,
         started_at=now,
         ended_at=now,

@@ -8,7 +8,7 @@ from llama_index.core.evaluation import BaseEvaluator, EvaluationResult
 from llama_index.core.prompts.mixin import PromptDictType
 
 from doctrail_core import suppress
-from doctrail_core.grounding.checking import check
+from doctrail_core.grounding.checking import check, embedded
 from doctrail_core.grounding.verifier import Verifier
 from doctrail_core.model import VERDICTS, Assessment
 
@@ -30,7 +30,7 @@ class GroundingEvaluator(BaseEvaluator):
 
     def __init__(self, verifier: Verifier | None = None) -> None:
         """Check nothing yet."""
-        self.verifier = verifier
+        self.verifier = verifier or embedded()
 
     def _get_prompts(self) -> PromptDictType:
         return {}

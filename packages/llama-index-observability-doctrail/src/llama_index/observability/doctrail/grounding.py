@@ -27,6 +27,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 from llama_index.core.schema import QueryType
 
 from doctrail_core import suppress
+from doctrail_core.grounding.checking import embedded
 from doctrail_core.grounding.enforcement import (
     REFUSAL,
     Action,
@@ -70,7 +71,7 @@ class GroundingPostprocessor:
         refusal: str = REFUSAL,
     ) -> None:
         """Check nothing yet."""
-        self.verifier = verifier
+        self.verifier = verifier or embedded()
         self.enforcement = Enforcement(
             action=enforce or "pass",
             on=tuple(on),
