@@ -22,6 +22,7 @@ from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler
 from langchain_doctrail.choices import WatchedCompression
 from langchain_doctrail.documents import stamp_of, stamped
 from langchain_doctrail.origins import traced
+from langchain_doctrail.replaying import Asked
 from langchain_doctrail.search import Found, VectorSearch, description
 
 __all__ = ["LineageRetriever"]
@@ -57,35 +58,37 @@ class LineageRetriever(BaseRetriever):
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        search = VectorSearch.of(self.inner, kwargs)
-        watched = None if search else _watched(self.inner, run_manager)
+        asked = Asked.of(self.inner, kwargs)
+        search = asked.search
+        watched = None if search else _watched(asked.inner, run_manager)
         with _interrupts_told(run_manager):
             if search is None:
                 inner, config = (
-                    watched.retriever if watched else self.inner,
+                    watched.retriever if watched else asked.inner,
                     _delegated(run_manager),
                 )
-                found = Found.unscored(inner.invoke(query, config, **kwargs))
+                found = Found.unscored(inner.invoke(query, config, **asked.called_with))
             else:
                 found = search.run(query)
-        return self._told(found, search or watched, kwargs, run_manager)
+        return self._told(asked.kept(found), search or watched, asked.arguments, run_manager)
 
     @override
     async def _aget_relevant_documents(
         self, query: str, *, run_manager: AsyncCallbackManagerForRetrieverRun, **kwargs: Any
     ) -> list[Document]:
-        search = VectorSearch.of(self.inner, kwargs)
-        watched = None if search else _watched(self.inner, run_manager)
+        asked = Asked.of(self.inner, kwargs)
+        search = asked.search
+        watched = None if search else _watched(asked.inner, run_manager)
         with _interrupts_told(run_manager):
             if search is None:
                 inner, config = (
-                    watched.retriever if watched else self.inner,
+                    watched.retriever if watched else asked.inner,
                     _delegated(run_manager),
                 )
-                found = Found.unscored(await inner.ainvoke(query, config, **kwargs))
+                found = Found.unscored(await inner.ainvoke(query, config, **asked.called_with))
             else:
                 found = await search.arun(query)
-        return self._told(found, search or watched, kwargs, run_manager)
+        return self._told(asked.kept(found), search or watched, asked.arguments, run_manager)
 
     @override
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:

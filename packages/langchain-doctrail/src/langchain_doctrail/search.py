@@ -31,6 +31,7 @@ _METHODS = {
     "mmr": "max_marginal_relevance_search",
 }
 _FILTER_NAMES = ("filter", "filters", "where", "where_document", "pre_filter", "expr")
+_NARROWING = ("k", "fetch_k", "lambda_mult", "score_threshold")
 _COLLECTION_NAMES = (
     "collection_name",
     "_collection_name",
@@ -97,6 +98,13 @@ class VectorSearch:
     def plain(self) -> "VectorSearch":
         """The same search without scores."""
         return replace(self, method=_PLAIN)
+
+    def widened(self, k: int, *, filtered: bool) -> "VectorSearch":
+        """The same store's `k` nearest: no threshold, no diversity, and no filter unless `filtered`."""
+        dropped = {*_NARROWING, *(() if filtered else _FILTER_NAMES)}
+        kept = {name: value for name, value in self.arguments.items() if name not in dropped}
+        nearest = replace(self, method=_SCORED, arguments={**kept, "k": k})
+        return nearest if nearest.has_scores() else nearest.plain()
 
     def run(self, query: str) -> Found:
         """Search, once."""

@@ -6,6 +6,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
 from llama_index.observability.doctrail.handlers import install_on_demand
+from llama_index.observability.doctrail.replaying import as_asked
 from llama_index.observability.doctrail.wrapper import Wrapper
 
 if TYPE_CHECKING:
@@ -40,17 +41,17 @@ class LineageRetriever(Wrapper, BaseRetriever):
 
     def retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Retrieve as the base does."""
-        return self.base.retrieve(str_or_query_bundle)
+        return as_asked(self.base).retrieve(str_or_query_bundle)
 
     async def aretrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Retrieve as the base does."""
-        return await self.base.aretrieve(str_or_query_bundle)
+        return await as_asked(self.base).aretrieve(str_or_query_bundle)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return self.base.retrieve(query_bundle)
+        return as_asked(self.base).retrieve(query_bundle)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await self.base.aretrieve(query_bundle)
+        return await as_asked(self.base).aretrieve(query_bundle)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Change a setting where it takes effect."""

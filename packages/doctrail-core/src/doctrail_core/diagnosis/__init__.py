@@ -1,0 +1,6 @@
+"""Whose fault a wrong answer was."""
+
+from doctrail_core.diagnosis.diagnosing import diagnose
+from doctrail_core.diagnosis.probe import Probe
+
+__all__ = ["Probe", "diagnose"]

@@ -1,0 +1,119 @@
+"""What a text says, as far as it can be found in other texts: by its values, and by its words.
+
+Two texts say the same when the values of the one are those of the other, and most of the telling words
+of the one stand in the other. Nobody understands either; time grows with the length of the texts alone.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Self
+
+from doctrail_core.grounding.embedded.words import Word, words
+from doctrail_core.text.sentences import sentences
+from doctrail_core.text.spans import Span
+from doctrail_core.text.values import Value, compare, values_in
+
+__all__ = ["Saying", "Sentence", "read"]
+
+_MOST = 0.75
+"""So much of what was said must stand in one place, or in the sentence before or after it."""
+_DENIALS = frozenset({"not", "no", "never", "cannot", "neither", "without"})
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Characters `[start, end)` of a text, with its words and values."""
+
+    start: int
+    end: int
+    words: tuple[Word, ...]
+    values: tuple[Value, ...]
+
+    @property
+    def stems(self) -> frozenset[str]:
+        return frozenset(word.stem for word in self.words if word.kind != "function")
+
+    @property
+    def denies(self) -> bool:
+        said = sum(
+            w.text.casefold() in _DENIALS or w.text.replace("\u2019", "'").endswith("n't")
+            for w in self.words
+        )
+        return said % 2 == 1
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> tuple[Sentence, ...]:
+    """The sentences of a text. Chunks are read again and again, so that the last ones are kept."""
+    return tuple(_sentence(text, span) for span in sentences(text))
+
+
+def _sentence(text: str, span: Span) -> Sentence:
+    start, end = span
+    said = text[start:end]
+    return Sentence(start, end, tuple(words(said)), tuple(map(_bare, values_in(said))))
+
+
+def _bare(value: Value) -> Value:
+    """The value without `at least` or `about`: people leave them out when they say what they expected."""
+    return replace(value, bound=None, approx=False)
+
+
+@dataclass(frozen=True)
+class Saying:
+    """Values and words that are to be found together.
+
+    A value of another kind than those of `values` is no part of it; `denied` tells of a negation.
+    """
+
+    values: tuple[Value, ...] = ()
+    stems: frozenset[str] = frozenset()
+    denied: bool = False
+
+    @classmethod
+    def of(cls, text: str, *, beside: Collection[str] = ()) -> Self:
+        """What a text says; words that are in `beside` are no news."""
+        stated = tuple(map(_bare, values_in(text)))
+        found = words(text)
+        telling = frozenset(
+            word.stem
+            for word in found
+            if word.kind == "content" and not _within(word, stated) and word.stem not in beside
+        )
+        denied = any(sentence.denies for sentence in read(text))
+        return cls(stated, telling, denied and bool(telling))
+
+    @property
+    def empty(self) -> bool:
+        return not self.values and not self.stems
+
+    def places(self, text: str) -> Iterator[Sentence]:
+        """The sentences of a text that say it."""
+        found = read(text)
+        for number, sentence in enumerate(found):
+            if self._has_values(sentence.values) and self._has_words(found, number):
+                yield sentence
+
+    def is_in(self, text: str) -> bool:
+        return next(self.places(text), None) is not None
+
+    def _has_values(self, stated: Sequence[Value]) -> bool:
+        return all(
+            any(compare(value, other) == "equal" for other in stated) for value in self.values
+        )
+
+    def _has_words(self, found: Sequence[Sentence], number: int) -> bool:
+        if not self.stems:
+            return bool(self.values)
+        sentence = found[number]
+        if sentence.denies != self.denied:
+            return False
+        around = {stem for near in found[max(0, number - 1) : number + 2] for stem in near.stems}
+        enough = _MOST * len(self.stems)
+        own = len(self.stems & sentence.stems)
+        return own >= enough or (bool(own or self.values) and len(self.stems & around) >= enough)
+
+
+def _within(word: Word, stated: Sequence[Value]) -> bool:
+    return any(value.start <= word.start < value.end for value in stated)

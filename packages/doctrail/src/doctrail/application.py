@@ -1,0 +1,128 @@
+"""The user's own application, as `--app module:factory` names it.
+
+The factory takes no arguments and returns what answers questions: a LangChain runnable, a LlamaIndex
+engine, or any function of a question. What looks into the corpus may be returned instead, or be held as
+`.retriever`: a retriever of either framework, or an object with a probe's `search`.
+"""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from doctrail.errors import UsageError
+
+if TYPE_CHECKING:
+    from doctrail_core.diagnosis import Probe
+
+__all__ = ["add_application", "answering", "made", "probe_of"]
+
+_ASKED_BY = ("query", "chat", "invoke")
+"""How an application is asked: LlamaIndex's engines, its chat engines, LangChain's runnables."""
+
+
+def add_application(parser: ArgumentParser, *, required: bool) -> None:
+    """Give a command its --app."""
+    parser.add_argument(
+        "--app",
+        metavar="MODULE:FACTORY",
+        required=required,
+        help="a function of yours that returns the application or its retriever; looked up from here",
+    )
+
+
+def made(named: str) -> Any:
+    """What the factory returns.
+
+    Raises:
+        UsageError: There is no such module or factory, or it failed; the message says which.
+    """
+    module, _, factory = named.partition(":")
+    if not module or not factory:
+        raise UsageError(
+            f"--app is {named!r}; it must be MODULE:FACTORY, such as myapp.chains:build"
+        )
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - where the command was typed, as `python -m` has it
+    try:
+        make: Any = import_module(module)
+    except Exception as error:
+        raise UsageError(f"--app {named}: {module} cannot be imported: {_said(error)}") from error
+    finally:
+        sys.path.pop(0)
+    for name in factory.split("."):
+        if not hasattr(make, name):
+            raise UsageError(f"--app {named}: {module} has no {factory}")
+        make = getattr(make, name)
+    if not callable(make):
+        raise UsageError(f"--app {named}: {factory} is no function")
+    try:
+        return make()
+    except Exception as error:
+        raise UsageError(f"--app {named}: {factory}() failed: {_said(error)}") from error
+
+
+def probe_of(application: Any, named: str) -> "Probe":
+    """What looks into the application's corpus.
+
+    Raises:
+        UsageError: It holds no retriever.
+    """
+    for candidate in (application, getattr(application, "retriever", None)):
+        if candidate is None:
+            continue
+        if callable(getattr(candidate, "search", None)) and not _wrapper(candidate):
+            return candidate
+        if (wrapper := _wrapper(candidate)) is not None:
+            return wrapper(candidate)
+    raise UsageError(
+        f"--app {named} returned a {type(application).__name__}, which is no retriever and holds none as"
+        " .retriever: return a LangChain or LlamaIndex retriever, or an object with search(query, k, *, filtered)"
+    )
+
+
+def answering(application: Any, named: str) -> Callable[[str], Any]:
+    """What answers a question.
+
+    Raises:
+        UsageError: It is nothing that can be asked.
+    """
+    if _wrapper(application) is not None:
+        raise UsageError(
+            f"--app {named} returned a retriever, which answers nothing; return the application"
+        )
+    for name in _ASKED_BY:
+        if callable(ask := getattr(application, name, None)):
+            return ask
+    if callable(application):
+        return application
+    raise UsageError(
+        f"--app {named} returned a {type(application).__name__}; return a LangChain runnable, a LlamaIndex"
+        " engine, or a function of the question"
+    )
+
+
+def _wrapper(candidate: Any) -> "Callable[[Any], Probe] | None":
+    """What makes a probe of a framework's retriever; the framework is loaded if this is one of its."""
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(candidate).__mro__}
+    if "langchain_core.retrievers.BaseRetriever" in kinds:
+        return _probing("langchain_doctrail.probing", "langchain-doctrail")
+    if "llama_index.core.base.base_retriever.BaseRetriever" in kinds:
+        return _probing(
+            "llama_index.observability.doctrail.probing", "llama-index-observability-doctrail"
+        )
+    return None
+
+
+def _probing(module: str, package: str) -> "Callable[[Any], Probe]":
+    try:
+        return import_module(module).retriever_probe
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"to ask this retriever, {package} must be installed: pip install {package}"
+        ) from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
