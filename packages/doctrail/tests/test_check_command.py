@@ -142,6 +142,73 @@ def test_a_verifier_that_lacks_something_is_told_what(doctrail, answers, words, 
     assert why in said.err
 
 
+@pytest.fixture
+def judges(tmp_path, monkeypatch):
+    """A module of the user's: fake models that quote what they are told to, of either kind."""
+    (tmp_path / "my_judges.py").write_text(
+        """
+import json
+import re
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+
+def ruled(prompt):
+    return "this is no JSON"
+
+
+class FakeModel(BaseChatModel):
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        said = AIMessage(ruled(str(messages)))
+        return ChatResult(generations=[ChatGeneration(message=said)])
+
+    @property
+    def _llm_type(self):
+        return "fake"
+
+
+def a_function():
+    return lambda messages: ruled(str(messages))
+
+
+def a_number():
+    return 7
+"""
+    )
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("factory", ["FakeModel", "a_function"])
+def test_a_judge_that_makes_no_sense_has_failed_and_says_so(doctrail, answers, judges, factory):
+    if factory == "FakeModel":
+        pytest.importorskip("langchain_doctrail")
+    said = doctrail(
+        "check",
+        answers(line("q", TRUE)),
+        "--verifier",
+        "judge",
+        "--model",
+        f"my_judges:{factory}",
+        "--json",
+    )
+    assert said.json["status"] == "failed"
+    assert said.json["risk"] is None
+    assert said.json["error"]
+    assert said.code == 3
+    assert "line 1" in said.err
+
+
+def test_what_is_no_model_is_told(doctrail, answers, judges):
+    pytest.importorskip("langchain_core")
+    said = doctrail(
+        "check", answers(line("q", TRUE)), "--verifier", "judge", "--model", "my_judges:a_number"
+    )
+    assert said.code == 2
+    assert "not int" in said.err
+
+
 def test_hostile_text_reaches_no_terminal_as_it_is(doctrail, answers):
     said = doctrail("check", answers(line("\x1b[31m", "\x1b[2J evil \u202e", CHUNK)))
     assert "\x1b" not in said.out

@@ -20,7 +20,7 @@ exit codes:
   0    done, found, healthy
   1    nothing found; check: a claim is contradicted; doctor: something to look at
   2    the command line or a setting means nothing
-  3    a store or file cannot be read or written
+  3    a store or file cannot be read or written, or a verifier does not answer
   70   a fault of doctrail itself
   130  stopped from the keyboard
   141  whoever read the output went away

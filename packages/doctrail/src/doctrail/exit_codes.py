@@ -9,7 +9,7 @@ NOTHING = 1
 USAGE = 2
 """The command line or a setting means nothing."""
 UNREADABLE = 3
-"""A store or file cannot be read or written."""
+"""A store or file cannot be read or written, or a verifier does not answer."""
 FAULT = 70
 """A fault of doctrail itself."""
 INTERRUPTED = 130

@@ -1,15 +1,25 @@
 """Which verifier a command checks with."""
 
 from argparse import ArgumentParser, Namespace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from doctrail.errors import UsageError
 from doctrail.factories import made_by
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from doctrail_core.grounding.judge import Chat
     from doctrail_core.grounding.verifier import Verifier
 
 __all__ = ["VERIFIERS", "add_verifier", "verifier_of"]
+
+_BRIDGES = (
+    ("langchain_core", "langchain_doctrail.judging", "langchain_judge"),
+    ("llama_index", "llama_index.observability.doctrail.judging", "llama_index_judge"),
+)
+"""The package that a model's classes come from, and what makes a judge of it."""
 
 VERIFIERS = ("embedded", "judge", "nli", "cascade")
 
@@ -83,4 +93,22 @@ def _judge(model: Any) -> "Verifier":
 
     if isinstance(model, Verifier):
         return model
-    raise NotImplementedError(JudgeVerifier)
+    chat = _bridge(model)
+    try:
+        return JudgeVerifier(model if chat is None else chat(model))
+    except TypeError as error:
+        raise UsageError(f"--model: {error}") from error
+
+
+def _bridge(model: Any) -> "Callable[[Any], Chat] | None":
+    """What makes a judge of a framework's model; the adapter is loaded if this is one of its."""
+    homes = {kind.__module__.partition(".")[0] for kind in type(model).__mro__}
+    for home, adapter, name in _BRIDGES:
+        if home in homes:
+            try:
+                return getattr(import_module(adapter), name)
+            except ModuleNotFoundError as error:
+                raise UsageError(
+                    f"--model: to ask this model, {error.name} must be installed"
+                ) from error
+    return None

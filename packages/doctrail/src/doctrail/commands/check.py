@@ -56,6 +56,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
                 continue
             found = said.check(verifier)
             _show(said, found, options, terminal)
+            if found.status == "failed":
+                terminal.complain(f"line {number} of {options.file} was not checked: {found.error}")
+                codes.add(exit_codes.UNREADABLE)
             if any(kind in found.counts for kind in failing):
                 codes.add(exit_codes.NOTHING)
     return max(codes)
