@@ -1,7 +1,5 @@
 """The embedded verifier: what it says of claims, and what it leaves open."""
 
-
-
 from doctrail_core.grounding.embedded import EmbeddedVerifier
 from doctrail_core.grounding.verifier import Answer, Passage
 from doctrail_core.model import Claim

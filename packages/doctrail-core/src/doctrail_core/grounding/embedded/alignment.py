@@ -1,8 +1,9 @@
 """Where in the passages a claim could come from, and how much of it stands there."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from heapq import nlargest
 
 from doctrail_core.grounding.embedded.index import Index, Line
@@ -31,17 +32,26 @@ class Window:
         return range(self.first, self.last + 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Alignment:
-    """The windows that have most of a claim, best first, and what all of them have together."""
+    """The windows that have most of a claim, best first."""
 
-    windows: tuple[Window, ...]
-    lines: tuple[int, ...]
-    coverage: float
+    windows: Sequence[Window]
+    weights: Mapping[str, float]
+    index: Index
 
     @property
     def best(self) -> Window | None:
         return self.windows[0] if self.windows else None
+
+    @cached_property
+    def near(self) -> frozenset[int]:
+        """The sentences of all windows."""
+        return frozenset(at for window in self.windows for at in window.lines)
+
+    def share(self, line: int) -> float:
+        """How much of the claim one sentence has."""
+        return _coverage(self.index.lines[line].stems, self.weights, self.index)
 
     def covering(self, share: float) -> Window | None:
         """The smallest window that has such a share of the claim; of equally small ones the fullest."""
@@ -54,14 +64,14 @@ class Alignment:
 def align(stems: Iterable[str], hints: Iterable[str], index: Index) -> Alignment:
     """Find the words in windows of one to three sentences. Hints help to find them, and do not count."""
     weights, hinting = _telling(stems, index), _telling(hints, index)
-    lines = _candidates(weights | hinting, index)
-    spans = {span for line in lines for span in _around(line, index.lines)}
+    spans = {
+        span for line in _candidates(weights | hinting, index) for span in _around(line, index.lines)
+    }
     windows = [_window(span, weights, index) for span in sorted(spans)]
     windows.sort(
         key=lambda window: window.coverage - _WIDER * (window.last - window.first), reverse=True
     )
-    together = _coverage({stem for at in lines for stem in index.lines[at].stems}, weights, index)
-    return Alignment(tuple(windows), tuple(lines), together)
+    return Alignment(windows, weights, index)
 
 
 def _telling(stems: Iterable[str], index: Index) -> dict[str, float]:
@@ -93,7 +103,7 @@ def _window(span: tuple[int, int], weights: Mapping[str, float], index: Index) -
     return Window(first, last, _coverage(stems, weights, index))
 
 
-def _coverage(stems: set[str], weights: Mapping[str, float], index: Index) -> float:
+def _coverage(stems: Collection[str], weights: Mapping[str, float], index: Index) -> float:
     total = sum(weights.values())
     if not total:
         return 0.0
@@ -106,6 +116,6 @@ def lacking(found: Iterable[Word], window: Window, index: Index) -> list[Word]:
     return [word for word in found if not _held(word.stem, stems, index)]
 
 
-def _held(stem: str, stems: set[str], index: Index) -> float:
+def _held(stem: str, stems: Collection[str], index: Index) -> float:
     surely = (how for variant, how in index.variants(stem).items() if variant in stems)
     return max(surely, default=0.0)

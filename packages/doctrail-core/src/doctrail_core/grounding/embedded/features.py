@@ -3,11 +3,11 @@
 Few on purpose: long lists fit the texts that they were fitted on, and fail on others.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import log1p
 
-from doctrail_core.grounding.embedded.alignment import align
 from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.novelty import novelty
 from doctrail_core.grounding.embedded.words import Word, words
@@ -24,7 +24,7 @@ FEATURES: tuple[str, ...] = (
     "novel_names",
     "missing_values",
     "uncovered",
-    "uncovered_together",
+    "uncovered_anywhere",
     "new_pairs",
     "uncopied",
     "length",
@@ -43,10 +43,9 @@ def features(answer: Answer, verdicts: Sequence[Verdict]) -> list[tuple[float, .
 
 def _features(verdict: Verdict, text: str, index: Index, known: Pairs) -> tuple[float, ...]:
     found = words(text)
-    telling = {word.stem for word in found if word.kind == "content"}
-    alignment = align(telling, index)
     new = novelty(found, index)
-    pairs = list(pairwise(word.stem for word in found))
+    pairs = list(_pairs(found))
+    in_a_line, anywhere = _covered({word.stem for word in found if word.kind != "function"}, index)
     return (
         verdict.score or 0.0,
         float(verdict.verdict == "supported"),
@@ -54,12 +53,24 @@ def _features(verdict: Verdict, text: str, index: Index, known: Pairs) -> tuple[
         log1p(new.mass),
         log1p(len(new.names)),
         log1p(len(verdict.missing)),
-        1 - alignment.best.coverage if alignment.best else float(bool(telling)),
-        1 - alignment.coverage if telling else 0.0,
+        1 - in_a_line,
+        1 - anywhere,
         1 - _share(pairs, known),
         1 - _longest_run(pairs, known) / max(len(pairs), 1),
         log1p(len(found)),
     )
+
+
+def _covered(stems: set[str], index: Index) -> tuple[float, float]:
+    """The share of the words, by weight, that one sentence has, and that all have together."""
+    weights = {stem: index.weight(stem) for stem in sorted(stems)}
+    lines: dict[int, float] = defaultdict(float)
+    for stem, weight in weights.items():
+        for at in index.having(stem):
+            lines[at] += weight
+    total = sum(weights.values()) or 1.0
+    anywhere = sum(weight for stem, weight in weights.items() if index.having(stem))
+    return max(lines.values(), default=0.0) / total, anywhere / total
 
 
 def _text(answer: Answer, claim: Claim) -> str:

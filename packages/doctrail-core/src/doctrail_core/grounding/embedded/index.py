@@ -86,6 +86,13 @@ class Index:
         return found
 
     @cached_property
+    def numbers(self) -> frozenset[float]:
+        """The numbers of all values, of whatever."""
+        values = [value for found in self.values.values() for _, value in found]
+        ends = {end for value in values for end in (value.number, value.upper) if end is not None}
+        return frozenset(ends | {float(value.year) for value in values if value.year is not None})
+
+    @cached_property
     def pairs(self) -> frozenset[tuple[str, str]]:
         """Words that follow each other, the small ones between them left out."""
         rows = (

@@ -21,11 +21,13 @@ class Novelty:
 
     Attributes:
         mass: What its new words weigh together.
+        total: What all its words weigh together.
         names: Those of them that are names.
         rearranged: The share of its pairs of words in a row that are no such pairs in the passages.
     """
 
     mass: float
+    total: float
     names: tuple[Word, ...]
     rearranged: float
 
@@ -33,9 +35,11 @@ class Novelty:
 def novelty(found: Sequence[Word], index: Index) -> Novelty:
     """Weigh what is new in these words."""
     new = list(_new(found, index))
-    names = tuple(word for word, weight, known in new if weight == _NAME and known < _KNOWN)
     return Novelty(
-        sum(weight * (1 - known) for _, weight, known in new), names, _rearranged(found, index)
+        mass=sum(weight * (1 - known) for _, weight, known in new),
+        total=sum(weight for _, weight, _ in new),
+        names=tuple(word for word, weight, known in new if weight == _NAME and known < _KNOWN),
+        rearranged=_rearranged(found, index),
     )
 
 

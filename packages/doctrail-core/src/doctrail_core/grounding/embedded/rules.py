@@ -10,7 +10,7 @@ from math import exp
 
 from doctrail_core.grounding.embedded.alignment import Alignment, Window, align, lacking
 from doctrail_core.grounding.embedded.claims import unclaimed
-from doctrail_core.grounding.embedded.facts import Fact, Place, facts
+from doctrail_core.grounding.embedded.facts import Fact, Place, Standing, facts
 from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.logic import difference, negated
 from doctrail_core.grounding.embedded.novelty import Novelty, novelty, weigh
@@ -25,6 +25,11 @@ _BANDS: dict[VerdictKind, tuple[float, float]] = {
     "not_checked": (0.2, 0.5),
     "unsupported": (0.5, 0.9),
     "contradicted": (0.9, 1.0),
+}
+_OPEN: dict[Standing, str] = {
+    "relative": "relative_date",
+    "derived": "derived_number",
+    "weak": "weak_value",
 }
 _COVERED = 0.78
 _NEWS = 2.0
@@ -83,8 +88,9 @@ def _ruled(case: _Case) -> Verdict:
         return _said(case, "unsupported", "value_absent")
     if case.news >= _NEWS:
         return _said(case, "unsupported", "name_absent" if case.novelty.names else "little_overlap")
-    if any(fact.standing == "weak" for fact in case.facts):
-        return _said(case, "not_checked", "weak_value")
+    for standing, reason in _OPEN.items():
+        if any(fact.standing == standing for fact in case.facts):
+            return _said(case, "not_checked", reason)
     if reason := _open(case):
         return _said(case, "not_checked", reason)
     return _said(case, "supported", "covered")

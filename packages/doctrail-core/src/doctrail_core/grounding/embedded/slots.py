@@ -14,9 +14,9 @@ __all__ = ["Slot"]
 
 _REACH = 12
 """Words farther from a value say nothing about it."""
-_NEAR = 4.0
-_SLACK = 3
-_FADES = 0.85
+_NEAR = 2.5
+_SLACK = 2
+_FADES = 0.8
 
 
 @dataclass(frozen=True, slots=True)
