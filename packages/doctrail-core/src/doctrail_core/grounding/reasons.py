@@ -42,7 +42,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "too_long": "it, or what arrived, is too long to be checked as a whole",
         "quote_not_found": "the evidence that the judge quoted is not in the chunk that it named",
         "quote_conflicts": "the evidence that the judge quoted says otherwise than the judge",
-        "quote_incomplete": "the evidence that the judge quoted lacks a value of it",
         "quote_unrelated": "the evidence that the judge quoted has no word in common with it",
         "malformed": "the judge's verdict on it could not be read",
         # any

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from doctrail_core.grounding.embedded import EmbeddedVerifier
 from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.words import Word, words
+from doctrail_core.grounding.embedded.words import Word, stems, words
 from doctrail_core.grounding.judge.quotes import Quotable
 from doctrail_core.grounding.judge.rulings import Ruling
 from doctrail_core.grounding.judge.windows import blanked
@@ -19,6 +19,8 @@ __all__ = ["Exhibit", "Found", "doubt", "found"]
 
 _ENGLISH = 8
 """One in so many words is a function word, at least."""
+_TELLING = 3
+"""A claim of fewer content words leans on the question."""
 
 
 @dataclass(frozen=True)
@@ -76,17 +78,16 @@ def doubt(answer: Answer, claim: Claim, ruling: Ruling, places: Sequence[Found])
         return None
     asked = replace(answer, passages=passages, claims=(claim,))
     (said,) = EmbeddedVerifier().verify(asked).verdicts
-    if said.verdict == "contradicted":
-        return "quote_conflicts"
-    return "quote_incomplete" if said.reason == "value_absent" else None
+    return "quote_conflicts" if said.verdict == "contradicted" else None
 
 
 def _related(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
     """Whether claim and evidence have a word in common; of other languages than English nobody can tell."""
     index = Index(passages)
-    said = words(f"{answer.text[claim.start : claim.end]} {answer.question or ''}")
-    told = [word for line in index.lines for word in line.words]
-    if not (_is_english(said) and _is_english(told)):
+    said = words(answer.text[claim.start : claim.end])
+    if len(stems(said)) < _TELLING:
+        said += words(answer.question or "")
+    if not all(map(_is_english, (said, [word for line in index.lines for word in line.words]))):
         return True
     return any(index.variants(word.stem) for word in said if word.kind != "function")
 

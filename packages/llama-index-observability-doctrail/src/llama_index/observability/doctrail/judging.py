@@ -1,0 +1,31 @@
+"""A LlamaIndex LLM as the model that a judge asks."""
+
+from llama_index.core.base.llms.types import ChatMessage as HostMessage
+from llama_index.core.base.llms.types import ChatResponse
+from llama_index.core.llms import LLM
+
+from doctrail_core.grounding.judge import Chat, ChatMessage, Reply
+from llama_index.observability.doctrail import calls
+
+__all__ = ["llama_index_judge"]
+
+
+def llama_index_judge(llm: LLM) -> Chat:
+    """Make an LLM what `doctrail_core.grounding.judge.JudgeVerifier` asks."""
+
+    def ask(messages: list[ChatMessage]) -> Reply:
+        return _reply(llm.chat(_given(messages)))
+
+    async def ask_later(messages: list[ChatMessage]) -> Reply:
+        return _reply(await llm.achat(_given(messages)))
+
+    return Chat(ask, ask_later, calls.model_of(llm) or llm.metadata.model_name)
+
+
+def _given(messages: list[ChatMessage]) -> list[HostMessage]:
+    return [HostMessage(role=m["role"], content=m["content"]) for m in messages]
+
+
+def _reply(response: ChatResponse) -> Reply:
+    said = calls.answered("", response, ())
+    return Reply(said.output or "", said.usage)
