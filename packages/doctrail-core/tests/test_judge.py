@@ -326,3 +326,85 @@ def test_what_cannot_be_asked_is_refused_at_once(model):
 def test_a_chat_needs_a_way_to_ask():
     with pytest.raises(ValueError, match="one of"):
         Chat(name="nobody")
+
+
+# -- what is too long --------------------------------------------------------------------------
+
+
+def filler(number):
+    return f"Paragraph {number} speaks of shipping, warehouses and pallets of sort {number}."
+
+
+def long_passages(count=200):
+    """Many sentences, and the one that matters in the midst of the second chunk."""
+    before = " ".join(filler(number) for number in range(count))
+    after = " ".join(filler(number) for number in range(count, 2 * count))
+    return (
+        Passage("c1", "d1", before),
+        Passage("c2", "d2", f"{before}\n\n{DEADLINE} {after}"),
+        Passage("c3", "d3", after),
+    )
+
+
+def test_of_long_chunks_the_sentences_that_matter_are_shown_and_evidence_keeps_its_place(model):
+    passages = long_passages()
+    found = JudgeVerifier(model, max_chars=2_000).verify(answer(RIGHT, passages=passages))
+    shown = "\n".join(model.seen.sources.values())
+    assert DEADLINE in shown
+    assert "[...]" in shown
+    assert len(shown) < 2_500
+    (verdict,) = found.verdicts
+    assert verdict.verdict == "supported"
+    (evidence,) = verdict.evidence
+    assert evidence.chunk_id == "c2"
+    assert passages[1].text[evidence.start : evidence.end] == DEADLINE
+
+
+def test_what_is_not_supported_by_a_part_of_the_context_is_left_open(model):
+    found = JudgeVerifier(model, max_chars=2_000).verify(
+        answer(RIGHT, UNKNOWN, passages=long_passages())
+    )
+    assert [v.reason for v in found.verdicts] == ["judged", "too_long"]
+    assert found.verdicts[1].score is None
+    whole = JudgeVerifier(model).verify(answer(RIGHT, UNKNOWN))
+    assert [v.reason for v in whole.verdicts] == ["judged", "judged"]
+
+
+def test_what_was_not_shown_cannot_be_quoted(model):
+    model.says[RIGHT] = ("supported", 1, filler(150))
+    found = JudgeVerifier(model, max_chars=500).verify(answer(RIGHT, passages=long_passages()))
+    assert kinds(found) == [("not_checked", "quote_not_found")]
+
+
+def test_one_endless_sentence_is_cut(model):
+    endless = (Passage("c1", "d1", "renewal deadline " * 10_000),)
+    JudgeVerifier(model, max_chars=1_000).verify(answer(RIGHT, passages=endless))
+    assert sum(map(len, model.seen.sources.values())) <= 1_000 + len(" [...] ")
+
+
+def test_claims_beyond_the_limit_are_left_open_and_none_is_dropped(model):
+    sentences = [f"{RIGHT[:-1]} of year {number}." for number in range(30)]
+    model.says |= dict.fromkeys(sentences, ("supported", 1, DEADLINE))
+    found = JudgeVerifier(model, max_claims=10).verify(answer(*sentences))
+    assert len(model.seen.claims) == 10
+    assert len(found.verdicts) == 30
+    assert {v.reason for v in found.verdicts[10:]} == {"too_long"}
+    assert {v.verdict for v in found.verdicts[10:]} == {"not_checked"}
+
+
+def test_a_claim_without_end_is_left_open(model):
+    endless = "The renewal deadline is " + "very " * 1_000 + "near."
+    found = JudgeVerifier(model).verify(answer(endless, RIGHT))
+    assert [v.reason for v in found.verdicts] == ["too_long", "judged"]
+    assert len(model.asked[0][1]["content"]) < 2_000
+
+
+def test_chunks_that_arrived_in_part_are_shown_in_part_and_not_quoted_across(model):
+    text = f"Of renewals.{' ' * 60}{DEADLINE}"
+    model.says[RIGHT] = ("supported", 1, f"Of renewals. {DEADLINE}")
+    found = JudgeVerifier(model).verify(answer(RIGHT, passages=(Passage("c1", "d", text),)))
+    assert list(model.seen.sources.values()) == [f"Of renewals. [...] {DEADLINE}"]
+    assert kinds(found) == [("not_checked", "quote_not_found")]
+    model.says[RIGHT] = ("supported", 1, f"Of renewals. [...] {DEADLINE}")
+    found = JudgeVerifier(model).verify(answer(RIGHT, passages=(Passage("c1", "d", text),)))
+    assert [text[e.start : e.end] for e in found.verdicts[0].evidence] == ["Of renewals.", DEADLINE]
