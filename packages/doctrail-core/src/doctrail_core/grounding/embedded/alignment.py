@@ -11,7 +11,7 @@ from doctrail_core.grounding.embedded.words import Word
 
 __all__ = ["Alignment", "Window", "align", "lacking"]
 
-_CANDIDATES = 6
+_CANDIDATES = 8
 _TELLING = 48
 """So many words of a claim, the most telling ones, are looked up."""
 _LENGTH_PRIOR = 0.02
@@ -52,13 +52,6 @@ class Alignment:
     def share(self, line: int) -> float:
         """How much of the claim one sentence has."""
         return _coverage(self.index.lines[line].stems, self.weights, self.index)
-
-    def covering(self, share: float) -> Window | None:
-        """The smallest window that has such a share of the claim; of equally small ones the fullest."""
-        enough = [window for window in self.windows if window.coverage >= share]
-        return min(
-            enough, key=lambda window: (window.last - window.first, -window.coverage), default=None
-        )
 
 
 def align(stems: Iterable[str], hints: Iterable[str], index: Index) -> Alignment:

@@ -26,7 +26,8 @@ _POSTINGS = 300
 _BUCKET = 64
 _ROOT = 4
 _DERIVED, _SYNONYM, _SPELT = 0.9, 0.75, 0.9
-_LONG = 160
+_LONG, _LONGEST = 160, 1500
+"""A sentence of no capitals, and any sentence, from this length on is taken to be several."""
 _STOP = re.compile(r"(?<=[a-z0-9)%]{2})[.!?](?=\s+[a-z0-9])\s+")
 
 
@@ -155,12 +156,19 @@ def _lines(at: int, passage: Passage) -> Iterable[Line]:
 
 
 def _spans(text: str) -> Iterable[Span]:
-    """The sentences; of a text that has lost its capitals, those that full stops part."""
+    """The sentences; of a text that has lost its capitals, those that full stops part; none too long."""
     for start, end in sentences(text):
-        if end - start <= _LONG or any(map(str.isupper, text[start:end])):
-            yield start, end
-            continue
-        for stop in _STOP.finditer(text, start, end):
-            yield start, stop.start() + 1
-            start = stop.end()
+        if end - start > _LONG and not any(map(str.isupper, text[start:end])):
+            for stop in _STOP.finditer(text, start, end):
+                yield from _pieces(text, start, stop.start() + 1)
+                start = stop.end()
+        yield from _pieces(text, start, end)
+
+
+def _pieces(text: str, start: int, end: int) -> Iterable[Span]:
+    while end - start > _LONGEST:
+        stop = max(text.rfind(" ", start + _LONGEST // 2, start + _LONGEST), start + _LONGEST // 2)
+        yield start, stop
+        start = stop
+    if start < end:
         yield start, end

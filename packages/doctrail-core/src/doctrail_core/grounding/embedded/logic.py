@@ -4,12 +4,14 @@ Two sentences with the same words may differ in just these, and then neither sup
 """
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from itertools import islice
 
 from doctrail_core.grounding.embedded.words import Word
 
-__all__ = ["difference", "negated"]
+__all__ = ["difference", "negated", "ordered"]
 
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|unable|fail(?:s|ed|ing)?|lack(?:s|ed|ing)?"
@@ -51,6 +53,7 @@ _RELATION = re.compile(
     re.IGNORECASE,
 )
 _SCOPE = 3
+_PLACES = 8
 
 
 def difference(claim: str, evidence: str) -> str | None:
@@ -70,6 +73,21 @@ def difference(claim: str, evidence: str) -> str | None:
 def negated(text: str, found: Sequence[Word], other: Collection[str]) -> bool:
     """Whether a text denies what the other says: of its negations an odd number stands before the other's words."""
     return sum(_denies(text, m.end(), found, other) for m in _FLIP.finditer(text)) % 2 == 1
+
+
+def ordered(claim: Sequence[str], evidence: Sequence[str]) -> float:
+    """The share of the words that both have that stand in the same order in both."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for at, stem in enumerate(evidence):
+        if len(places[stem]) < _PLACES:
+            places[stem].append(at)
+    shared = [stem for stem in claim if stem in places]
+    ends: list[int] = []  # the last places of the rows of one, two, three ... words
+    for stem in shared:
+        for at in reversed(places[stem]):
+            row = bisect_left(ends, at)
+            ends[row : row + 1] = [at]
+    return len(ends) / len(shared) if shared else 1.0
 
 
 def _denies(text: str, end: int, found: Sequence[Word], other: Collection[str]) -> bool:

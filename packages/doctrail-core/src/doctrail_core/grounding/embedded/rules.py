@@ -5,16 +5,16 @@ from 0.5, `contradicted` from 0.9. Within a band it grows with how much of the c
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import exp
 
-from doctrail_core.grounding.embedded.alignment import Alignment, Window, align, lacking
+from doctrail_core.grounding.embedded.alignment import Window
 from doctrail_core.grounding.embedded.claims import unclaimed
-from doctrail_core.grounding.embedded.facts import Fact, Place, Standing, facts
+from doctrail_core.grounding.embedded.examination import Examination, examine
+from doctrail_core.grounding.embedded.facts import Fact, Place, Standing
 from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.logic import difference, negated
-from doctrail_core.grounding.embedded.novelty import Novelty, novelty, weigh
-from doctrail_core.grounding.embedded.words import Word, stems, words
+from doctrail_core.grounding.embedded.logic import negated
+from doctrail_core.grounding.embedded.support import closest, doubt, supporting
+from doctrail_core.grounding.embedded.words import stems, words
 from doctrail_core.model import Claim, Evidence, Verdict, VerdictKind
 from doctrail_core.text.values import values_in
 
@@ -31,32 +31,12 @@ _OPEN: dict[Standing, str] = {
     "derived": "derived_number",
     "weak": "weak_value",
 }
-_COVERED = 0.78
 _NEWS = 2.0
 """News of this weight make a claim unsupported."""
-_VALUE, _REARRANGED = 1.5, 0.75
-"""What a value weighs that is in no passage, and a claim whose words stand nowhere beside each other."""
 _SCALE = 3.0
-_LEFT_OUT = 0.6
 _SAME_SENTENCE = 0.8
 _SAME_BACK = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    claim: Claim
-    text: str
-    words: Sequence[Word]
-    index: Index
-    alignment: Alignment
-    facts: Sequence[Fact]
-    novelty: Novelty
-
-    @property
-    def news(self) -> float:
-        """How much of the claim is news."""
-        absent = sum(fact.standing == "absent" for fact in self.facts)
-        return self.novelty.mass + _VALUE * absent + _REARRANGED * self.novelty.rearranged
+_RIVALS = 0.1
 
 
 def judge(claim: Claim, text: str, index: Index) -> Verdict:
@@ -66,65 +46,52 @@ def judge(claim: Claim, text: str, index: Index) -> Verdict:
         return Verdict(claim=claim, verdict="not_checked", score=None, reason=reason)
     if not index.lines:
         return Verdict(claim=claim, verdict="unsupported", score=0.75, reason="no_context")
-    valued = {
-        word
-        for word in found
-        for value in stated
-        if value.start < word.end and word.start < value.end
-    }
-    told = [word for word in found if word not in valued]
-    hints = {word.stem for word in found if word.kind == "number" or word in valued}
-    alignment = align(stems(told), hints, index)
-    stand = facts(stated, found, alignment, index)
-    return _ruled(_Case(claim, text, told, index, alignment, stand, novelty(told, index)))
+    return _ruled(claim, examine(text, found, stated, index))
 
 
-def _ruled(case: _Case) -> Verdict:
+def _ruled(claim: Claim, case: Examination) -> Verdict:
     if conflict := next((fact for fact in case.facts if fact.standing == "conflict"), None):
-        return _conflicting(case, conflict)
-    if _denied(case):
-        return _said(case, "contradicted", "negation_differs")
+        return _contradicted(claim, case, conflict)
+    if denial := _denial(case):
+        return _verdict(claim, case, "contradicted", "negation_differs", (denial,))
+    if reason := _unsupported(case):
+        return _verdict(claim, case, "unsupported", reason)
+    if (reason := _open(case)) is None and (windows := supporting(case)):
+        return _verdict(claim, case, "supported", "covered", windows)
+    near = closest(case)
+    reason = reason or (doubt(case, near) if near else None) or "partial_overlap"
+    return _verdict(claim, case, "not_checked", reason, (near,) if near else ())
+
+
+def _unsupported(case: Examination) -> str | None:
     if any(fact.standing == "absent" for fact in case.facts):
-        return _said(case, "unsupported", "value_absent")
-    if case.news >= _NEWS:
-        return _said(case, "unsupported", "name_absent" if case.novelty.names else "little_overlap")
-    for standing, reason in _OPEN.items():
-        if any(fact.standing == standing for fact in case.facts):
-            return _said(case, "not_checked", reason)
-    if reason := _open(case):
-        return _said(case, "not_checked", reason)
-    return _said(case, "supported", "covered")
+        return "value_absent"
+    if case.news < _NEWS:
+        return None
+    return "name_absent" if case.novelty.names else "little_overlap"
 
 
-def _open(case: _Case) -> str | None:
-    best = case.alignment.covering(_COVERED)
-    if best is None or _left_out(case, best) > _LEFT_OUT:
-        return "partial_overlap"
-    return difference(case.text, " ".join(case.index.lines[at].text for at in best.lines))
+def _open(case: Examination) -> str | None:
+    """Why not even the same words would support it."""
+    standings = {fact.standing for fact in case.facts}
+    return next((reason for standing, reason in _OPEN.items() if standing in standings), None)
 
 
-def _left_out(case: _Case, window: Window) -> float:
-    """What the words weigh that the window does not have."""
-    telling = (word for word in case.words[1:] if word.kind == "content")
-    missing = {word.stem: word.capitalised for word in lacking(telling, window, case.index)}
-    return sum(weigh(stem, name=name) for stem, name in missing.items())
+def _denial(case: Examination) -> Window | None:
+    """A sentence of the evidence that says nearly the same words, while one of the two denies them."""
+    for window in case.alignment.windows:
+        if window.first == window.last and window.coverage >= _SAME_SENTENCE:
+            line = case.index.lines[window.first]
+            mine, theirs = stems(case.words), stems(line.words)
+            denied = negated(case.text, case.words, theirs) != negated(line.text, line.words, mine)
+            if len(mine & theirs) >= _SAME_BACK * len(theirs):
+                return window if denied else None
+    return None
 
 
-def _denied(case: _Case) -> bool:
-    """Whether one sentence of the evidence says nearly the same words, and one of the two denies them."""
-    window = next((w for w in case.alignment.windows if w.first == w.last), None)
-    if window is None or window.coverage < _SAME_SENTENCE:
-        return False
-    line = case.index.lines[window.first]
-    mine, theirs = stems(case.words), stems(line.words)
-    if len(mine & theirs) < _SAME_BACK * len(theirs):
-        return False
-    return negated(case.text, case.words, theirs) != negated(line.text, line.words, mine)
-
-
-def _conflicting(case: _Case, fact: Fact) -> Verdict:
+def _contradicted(claim: Claim, case: Examination, fact: Fact) -> Verdict:
     return Verdict(
-        claim=case.claim,
+        claim=claim,
         verdict="contradicted",
         score=_score("contradicted", fact.others[0].fit),
         reason="value_conflict",
@@ -133,15 +100,17 @@ def _conflicting(case: _Case, fact: Fact) -> Verdict:
     )
 
 
-def _said(case: _Case, verdict: VerdictKind, reason: str) -> Verdict:
+def _verdict(
+    claim: Claim, case: Examination, verdict: VerdictKind, reason: str, windows: Sequence[Window] = ()
+) -> Verdict:
     return Verdict(
-        claim=case.claim,
+        claim=claim,
         verdict=verdict,
         score=_score(verdict, 1 - exp(-case.news / _SCALE)),
         reason=reason,
-        evidence=tuple(_evidence(case)),
+        evidence=tuple(_evidence(window, case.index) for window in windows),
         missing=tuple(_missing(case)),
-        conflicting_evidence=tuple(_rivals(case)),
+        conflicting_evidence=tuple(_rivals(case)) if verdict == "supported" else (),
     )
 
 
@@ -150,28 +119,24 @@ def _score(verdict: VerdictKind, share: float) -> float:
     return round(low + (high - low) * min(share, 0.999), 4)
 
 
-def _evidence(case: _Case) -> Iterable[Evidence]:
-    if best := case.alignment.covering(_COVERED) or case.alignment.best:
-        first, last = case.index.lines[best.first], case.index.lines[best.last]
-        yield Evidence(case.index.passages[first.passage].chunk_id, first.start, last.end)
+def _evidence(window: Window, index: Index) -> Evidence:
+    first, last = index.lines[window.first], index.lines[window.last]
+    return Evidence(index.passages[first.passage].chunk_id, first.start, last.end)
 
 
-def _missing(case: _Case) -> Iterable[str]:
+def _missing(case: Examination) -> Iterable[str]:
     yield from (fact.value.text for fact in case.facts if fact.standing == "absent")
     yield from (word.text for word in case.novelty.names)
 
 
-def _rivals(case: _Case) -> Iterable[Evidence]:
+def _rivals(case: Examination) -> Iterable[Evidence]:
     """The values of other passages that stand in the very place of a value that was found."""
+    lines = case.index.lines
     for fact in case.facts:
-        if fact.standing == "found":
-            passage = case.index.lines[fact.same[0].line].passage
-            for place in fact.others:
-                if (
-                    case.index.lines[place.line].passage != passage
-                    and place.fit >= fact.same[0].fit - 0.1
-                ):
-                    yield _stated(place, case.index)
+        for place in fact.others:
+            elsewhere = lines[place.line].passage != lines[fact.same[0].line].passage
+            if elsewhere and place.fit >= fact.same[0].fit - _RIVALS:
+                yield _stated(place, case.index)
 
 
 def _stated(place: Place, index: Index) -> Evidence:

@@ -1,0 +1,71 @@
+"""All that is found out about a claim before anything is said of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from doctrail_core.grounding.embedded.alignment import Alignment, align
+from doctrail_core.grounding.embedded.facts import Fact, facts
+from doctrail_core.grounding.embedded.index import Index
+from doctrail_core.grounding.embedded.novelty import Novelty, novelty
+from doctrail_core.grounding.embedded.words import Word, stems
+from doctrail_core.text.values import Value
+
+__all__ = ["Examination", "examine"]
+
+_VALUE, _REARRANGED = 1.5, 0.75
+"""What a value weighs that is in no passage, and a claim whose words stand nowhere beside each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """A claim, read: its words without those of its values, and what the passages have for it."""
+
+    text: str
+    words: Sequence[Word]
+    numbers: Sequence[Word]
+    alignment: Alignment
+    facts: Sequence[Fact]
+    novelty: Novelty
+    index: Index
+
+    @property
+    def news(self) -> float:
+        """How much of the claim is news."""
+        absent = sum(fact.standing == "absent" for fact in self.facts)
+        return self.novelty.mass + _VALUE * absent + _REARRANGED * self.novelty.rearranged
+
+    @property
+    def plain(self) -> str:
+        """The text with blanks for its values: `May 7` allows nothing."""
+        return blanked(self.text, [fact.value for fact in self.facts])
+
+
+def examine(text: str, found: Sequence[Word], stated: Sequence[Value], index: Index) -> Examination:
+    """Look for the words and values of a claim in the passages."""
+    valued = {word for word in found if _within(word, stated)}
+    told = [word for word in found if word not in valued]
+    hints = {word.stem for word in found if word.kind == "number" or word in valued}
+    alignment = align(stems(told), hints, index)
+    return Examination(
+        text=text,
+        words=told,
+        numbers=[word for word in told if word.kind == "number"],
+        alignment=alignment,
+        facts=facts(stated, found, alignment, index),
+        novelty=novelty(told, index),
+        index=index,
+    )
+
+
+def blanked(text: str, values: Sequence[Value]) -> str:
+    """The text with blanks in the place of the values."""
+    parts: list[str] = []
+    done = 0
+    for value in values:
+        parts += text[done : value.start], " " * (value.end - value.start)
+        done = value.end
+    return "".join((*parts, text[done:]))
+
+
+def _within(word: Word, stated: Sequence[Value]) -> bool:
+    return any(value.start < word.end and word.start < value.end for value in stated)
