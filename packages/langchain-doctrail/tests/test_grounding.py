@@ -15,9 +15,15 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.runnables import RunnableLambda, RunnableParallel, RunnablePassthrough
 
 from doctrail_core import Grounding, suppress
+from doctrail_core.grounding.judge import JudgeVerifier
 from doctrail_core.grounding.sampling import sampled
 from doctrail_core.grounding.verifier import VerifierError
-from langchain_doctrail import LineageCallbackHandler, UngroundedAnswerError, check_grounding
+from langchain_doctrail import (
+    LineageCallbackHandler,
+    UngroundedAnswerError,
+    check_grounding,
+    langchain_judge,
+)
 
 QUESTION = "When is the renewal deadline?"
 RIGHT = "The renewal deadline is February 28th."
@@ -634,6 +640,15 @@ async def test_what_a_judge_calls_is_no_part_of_the_answer(
     events = [e async for e in chain.astream_events(QUESTION, config, version="v2")]
     assert [len(trail.generations) for trail in captured.trails] == [1] * 4
     assert [e["event"] for e in events].count("on_chat_model_start") == 1
+
+
+async def test_a_model_of_langchain_may_judge(rag, retriever, config, handler, captured):
+    judge = JudgeVerifier(langchain_judge(says("That is no JSON.")))
+    chain = rag(retriever, says(WRONG)) | check_grounding(judge)
+    answers = [chain.invoke(QUESTION, config), await chain.ainvoke(QUESTION, config)]
+    assert [answer.text for answer in answers] == [WRONG, WRONG]
+    assert [mark(answer)["status"] for answer in answers] == ["failed", "failed"]
+    assert [len(trail.generations) for trail in captured.trails] == [1, 1]
 
 
 def test_inside_suppress_nothing_is_recorded(rag, retriever, verifier, config, captured):

@@ -73,7 +73,7 @@ def says(text, **kwargs):
 
 async def until(condition):
     """Let the event loop and the garbage collector do their work until this holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():
             gc.collect()
             await asyncio.sleep(0)

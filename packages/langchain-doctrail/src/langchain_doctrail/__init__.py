@@ -14,6 +14,7 @@ from langchain_doctrail.tagging import format_tagged, tag_documents
 if TYPE_CHECKING:
     from langchain_doctrail.document_prompt import DOC_ID_PROMPT
     from langchain_doctrail.grounding import UngroundedAnswerError, check_grounding
+    from langchain_doctrail.judging import langchain_judge
 
 __all__ = [
     "DOC_ID_PROMPT",
@@ -22,16 +23,17 @@ __all__ = [
     "UngroundedAnswerError",
     "check_grounding",
     "format_tagged",
+    "langchain_judge",
     "tag_documents",
 ]
 
 follow_scopes()
 
-
 _HOMES = {
     "DOC_ID_PROMPT": "document_prompt",
     "UngroundedAnswerError": "grounding",
     "check_grounding": "grounding",
+    "langchain_judge": "judging",
 }
 
 

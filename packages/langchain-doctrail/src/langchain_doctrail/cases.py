@@ -94,7 +94,7 @@ def case_of(answer: str, output: object) -> Case:
         if known and (known.generations or known.chunks):
             whole = run.outer or run
             asked = question_in(whole.inputs) if whole.outer else None
-            part = _part(known, set(whole.called()))
+            part = _part(known, set(whole.called))
             part = replace(part, answer=clean_text(answer), question=asked or known.question)
             return OnRecord(lineage, known, part)
     chunks = [_fields_of(document) for document in _beside(output)]

@@ -4,6 +4,7 @@ Invariants: what comes out has the type of what went in, and tokens are handed o
 answer may have to be withheld; a check that fails costs nobody an answer, unless that was asked for.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ class GroundingCheck(Runnable[Any, Any]):
 
     async def achecked(self, output: Any) -> Any:
         """An output of the running chain, checked without blocking the event loop; see `checked`."""
-        if (passing := self._passing(output)) is None:
+        if (passing := await asyncio.to_thread(self._passing, output)) is None:
             return output
         return self._outcome(passing, await passing.case.aassess(self._verifier)).whole()
 
@@ -161,7 +162,7 @@ class GroundingCheck(Runnable[Any, Any]):
             if stream.passes(piece):
                 yield piece
         outcome = None
-        if passing := self._passing(stream.whole):
+        if passing := await asyncio.to_thread(self._passing, stream.whole):
             outcome = self._outcome(passing, await passing.case.aassess(self._verifier))
         for piece in stream.rest(outcome):
             yield piece

@@ -57,7 +57,6 @@ class OpenResponse:
     waits: bool = False
     within: str | None = None
     calls: Calls = field(default_factory=Calls)
-    called: list[tuple[str, "OpenRun"]] = field(default_factory=list[tuple[str, "OpenRun"]])
     round: object = None
     rounds: list[int] = field(default_factory=list[int])
 
@@ -89,17 +88,8 @@ class OpenRun:
     is_graph: bool = False
     tool_call_id: str | None = None
     search: Search | None = None
-
-    def called(self) -> Iterator[str]:
-        """The models' calls that began in here, however deep."""
-        return (call for call, place in self.response.called if place.is_within(self))
-
-    def is_within(self, other: "OpenRun") -> bool:
-        """Whether it is that run, or began in it."""
-        run: OpenRun | None = self
-        while run is not None and run is not other:
-            run = run.outer
-        return run is other
+    called: list[str] = field(default_factory=list[str])
+    """The models' calls that began in here, however deep."""
 
     def said(self) -> Iterator[Sequence[str]]:
         """What models said, as answers would be given side by side, the latest first.
@@ -198,8 +188,9 @@ class OpenRuns:
         """A model was called."""
         run = self._runs.get(parent_id) if parent_id else None
         self.calls.started(run_id, run.response.calls if run else Calls())
-        if run:
-            run.response.called.append((str(run_id), run))
+        while run:
+            run.called.append(str(run_id))
+            run = run.outer
 
     def call_ended(self, run_id: UUID, said: str | None = None) -> str:
         """A model's call is over, having said this; returns what its stream had brought."""
@@ -369,7 +360,6 @@ class OpenRuns:
             self._runs.pop(run_id, None)
             self.untold.discard(run_id)
         self.calls.forget(response.calls)
-        response.called.clear()
 
 
 def _hand_in(response: OpenResponse, inputs: object) -> None:
