@@ -45,6 +45,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "quote_unrelated": "the evidence that the judge quoted has no word in common with it",
         "malformed": "the judge's verdict on it could not be read",
         # any
+        "learned": "a calibrator fitted on labels says so",
         "judged": "a judge model said so",
     }
 )
