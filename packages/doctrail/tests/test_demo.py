@@ -79,7 +79,7 @@ def test_the_answers_are_read_from_the_contracts(trails):
     ):
         assert trail["documents"][0] == trail["documents"][0] | {
             "document_id": document,
-            "grade": "in_prompt",
+            "grade": "supports",
         }
         assert trail["models"] == [EXTRACTIVE]
 
@@ -101,6 +101,14 @@ def test_the_scripted_reader_contradicts_a_chunk_that_arrived_whole(trails):
     states = arrivals(wrong)
     right = [chunk for chunk in states if "as of July 26, 2002" in text_of(wrong, chunk)]
     assert [states[chunk] for chunk in right] == ["full"]
+
+
+def test_the_wrong_answers_are_told_apart_by_whose_fault_they_were(trails):
+    faults = [[each["fault"] for each in trail["diagnoses"]] for trail in trails]
+    assert faults == [[], [], ["assembly"], [], ["generation"]]
+    verdicts = [[v["verdict"] for v in trail["assessments"][0]["verdicts"]] for trail in trails]
+    assert verdicts == [["supported"]] * 4 + [["contradicted"]]
+    assert trails[4]["assessments"][0]["verdicts"][0]["conflicting_value"] == "July 26, 2002"
 
 
 def test_both_frameworks_are_asked_and_scores_have_their_kind(trails):
@@ -132,7 +140,7 @@ def test_the_commands_that_it_names_work(told):
         for line in said.stdout.splitlines()
         if line.startswith("    doctrail ")
     ]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         run = demo(*shlex.split(command), cwd=folder)
         assert (run.returncode, run.stderr) == (0, ""), command
@@ -142,7 +150,7 @@ def test_the_home_that_is_named_is_used_and_named_again(tmp_path):
     said = demo("demo", "--home", "else where", cwd=tmp_path)
     assert said.returncode == 0
     assert (tmp_path / "else where" / "trails.db").exists()
-    assert said.stdout.count("--home 'else where'") == 3
+    assert said.stdout.count("--home 'else where'") == 4
 
 
 def test_where_nothing_can_be_recorded_it_does_not_begin(tmp_path):

@@ -116,6 +116,8 @@ class _Telling:
         yield f"  {diagnosis.fault.replace('_', ' ')}"
         for finding in diagnosis.findings[: None if self.full else 3]:
             yield from hanging("  - ", wrapped(one_line(finding.text), self.width - 4))
+            if finding.evidence is not None:
+                yield from self.evidence("see", finding.evidence, 4)
         yield from hanging("  What to do: ", wrapped(one_line(diagnosis.fix), self.width - 14))
 
     def quoted(self, text: str, indent: int) -> list[str]:

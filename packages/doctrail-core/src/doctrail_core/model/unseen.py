@@ -38,7 +38,8 @@ def unseen(trail: Trail) -> Iterator[str]:
     if hits and trail.generations and not trail.contexts:
         yield "What reached the model: its prompt was not compared with the chunks."
     yield from _unseen_in_prompts(trail.contexts)
-    if trail.answer is not None or trail.status == "ok":
+    checked = any(assessment.status == "checked" for assessment in trail.assessments)
+    if not checked and (trail.answer is not None or trail.status == "ok"):
         yield (
             "Whether the answer says what these documents say: it was not checked. This shows what the"
             " model had before it, not whether it kept to it."

@@ -96,6 +96,8 @@ def _closing_words(trails: "Sequence[Trail]", options: Namespace) -> str:
 What to try next
   The wrong answer again, with every text uncut:
     {doctrail} why {wrong.response_id} --full{home}
+  Whose fault it was, and what to do:
+    {doctrail} diagnose {wrong.response_id} --expected 'July 26, 2002'{home}
   Which answers had the contract that it contradicts:
     {doctrail} affected --document {document}{home}
   Find the other wrong answer by what was said in it:

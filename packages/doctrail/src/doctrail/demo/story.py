@@ -10,7 +10,8 @@ from doctrail.demo.llamaindex_app import LlamaIndexApp
 from doctrail.demo.models import configured, extractive, scripted
 from doctrail.demo.wanted import Wanted
 from doctrail.errors import UsageError
-from doctrail_core import Settings, Trail, configure
+from doctrail_core import Grounding, Lineage, Settings, Trail, configure
+from doctrail_core.diagnosis import diagnose
 
 __all__ = ["Scene", "Stage"]
 
@@ -19,11 +20,13 @@ _BUDGET = 1500
 _MISSED = "Your assistant said five days. It was thirty. We missed it. "
 _CUT = f"""\
 This chain cuts its context at {_BUDGET:,} characters, and the chunk that says thirty days came in at \
-rank 4: below, it is absent from the prompt. The search found it; the chain lost it."""
+rank 4: below, it is absent from the prompt. The search found it; the chain lost it. Every claim of the answer \
+is supported by what the model read: only the diagnosis tells what it could not read."""
 _WRONG = """\
 Your assistant said July 6, 2002. It was July 26. We missed it. (The reader of this scene is a script \
 that is wrong on purpose, whatever model is configured.) Below, the chunk with the date arrived in the \
-prompt, whole. The search and the prompt were right; the model did not keep to them."""
+prompt, whole, and the check of the answer says what it contradicts. The search and the prompt were \
+right; the model did not keep to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,11 @@ class Scene:
     remark: str
     question: str
     ask: Callable[[str], Trail | None]
+    lineage: Lineage
+    expected: str | None = None
 
     def play(self) -> Trail:
-        """Ask the question.
+        """Ask the question, have the answer checked, and say whose fault it was where another was expected.
 
         Raises:
             UsageError: The model did not answer.
@@ -49,7 +54,11 @@ class Scene:
             ) from error
         if trail is None:
             raise UsageError("nothing was recorded of it; `doctrail doctor` may say why")
-        return trail
+        self.lineage.flush()  # checks run in the background, after the answer was given
+        if self.expected is not None:
+            checked = self.lineage.get(trail.response_id) or trail
+            self.lineage.diagnosed(diagnose(checked, expected=self.expected, by="demo"))
+        return self.lineage.get(trail.response_id) or trail
 
 
 class Stage:
@@ -67,7 +76,7 @@ class Stage:
         """
         self._is_real = wanted is not None
         self._models = configured(wanted) if wanted else extractive()
-        self._lineage = configure(settings)
+        self._lineage = configure(settings, grounding=Grounding(sample_rate=1.0))
         self._langchain = LangChainApp(contracts(), self._lineage)
         self._llama_index = LlamaIndexApp(contracts(), self._lineage)
 
@@ -90,28 +99,35 @@ class Stage:
             "A question about a term. Below: the answer, and where it came from.",
             "When does the agreement with Euler Hermes expire?",
             chain,
+            self._lineage,
         )
         yield Scene(
             "2 of 5. LangChain: a date",
             "One document has the date. Below: how it was told from the others, by score.",
             _DATE,
             chain,
+            self._lineage,
         )
         yield Scene(
             "3 of 5. LangChain: the right chunk was found, and cut away",
             _CUT if self._is_real else _MISSED + _CUT,  # what a real model says is not known
             "How much notice does the HNBA need when a Board Member leaves the agreement early?",
             partial(chain, budget=_BUDGET),
+            self._lineage,
+            expected="thirty (30) days",
         )
         yield Scene(
             "4 of 5. LlamaIndex: RetrieverQueryEngine over BM25",
             "The same contracts in the other framework. Below: the same kind of trail.",
             "Under the laws of which State is the NostraData deed governed?",
             engine,
+            self._lineage,
         )
         yield Scene(
             "5 of 5. LlamaIndex: the right chunk arrived, and the answer contradicts it",
             _WRONG,
             _DATE,
             partial(engine, model=liar),
+            self._lineage,
+            expected="July 26, 2002",
         )
