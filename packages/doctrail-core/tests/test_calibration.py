@@ -217,7 +217,7 @@ CHUNKS = '"chunks": ["A text."]'
         (f"{{{CHUNKS}}}", "'answer' must be a text, not None"),
         ('{"answer": "Yes.", "chunks": "A text."}', "'chunks' must be a list"),
         ('{"answer": "Yes.", "chunks": [1]}', "a chunk must be an object, not 1"),
-        ('{"answer": "Yes.", "chunks": [{"id": 1}]}', "'text' must be a text, not None"),
+        ('{"answer": "Yes.", "chunks": [{"id": 1}]}', "chunk 0 has no text"),
         (f'{{"answer": "Yes.", {CHUNKS}}}', "it has neither 'labels' nor 'label'"),
         (
             f'{{"answer": "Yes.", {CHUNKS}, "label": true}}',

@@ -9,10 +9,12 @@ Characters are counted as in the answer itself. A bad line is refused, never ski
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, cast
 
+from doctrail_core.grounding.checking import chunks_of
 from doctrail_core.grounding.verifier import Answer, Passage
+from doctrail_core.model import Chunk
+from doctrail_core.text.identity import clean_text
 
 __all__ = ["Label", "LabelError", "Labelled", "read_labels"]
 
@@ -76,7 +78,7 @@ def read_labels(lines: Iterable[str], group: str | None = None) -> Iterator[Labe
         if line.strip():
             try:
                 yield _labelled(json.loads(line), group)
-            except json.JSONDecodeError as error:
+            except (json.JSONDecodeError, RecursionError) as error:
                 raise LabelError(f"line {number}: this is no JSON: {error}") from error
             except LabelError as error:
                 raise LabelError(f"line {number}: {error}") from error
@@ -85,16 +87,14 @@ def read_labels(lines: Iterable[str], group: str | None = None) -> Iterator[Labe
 def _labelled(told: object, group: str | None) -> Labelled:
     line = _object(told, "the line")
     text = _text(line, "answer")
-    chunks = [_chunk(each) for each in _list(line, "chunks")]
-    passages = tuple(
-        Passage(str(chunk.get("chunk_id", place)), str(chunk.get("document_id", "")), chunk["text"])
-        for place, chunk in enumerate(chunks)
-    )
+    chunks = _list(line, "chunks")
+    known = _chunks(chunks)
+    passages = tuple(Passage(c.chunk_id, c.document_id, c.text or "") for c in known)
     question = _text(line, "question") if line.get("question") is not None else None
     labels = _labels(line, text)
     return Labelled(
         Answer(text, passages, question),
-        _group(line, chunks, group),
+        _group(line, chunks, known, group),
         labels,
         _whole(line) if labels is None else all(label.grounded for label in labels),
     )
@@ -135,23 +135,27 @@ def _whole(line: Mapping[str, Any]) -> bool:
     return _WHOLE[label]
 
 
-def _group(line: Mapping[str, Any], chunks: Sequence[Mapping[str, Any]], key: str | None) -> str:
-    if key is not None and key in line:
+def _chunks(told: Sequence[object]) -> Sequence[Chunk]:
+    for each in told:
+        if not isinstance(each, str):
+            _object(each, "a chunk")
+    try:
+        return list(chunks_of(cast("Sequence[Mapping[str, Any] | str]", told)).values())
+    except ValueError as error:
+        raise LabelError(str(error)) from error
+
+
+def _group(
+    line: Mapping[str, Any], chunks: Sequence[object], known: Sequence[Chunk], key: str | None
+) -> str:
+    if key is None:
+        return "\n".join(sorted({chunk.document_id for chunk in known}))
+    if key in line:
         return str(line[key])
-    named = sorted(
-        {str(chunk[key or "document_id"]) for chunk in chunks if (key or "document_id") in chunk}
-    )
-    if named:
-        return "\n".join(named)
-    if key is not None:
-        raise LabelError(f"neither it nor its chunks have {key!r}, which is to tell the groups")
-    return sha256("\n".join(sorted(chunk["text"] for chunk in chunks)).encode()).hexdigest()
-
-
-def _chunk(told: object) -> Mapping[str, Any]:
-    chunk = {"text": told} if isinstance(told, str) else _object(told, "a chunk")
-    _text(chunk, "text")
-    return chunk
+    objects = [cast("Mapping[str, Any]", each) for each in chunks if isinstance(each, dict)]
+    if named := {str(each[key]) for each in objects if key in each}:
+        return "\n".join(sorted(named))
+    raise LabelError(f"neither it nor its chunks have {key!r}, which is to tell the groups")
 
 
 def _object(told: object, what: str) -> Mapping[str, Any]:
@@ -164,7 +168,7 @@ def _text(told: Mapping[str, Any], key: str) -> str:
     value = told.get(key)
     if not isinstance(value, str):
         raise LabelError(f"{key!r} must be a text, not {value!r:.40}")
-    return value
+    return clean_text(value)
 
 
 def _list(told: Mapping[str, Any], key: str) -> list[object]:
