@@ -7,7 +7,6 @@ from typing import Any, cast
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
-from doctrail_core.capture.records import chunk_record
 from doctrail_core.capture.replaying import Replay, current_replay
 from llama_index.observability.doctrail.describe import describe
 from llama_index.observability.doctrail.hits import chunks
@@ -40,4 +39,6 @@ def _replayed(base: BaseRetriever, replay: Replay) -> BaseRetriever:
 
 
 def _document_id(hit: NodeWithScore) -> str:
+    from doctrail_core.capture.records import chunk_record
+
     return chunk_record(chunks([hit], "unknown")[0]).document_id
