@@ -4,11 +4,13 @@ import re
 from collections.abc import Sequence
 
 from doctrail_core.grounding.embedded.lexicon import framing
+from doctrail_core.grounding.embedded.languages import foreign
+from doctrail_core.grounding.embedded.structure import structure
 from doctrail_core.grounding.embedded.words import Word
 from doctrail_core.model import NOT_A_CLAIM, Claim
 from doctrail_core.text.sentences import sentences
 
-__all__ = ["claims", "unclaimed"]
+__all__ = ["claims", "tells", "unclaimed"]
 
 _ABSENCE = re.compile(
     r"\bunable to (?:answer|find|determine|provide|locate)\b"
@@ -23,14 +25,15 @@ _SOURCES = re.compile(
     re.IGNORECASE,
 )
 _TALK = re.compile(
-    r"\W*(?:sure|certainly|of course|absolutely|hello|hi|dear|thanks?|thank you|you['’]?re welcome|sorry|apologies"
-    r"|i (?:hope|apologi[sz]e|do not|don['’]t|cannot|can['’]t|am unable|am sorry)|i['’]m (?:sorry|unable|happy|glad)"
-    r"|(?:i )?hope (?:this|that|it)|let me know|feel free|if you (?:have|need|would like) (?:any|more|further)"
-    r"|here (?:is|are)|here['’]s|below (?:is|are)|please (?:let|feel|note that (?:this|these)|provide|ask))\b",
+    r"\W*(?:(?:sure|certainly|of course|absolutely|hello|hi|dear \w+|great question|yes|no|ok|okay)\W*(?:$|here\b|i\b)"
+    r"|(?:many )?thanks?(?: you| a lot| for|\W*$)|you['’]?re welcome|sorry\b|(?:my )?apologies|i apologi[sz]e"
+    r"|i (?:do not|don['’]t|cannot|can['’]t|am unable|am sorry|can help)\b|i['’]m (?:sorry|unable|happy|glad|here)\b"
+    r"|(?:i )?hope (?:this|that|it)\b|let me know\b|feel free\b|if you (?:have|need|would like|want) (?:any|more|further|me)\b"
+    r"|here (?:is|are)\b|here['’]s\b|below (?:is|are)\b|please (?:let|feel|note that (?:this|these)|provide|ask|consult|check|refer)\b)",
     re.IGNORECASE,
 )
-_FEWEST = 2
-"""Fewer content words and values than this say nothing that can be looked for."""
+_MOST = 1500
+"""A longer stretch without an end is no sentence."""
 
 
 def claims(answer: str) -> Sequence[Claim]:
@@ -40,11 +43,19 @@ def claims(answer: str) -> Sequence[Claim]:
 
 def unclaimed(text: str, found: Sequence[Word], values: int) -> str | None:
     """Why a sentence cannot be looked for in any passage; None for a claim."""
-    if text.rstrip("\"'”’)]* ").endswith("?") or text.rstrip("* _").endswith(":"):
-        return NOT_A_CLAIM
+    if len(text) > _MOST:
+        return "too_long"
+    if kind := structure(text):
+        return kind
+    if foreign(found):
+        return "other_language"
     if _ABSENCE.search(text) and _SOURCES.search(text):
         return "statement_of_absence"
-    if _TALK.match(text):
+    if text.rstrip("\"'”’)]* ").endswith("?") or text.rstrip("* _").endswith(":") or _TALK.match(text):
         return NOT_A_CLAIM
-    telling = {word.stem for word in found if word.kind == "content"} - framing()
-    return NOT_A_CLAIM if len(telling) + values < _FEWEST else None
+    return None if values or tells(found) else NOT_A_CLAIM
+
+
+def tells(found: Sequence[Word]) -> int:
+    """How many different words say something that can be looked for."""
+    return len({word.stem for word in found if word.kind != "function"} - framing())

@@ -152,6 +152,8 @@ def _contradicts(value: Value, places: Places, alignment: Alignment) -> bool:
         return False
     if any(place.fit >= _FAR for place in places["equal"]):
         return False
+    if not alignment.index.lines[rival.line].prose:
+        return False
     if alignment.share(rival.line) < _SAME_WORDS:
         return False
     nearly = (place for place in places["different"][1:] if place.fit > rival.fit - _MARGIN)

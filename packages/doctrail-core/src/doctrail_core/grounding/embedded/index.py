@@ -11,8 +11,10 @@ from functools import cached_property
 from itertools import pairwise
 from math import log
 
+from doctrail_core.grounding.embedded.languages import foreign
 from doctrail_core.grounding.embedded.lexicon import synonyms
 from doctrail_core.grounding.embedded.spelling import acronyms, compounds
+from doctrail_core.grounding.embedded.structure import is_data, structure
 from doctrail_core.grounding.embedded.words import Word, derived, words
 from doctrail_core.grounding.verifier import Passage
 from doctrail_core.text.sentences import sentences
@@ -28,6 +30,8 @@ _ROOT = 4
 _DERIVED, _SYNONYM, _SPELT = 0.9, 0.75, 0.9
 _LONG, _LONGEST = 160, 1500
 """A sentence of no capitals, and any sentence, from this length on is taken to be several."""
+_HEAD = 2000
+"""So much of a passage shows what it is."""
 _STOP = re.compile(r"(?<=[a-z0-9)%]{2})[.!?](?=\s+[a-z0-9])\s+")
 
 
@@ -41,10 +45,15 @@ class Line:
     text: str
     words: tuple[Word, ...]
     stems: frozenset[str]
+    data: bool
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
         return values_in(self.text)
+
+    @cached_property
+    def prose(self) -> bool:
+        return not self.data and structure(self.text) is None
 
 
 class Index:
@@ -62,6 +71,25 @@ class Index:
                 if len(places := self._postings[found]) < _POSTINGS:
                     places.append(at)
         self._variants: dict[str, Mapping[str, float]] = {}
+
+    @cached_property
+    def unread(self) -> str | None:
+        """Why nothing can be said by these passages: all are of another language, or no prose."""
+        kinds = set(self._kinds)
+        return kinds.pop() if len(kinds) == 1 else None
+
+    @cached_property
+    def partly_foreign(self) -> bool:
+        """Whether some passage may say it in another language."""
+        return "other_language" in self._kinds
+
+    @cached_property
+    def _kinds(self) -> Sequence[str | None]:
+        texts = [text for passage in self.passages if (text := passage.text[:_HEAD]).strip()]
+        return [
+            "table" if is_data(text) else "other_language" if foreign(words(text)) else None
+            for text in texts
+        ]
 
     def weight(self, stem: str) -> float:
         """How much it tells that a sentence has the word: the more, the fewer have it."""
@@ -148,11 +176,12 @@ class Index:
 
 
 def _lines(at: int, passage: Passage) -> Iterable[Line]:
+    data = is_data(passage.text[:_HEAD])
     for start, end in _spans(passage.text):
         text = passage.text[start:end]
         found = tuple(words(text))
         told = frozenset(word.stem for word in found if word.kind != "function")
-        yield Line(at, start, end, text, found, told)
+        yield Line(at, start, end, text, found, told, data)
 
 
 def _spans(text: str) -> Iterable[Span]:

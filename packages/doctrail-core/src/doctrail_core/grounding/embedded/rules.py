@@ -18,7 +18,7 @@ from doctrail_core.grounding.embedded.words import stems, words
 from doctrail_core.model import Claim, Evidence, Verdict, VerdictKind
 from doctrail_core.text.values import values_in
 
-__all__ = ["judge"]
+__all__ = ["judge", "unread"]
 
 _BANDS: dict[VerdictKind, tuple[float, float]] = {
     "supported": (0.0, 0.2),
@@ -42,11 +42,16 @@ _RIVALS = 0.1
 def judge(claim: Claim, text: str, index: Index) -> Verdict:
     """Say of one claim what the passages say of it."""
     found, stated = words(text), values_in(text)
-    if reason := unclaimed(text, found, len(stated)):
-        return Verdict(claim=claim, verdict="not_checked", score=None, reason=reason)
+    if reason := unclaimed(text, found, len(stated)) or index.unread:
+        return unread(claim, reason)
     if not index.lines:
         return Verdict(claim=claim, verdict="unsupported", score=0.75, reason="no_context")
     return _ruled(claim, examine(text, found, stated, index))
+
+
+def unread(claim: Claim, reason: str) -> Verdict:
+    """Of what cannot be looked for nothing is said, not even a risk."""
+    return Verdict(claim=claim, verdict="not_checked", score=None, reason=reason)
 
 
 def _ruled(claim: Claim, case: Examination) -> Verdict:
@@ -55,6 +60,8 @@ def _ruled(claim: Claim, case: Examination) -> Verdict:
     if denial := _denial(case):
         return _verdict(claim, case, "contradicted", "negation_differs", (denial,))
     if reason := _unsupported(case):
+        if case.index.partly_foreign:
+            return _verdict(claim, case, "not_checked", "other_language")
         return _verdict(claim, case, "unsupported", reason)
     if (reason := _open(case)) is None and (windows := supporting(case)):
         return _verdict(claim, case, "supported", "covered", windows)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from doctrail_core.text.spans import Span
 
-__all__ = ["Structure", "fenced", "structure", "within"]
+__all__ = ["Structure", "fenced", "is_data", "structure", "within"]
 
 Structure = Literal["table", "code"]
 
@@ -22,6 +22,7 @@ _DATA = re.compile(
     r"^\s{0,80}[{\[]\s{0,8}[\"'{\[\d]|[\"'][\w .-]{1,60}[\"']\s{0,4}:\s{0,4}(?:[\"'\d\[{]|true|false|null)"
     r"|<(\w{1,20})[^<>\n]{0,200}>[^<>\n]{0,200}</\1>"
 )
+_DOCUMENT = re.compile(r"\s{0,80}(?:\{\s{0,20}[\"']|\[\s{0,20}[{\[\"'\d]|<\?xml|<[a-zA-Z]\w{0,20}[ >])")
 _CODE = re.compile(
     r"^\s*(?:def|class|import|from \w+ import|return|elif|async|await|public|private|static|void|const|let|var|func|fn|package|#include"
     r"|SELECT|INSERT|UPDATE|DELETE|CREATE|sudo|pip|npm|git|curl|>>>|\$)\s[^.!?]*$"
@@ -36,6 +37,11 @@ def structure(text: str) -> Structure | None:
     if _ROW.search(head) or _DATA.search(head):
         return "table"
     return "code" if _CODE.search(head) else None
+
+
+def is_data(text: str) -> bool:
+    """Whether a passage is JSON, XML or the like from its first character on."""
+    return bool(_DOCUMENT.match(text))
 
 
 def fenced(text: str) -> Sequence[Span]:

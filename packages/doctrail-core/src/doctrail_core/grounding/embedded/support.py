@@ -8,7 +8,6 @@ from doctrail_core.grounding.embedded.facts import Place
 from doctrail_core.grounding.embedded.index import Line
 from doctrail_core.grounding.embedded.logic import difference, ordered
 from doctrail_core.grounding.embedded.novelty import weigh
-from doctrail_core.grounding.embedded.structure import structure
 from doctrail_core.grounding.embedded.words import Word
 
 __all__ = ["closest", "doubt", "supporting"]
@@ -51,7 +50,7 @@ def doubt(case: Examination, window: Window) -> str | None:
         return "partial_overlap"
     if len(lines) > 1 and case.novelty.rearranged > _VERBATIM:
         return "needs_context"
-    if any(structure(line.text) for line in lines):
+    if not all(line.prose for line in lines):
         return "table"
     if not all(_stands_in(fact.same, window) for fact in case.facts):
         return "weak_value"

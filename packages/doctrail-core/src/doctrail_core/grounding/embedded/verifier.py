@@ -4,10 +4,14 @@ It says `contradicted` only of a value in the same place and of a negation, and 
 takes understanding. What it says depends on the answer and the passages alone.
 """
 
+from dataclasses import replace
+
 from doctrail_core.grounding.embedded.claims import claims
 from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.rules import judge
+from doctrail_core.grounding.embedded.rules import judge, unread
+from doctrail_core.grounding.embedded.structure import fenced, within
 from doctrail_core.grounding.verifier import Answer, Findings, Verifier
+from doctrail_core.model import Verdict
 
 __all__ = ["EmbeddedVerifier"]
 
@@ -19,10 +23,17 @@ class EmbeddedVerifier(Verifier):
     version = "2026-11-22"
 
     def verify(self, answer: Answer) -> Findings:
+        """Check one answer; always comes to an end, in time in proportion to the texts."""
         index = Index(answer.passages, answer.question)
-        stated = claims(answer.text) if answer.claims is None else answer.claims
-        return Findings(
-            verdicts=tuple(
-                judge(claim, answer.text[claim.start : claim.end], index) for claim in stated
-            )
-        )
+        code = fenced(answer.text)
+        known: dict[str, Verdict] = {}
+        verdicts: list[Verdict] = []
+        for claim in claims(answer.text) if answer.claims is None else answer.claims:
+            text = answer.text[claim.start : claim.end]
+            if within(claim.start, code):
+                verdicts.append(unread(claim, "code"))
+                continue
+            if text not in known:
+                known[text] = judge(claim, text, index)
+            verdicts.append(replace(known[text], claim=claim))
+        return Findings(verdicts=tuple(verdicts))

@@ -7,12 +7,9 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from threading import local
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, cast
 
 from doctrail_core.grounding.embedded.lexicon import FUNCTION_WORDS, NUMERALS, regular
-
-if TYPE_CHECKING:
-    from snowballstemmer import stemmer as Stemmer
 
 __all__ = ["Word", "WordKind", "derived", "stem", "stems", "words"]
 
@@ -111,6 +108,10 @@ _SHORTEST_ROOT = 4
 _own = local()
 
 
+class _Stemmer(Protocol):
+    def stemWord(self, word: str) -> str: ...  # noqa: N802 -- its name
+
+
 class Word(NamedTuple):
     """Characters `[start, end)` of a text."""
 
@@ -157,12 +158,15 @@ def stem(word: str) -> str:
     return _stemmer().stemWord(_american(regular().get(word, word)))
 
 
-def _stemmer() -> "Stemmer":
+def _stemmer() -> _Stemmer:
     """A stemmer works on what it keeps in itself, so each thread has its own."""
     if (found := getattr(_own, "stemmer", None)) is None:
-        from snowballstemmer import stemmer
+        # not the package's factory, which gives another implementation where one is installed
+        from snowballstemmer.english_stemmer import (  # type: ignore[import] -- has no types
+            EnglishStemmer,
+        )
 
-        found = _own.stemmer = stemmer("english")
+        found = _own.stemmer = cast("_Stemmer", EnglishStemmer())
     return found
 
 
