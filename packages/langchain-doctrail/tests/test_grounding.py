@@ -18,6 +18,7 @@ from doctrail_core import Grounding, suppress
 from doctrail_core.grounding.judge import JudgeVerifier
 from doctrail_core.grounding.sampling import sampled
 from doctrail_core.grounding.verifier import VerifierError
+from doctrail_core.testing import capture_trails
 from langchain_doctrail import (
     LineageCallbackHandler,
     UngroundedAnswerError,
@@ -277,6 +278,17 @@ async def test_around_a_chain_a_handler_that_listens_is_not_doubled(
     chain.batch([QUESTION] * 2, config)
     assert [len(trail.generations) for trail in captured.trails] == [1] * 7
     assert captured.dropped == {}
+
+
+def test_around_a_chain_an_open_scope_decides_where_it_is_recorded(
+    rag, retriever, verifier, captured
+):
+    with capture_trails() as other:
+        chain = check_grounding(verifier).around(rag(retriever, says(WRONG)), lineage=other)
+        with captured.scope():
+            chain.invoke(QUESTION)
+        assert other.trails == []
+    assert [len(trail.generations) for trail in captured.trails] == [1]
 
 
 def test_without_a_handler_the_documents_beside_the_answer_count(retriever, verifier):
