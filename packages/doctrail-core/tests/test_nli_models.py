@@ -21,6 +21,7 @@ from doctrail_core.grounding.reasons import REASONS  # noqa: E402
 from doctrail_core.grounding.verifier import Answer, Passage, VerifierError  # noqa: E402
 from doctrail_core.model import Claim, Evidence  # noqa: E402
 
+torch.set_num_threads(1)  # the models are so small that threads only get in each other's way
 RENEWAL = "The contract renewal deadline is February 28th. Payment is due within thirty days."
 SUPPORT = "Support is open from nine to five. Uptime of the service is measured every month."
 PASSAGES = (Passage("c1", "d1", RENEWAL), Passage("c2", "d2", SUPPORT))
@@ -296,6 +297,60 @@ def texts_read(verifier, answer):
 def verdict_of(verifier, answer=ANSWER):
     (verdict,) = verifier.verify(answer).verdicts
     return verdict
+
+
+# Loading
+
+
+def test_weights_in_half_precision_are_read_in_full(nli):
+    folder = nli()
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    model.half().save_pretrained(folder)
+    loaded = network_of(NliVerifier(folder)).checkpoint.model
+    assert {weight.dtype for weight in loaded.parameters()} == {torch.float32}
+    assert not loaded.training
+
+
+def test_weights_in_the_old_format_are_read_and_counted_in_the_version(minicheck):
+    folder = minicheck(0.0, 9.0)
+    safetensors = pytest.importorskip("safetensors.torch")
+    weights = safetensors.load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(weights, folder / "pytorch_model.bin")
+    first = NliVerifier(folder)
+    assert verdict_of(first).verdict == "supported"
+    torch.save(
+        {**weights, "classifier.out_proj.bias": torch.tensor([9.0, 0.0])},
+        folder / "pytorch_model.bin",
+    )
+    second = NliVerifier(folder)
+    assert verdict_of(second).verdict == "unsupported"
+    assert first.version != second.version
+
+
+def test_a_model_that_tells_two_texts_apart_is_told_which_is_which(tmp_path):
+    folder = tmp_path / "nli-bert"
+    labels = {0: "entailment", 1: "neutral", 2: "contradiction"}
+    config = transformers.BertConfig(
+        vocab_size=bert_tokenizer(folder),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        id2label=labels,
+        label2id={label: at for at, label in labels.items()},
+    )
+    seeded(transformers.BertForSequenceClassification, config).save_pretrained(folder)
+    verifier = NliVerifier(folder, top_windows=1)
+    seen = []
+    network_of(verifier).checkpoint.model.register_forward_pre_hook(
+        lambda _module, _args, inputs: seen.append(inputs["token_type_ids"][0].tolist()),
+        with_kwargs=True,
+    )
+    verifier.verify(ANSWER)
+    (segments,) = seen
+    assert segments == sorted(segments)
+    assert set(segments) == {0, 1}
 
 
 # What models are asked
@@ -711,11 +766,21 @@ def test_a_claim_that_one_group_bears_out_is_supported(lettuce):
     assert (found.verdict, found.missing) == ("supported", ())
 
 
+def test_claims_named_in_any_order_are_read_where_they_stand(lettuce):
+    verifier = NliVerifier(lettuce(9.0, 0.0), max_length=512)
+    text = LONG[: LONG.index("Clause 80")]
+    starts = [text.index(f"Clause {n} of") for n in (70, 3, 40)]
+    named = tuple(Claim(start, text.index(".", start) + 1) for start in starts)
+    verdicts = verifier.verify(replace(ANSWER, text=text, claims=named)).verdicts
+    assert [verdict.claim for verdict in verdicts] == list(named)
+    assert {verdict.verdict for verdict in verdicts} == {"supported"}
+
+
 def test_a_long_answer_is_read_in_runs_of_claims(lettuce):
     verifier = NliVerifier(lettuce(9.0, 0.0), max_length=512)
-    length, verdicts = longest_read(verifier, replace(ANSWER, text=LONG))
+    length, verdicts = longest_read(verifier, replace(ANSWER, text=LONG[: LONG.index("Clause 80")]))
     assert length <= 512
-    assert len(verdicts) == 300
+    assert len(verdicts) == 80
     assert {verdict.verdict for verdict in verdicts} == {"supported"}
 
 
@@ -787,9 +852,42 @@ def test_labels_without_names_are_an_error_for_a_cross_encoder(nli):
         NliVerifier(nli(labels={0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}), family="nli")
 
 
-def test_more_labels_than_a_fact_checker_has_are_an_error(nli):
+def test_an_architecture_that_needs_code_of_its_own_is_an_error_and_the_code_is_not_run(lettuce):
+    folder = lettuce()
+    config = json.loads((folder / "config.json").read_text())
+    config["model_type"] = "made-up"
+    config["architectures"] = ["MadeUpForTokenClassification"]
+    config["auto_map"] = {
+        "AutoConfig": "made_up.MadeUpConfig",
+        "AutoModelForTokenClassification": "made_up.MadeUpForTokenClassification",
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "made_up.py").write_text("raise SystemExit('code of a checkpoint ran')")
+    with pytest.raises(VerifierError, match="cannot load"):
+        NliVerifier(folder)
+
+
+@pytest.mark.parametrize("wrong", ["top_windows", "batch_size", "max_length"])
+def test_numbers_below_one_are_refused(nli, wrong):
+    with pytest.raises(ValueError, match="at least 1"):
+        NliVerifier(nli(), **{wrong: -1})
+
+
+def test_more_labels_than_a_fact_checker_has_are_an_error(nli, lettuce):
     with pytest.raises(VerifierError, match="tells 3 labels apart"):
         NliVerifier(nli(), family="factcg")
+    folder = lettuce()
+    config = json.loads((folder / "config.json").read_text())
+    config["id2label"] = {"0": "O", "1": "B-PER", "2": "I-PER"}
+    config["label2id"] = {label: int(at) for at, label in config["id2label"].items()}
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = pytest.importorskip("safetensors.torch")
+    state = weights.load_file(folder / "model.safetensors")
+    state["classifier.weight"] = torch.zeros((3, 32))
+    state["classifier.bias"] = torch.zeros(3)
+    weights.save_file(state, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(VerifierError, match="tells 3 labels apart"):
+        NliVerifier(folder)
 
 
 def test_a_model_that_fails_while_it_reads_is_a_failed_check(nli):

@@ -21,6 +21,8 @@ from doctrail_core.grounding.verifier import VerifierError
 __all__ = ["Checkpoint", "load"]
 
 _HHEM_FOUNDATION = "google/flan-t5-base"
+_OWN_CODE: Mapping[str, Any] = {"trust_remote_code": False}
+"""Said outright: where it is left open, a person at the terminal is asked."""
 _HASHED = frozenset({".bin", ".json", ".model", ".safetensors", ".txt"})
 _BLOCK = 1 << 20
 
@@ -83,10 +85,11 @@ class _Source:
         *,
         local_files_only: bool,
     ) -> None:
+        folder = Path(model).expanduser()
         self.transformers = transformers
-        self.model = model
-        self.local = Path(model).expanduser().is_dir()
-        self.label = Path(model).expanduser().resolve().name if self.local else model
+        self.local = folder.is_dir()
+        self.model = str(folder) if self.local else model
+        self.label = folder.resolve().name if self.local else model
         self.options: Mapping[str, Any] = {
             "revision": revision or "main",
             "local_files_only": local_files_only,
@@ -115,14 +118,14 @@ class _Source:
     def network(self, torch: Torch, head: Head) -> Model:
         loader = getattr(self.transformers, _LOADERS[head])
         network, told = loader.from_pretrained(
-            self.model, dtype=torch.float32, output_loading_info=True, **self.options
+            self.model, dtype=torch.float32, output_loading_info=True, **_OWN_CODE, **self.options
         )
         _complete(told["missing_keys"])
         return network
 
     def tokenizer(self) -> Tokenizer:
         return self.transformers.AutoTokenizer.from_pretrained(
-            self.model, trust_remote_code=False, **self.options
+            self.model, **_OWN_CODE, **self.options
         )
 
 
@@ -162,7 +165,7 @@ def _hhem(source: _Source, foundation: str) -> tuple[Model, Tokenizer]:
         source.transformers, foundation, None, local_files_only=source.options["local_files_only"]
     )
     base.file("config.json")  # for the advice, should it not be there
-    t5 = base.transformers.AutoConfig.from_pretrained(base.model, **base.options)
+    t5 = base.transformers.AutoConfig.from_pretrained(base.model, **_OWN_CODE, **base.options)
     network = base.transformers.T5ForTokenClassification(t5)
     stored = importlib.import_module("safetensors.torch").load_file(
         source.file("model.safetensors")

@@ -47,8 +47,9 @@ class Tokenizer(Protocol):
         text: Sequence[str],
         text_pair: Sequence[str] | None = None,
         *,
-        return_offsets_mapping: bool = False,
-        verbose: bool = False,
+        return_offsets_mapping: bool,
+        return_token_type_ids: bool,
+        verbose: bool,
     ) -> Encodings: ...
 
 

@@ -63,7 +63,13 @@ class Network:
         firsts = [text if isinstance(text, str) else text[0] for text in texts]
         seconds = [text[1] for text in texts if not isinstance(text, str)]
         tokenizer = self.checkpoint.tokenizer
-        return tokenizer(firsts, seconds or None, return_offsets_mapping=offsets, verbose=False)
+        return tokenizer(
+            firsts,
+            seconds or None,
+            return_offsets_mapping=offsets,
+            return_token_type_ids=self.checkpoint.segments,
+            verbose=False,
+        )
 
     def _said(self, read: Encodings) -> list[Any]:
         ids = read["input_ids"]

@@ -10,7 +10,7 @@ from itertools import islice
 
 from doctrail_core.grounding.nli.case import Case, unread
 from doctrail_core.grounding.nli.families import lettucedetect_prompt
-from doctrail_core.grounding.nli.judging import Opinion, Thresholds, judged
+from doctrail_core.grounding.nli.judging import Opinion, Thresholds, judged, labels_of
 from doctrail_core.grounding.nli.network import Network, TokenRisk
 from doctrail_core.grounding.nli.windows import halves, windows
 from doctrail_core.model import Claim, Verdict
@@ -35,11 +35,12 @@ class TokenChecker:
     """Asks of all answers together."""
 
     def __init__(self, network: Network, thresholds: Thresholds) -> None:
+        labels_of(network.checkpoint)
         self._network = network
         self._thresholds = thresholds
 
     def check(self, cases: Sequence[Case]) -> list[Mapping[Claim, Verdict]]:
-        read = [list(self._runs(case, case.open, whole=True)) for case in cases]
+        read = [list(self._runs(case, _in_order(case.open), whole=True)) for case in cases]
         texts = [(prompt, run.text) for runs in read for run in runs for prompt in run.prompts]
         told = iter(self._network.told(texts))
         return [
@@ -96,6 +97,10 @@ class TokenChecker:
         opinion = Opinion(nearest[0].evidence, supported=1 - _worst(best))
         verdict = judged(claim, [opinion], self._thresholds)
         return replace(verdict, missing=_made_up(case.answer.text, best))
+
+
+def _in_order(claims: Sequence[Claim]) -> list[Claim]:
+    return sorted(claims, key=lambda claim: claim.start)
 
 
 def _groups(

@@ -44,6 +44,7 @@ class NliVerifier(Verifier):
 
     Raises:
         VerifierError: The model cannot be loaded; the message says what to do.
+        ValueError: A number that must be at least 1 is not.
     """
 
     name = "nli"
@@ -62,6 +63,8 @@ class NliVerifier(Verifier):
         revision: str | None = None,
         local_files_only: bool = False,
     ) -> None:
+        if min(top_windows, batch_size, max_length or 1) < 1:
+            raise ValueError("top_windows, batch_size and max_length must be at least 1")
         checkpoint = load(
             model,
             family=family,
