@@ -201,6 +201,43 @@ def test_half_a_sentence_cannot_hide_that_the_other_half_says_otherwise(told):
     assert (found.verdict, found.reason) == ("not_checked", "quote_conflicts")
 
 
+@pytest.mark.parametrize(
+    ("claim", "chunk"),
+    [
+        (WRONG, '{"renewal deadline": "2026-02-28", "plan": "enterprise"}'),
+        ("The fee of the basic plan is $120.", "| basic plan | fee $100 |"),
+        ("Late renewals cost three percent.", FEES),
+    ],
+    ids=["structured data", "table", "prose"],
+)
+def test_a_quote_with_another_value_of_the_kind_supports_nothing(told, claim, chunk):
+    found = told(claim, "supported", 1, chunk, passages=(Passage("c1", "d", chunk),))
+    assert (found.verdict, found.reason) == ("not_checked", "quote_conflicts")
+
+
+@pytest.mark.parametrize(
+    ("claim", "chunk"),
+    [
+        ("Together both plans have 45 seats.", "The plans have 15 and 30 seats."),
+        ("The deadline has a day and a month.", DEADLINE),
+        ("It falls in February.", DEADLINE),
+        ("The renewal deadline is on the last day of February.", DEADLINE),
+        ("Die Frist endet mit dem Winter.", DEADLINE),
+        ("The time limit ends with the winter.", "Die Frist endet mit dem Monat und nicht eher."),
+    ],
+    ids=["a sum", "no value", "less exact", "in other words", "foreign claim", "foreign chunk"],
+)
+def test_what_a_judge_understands_better_is_left_to_the_judge(told, claim, chunk):
+    found = told(claim, "supported", 1, chunk, passages=(Passage("c1", "d", chunk),))
+    assert (found.verdict, found.reason) == ("supported", "judged")
+
+
+@pytest.mark.parametrize("verdict", ["supported", "contradicted"])
+def test_a_quote_without_a_word_of_the_claim_is_no_evidence(told, verdict):
+    found = told("Dogs bark loudly at night.", verdict, 1, DEADLINE)
+    assert (found.verdict, found.reason, found.score) == ("not_checked", "quote_unrelated", None)
+
+
 def test_what_claims_nothing_is_not_asked_about(model):
     found = JudgeVerifier(model).verify(answer("Sure, I can help!", RIGHT, "Is there more?"))
     assert [v.reason for v in found.verdicts] == ["not_a_claim", "judged", "not_a_claim"]

@@ -6,21 +6,22 @@ from functools import cached_property
 
 from doctrail_core.grounding.embedded import EmbeddedVerifier
 from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.words import Word, stems, words
+from doctrail_core.grounding.embedded.languages import foreign
+from doctrail_core.grounding.embedded.words import stems, words
 from doctrail_core.grounding.judge.quotes import Quotable
 from doctrail_core.grounding.judge.rulings import Ruling
-from doctrail_core.grounding.judge.windows import blanked
 from doctrail_core.grounding.verifier import Answer, Passage
 from doctrail_core.model import Claim, Evidence
 from doctrail_core.text.sentences import sentences
 from doctrail_core.text.spans import Span
+from doctrail_core.text.values import Value, compare, values_in
 
 __all__ = ["Exhibit", "Found", "doubt", "found"]
 
-_ENGLISH = 8
-"""One in so many words is a function word, at least."""
 _TELLING = 3
 """A claim of fewer content words leans on the question."""
+_FIRM = ("date", "money", "percent")
+"""Of these kinds a value is seldom worked out from others."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,12 @@ class Found:
     @property
     def context(self) -> Passage:
         """The sentences that it is taken from, and nothing else: half a sentence may deceive."""
-        touched = (s for s in self.exhibit.sentences if s[0] < self.end and self.start < s[1])
-        return blanked(self.exhibit.passage, [*touched, (self.start, self.end)])
+        passage = self.exhibit.passage
+        own = (self.start, self.end)
+        touched = [s for s in self.exhibit.sentences if s[0] < self.end and self.start < s[1]]
+        start = min(start for start, _ in (own, *touched))
+        end = max(end for _, end in (own, *touched))
+        return replace(passage, text=passage.text[start:end])
 
 
 def found(ruling: Ruling, claim: str, exhibits: Mapping[str, Exhibit]) -> Sequence[Found]:
@@ -71,14 +76,12 @@ def found(ruling: Ruling, claim: str, exhibits: Mapping[str, Exhibit]) -> Sequen
 
 def doubt(answer: Answer, claim: Claim, ruling: Ruling, places: Sequence[Found]) -> str | None:
     """Why what is quoted does not bear out the ruling, as far as words and values tell."""
-    passages = tuple(place.context for place in places)
+    passages = tuple(dict.fromkeys(place.context for place in places))
     if not _related(answer, claim, passages):
         return "quote_unrelated"
-    if ruling.verdict != "supported":
-        return None
-    asked = replace(answer, passages=passages, claims=(claim,))
-    (said,) = EmbeddedVerifier().verify(asked).verdicts
-    return "quote_conflicts" if said.verdict == "contradicted" else None
+    if ruling.verdict == "supported" and _says_otherwise(answer, claim, passages):
+        return "quote_conflicts"
+    return None
 
 
 def _related(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
@@ -87,10 +90,22 @@ def _related(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
     said = words(answer.text[claim.start : claim.end])
     if len(stems(said)) < _TELLING:
         said += words(answer.question or "")
-    if not all(map(_is_english, (said, [word for line in index.lines for word in line.words]))):
+    told = [word for line in index.lines for word in line.words]
+    if foreign(said) or foreign(told):
         return True
     return any(index.variants(word.stem) for word in said if word.kind != "function")
 
 
-def _is_english(found: Sequence[Word]) -> bool:
-    return sum(word.kind == "function" for word in found) * _ENGLISH >= len(found)
+def _says_otherwise(answer: Answer, claim: Claim, passages: tuple[Passage, ...]) -> bool:
+    stated = values_in(answer.text[claim.start : claim.end])
+    told = [value for passage in passages for value in values_in(passage.text)]
+    if any(_is_replaced(value, told) for value in stated if value.kind in _FIRM):
+        return True
+    asked = replace(answer, passages=passages, claims=(claim,))
+    return any(v.verdict == "contradicted" for v in EmbeddedVerifier().verify(asked).verdicts)
+
+
+def _is_replaced(value: Value, told: Sequence[Value]) -> bool:
+    """Whether the evidence has values of the kind, and each of them is another one."""
+    others = [compare(value, other) for other in told if other.kind == value.kind]
+    return bool(others) and all(comparison == "different" for comparison in others)

@@ -49,9 +49,8 @@ class Hearing:
         embedded = EmbeddedVerifier()
         self.usage: Usage | None = None
         self._answer = answer
-        self._first = tuple(
-            replace(v, verifier=embedded.name) for v in embedded.verify(answer).verdicts
-        )
+        bare = embedded.verify(replace(answer, passages=())).verdicts  # what can be said without
+        self._first = tuple(replace(v, verifier=embedded.name) for v in bare)
         every = strict or answer.claims is not None
         stated = [v.claim for v in self._first if every or v.reason != NOT_A_CLAIM]
         judged = [c for c in stated if c.end - c.start <= limits.max_claim_chars]

@@ -15,7 +15,6 @@ from itertools import islice
 from doctrail_core.grounding.embedded.lexicon import NUMERALS
 from doctrail_core.grounding.judge.visible import HOLE, INVISIBLE
 from doctrail_core.text.reading import Reading
-from doctrail_core.text.recognition import telling
 from doctrail_core.text.spans import Span
 
 __all__ = ["Quotable"]
@@ -65,7 +64,7 @@ class Quotable:
         return start + bisect_right(self._hidden, start), end + bisect_left(self._hidden, end)
 
     def _find(self, part: str, after: int, claim: str) -> Span | None:
-        if not telling(part, _WORDS, _LETTERS) and part != self._text.strip():
+        if not _means_one_place(part) and part != self._text.strip():
             return None
         places = (*self._verbatim(part, after), *self._in_words(part, after))
         if not any(self._stands(part, *place) for place in places):
@@ -117,6 +116,11 @@ class Quotable:
         start = end - _closest(quoted[::-1], around[::-1])[1]
         if start < end and _alike(quoted, self._page.words[start:end], touchy):
             yield self._page.span(start, end)
+
+
+def _means_one_place(part: str) -> bool:
+    words = Reading(part).words
+    return len(words) >= _WORDS and sum(map(len, words)) >= _LETTERS
 
 
 def _symbols(text: str) -> Counter[str]:
