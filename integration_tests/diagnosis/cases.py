@@ -367,6 +367,23 @@ def nobody_to_ask(host: Host, fact: Fact) -> Case | None:
     )
 
 
+def _declined(way: Way) -> Way:
+    """The same, where the reader declines and nobody says what would have been right."""
+
+    def declined(host: Host, fact: Fact) -> Case | None:
+        case = way(host, fact)
+        return case and replace(
+            case, way=f"{case.way}, declined, untold", read=saying(REFUSAL), expected=None
+        )
+
+    return declined
+
+
+k_too_small_declined = _declined(k_too_small)
+cut_context_declined = _declined(cut_context)
+ignoring_declined = _declined(ignoring)
+missing_declined = _declined(missing_document)
+
 WAYS: tuple[Way, ...] = (
     good,
     good_untold,
@@ -385,6 +402,10 @@ WAYS: tuple[Way, ...] = (
     stale_alone,
     wrong_source,
     nobody_to_ask,
+    k_too_small_declined,
+    cut_context_declined,
+    ignoring_declined,
+    missing_declined,
 )
 
 __all__ = ["WAYS", "Case", "Piece", "cases"]

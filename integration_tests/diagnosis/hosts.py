@@ -90,9 +90,6 @@ class Host:
 
     name: str
 
-    def __init__(self) -> None:
-        self._searched: dict[tuple[tuple[Paper, ...], str], list[Piece]] = {}
-
     def split(self, paper: Paper) -> list[Piece]:
         """The chunks of a document."""
         texts = self.cut(paper.text)
@@ -105,13 +102,10 @@ class Host:
         raise NotImplementedError
 
     def search(self, setup: Setup, query: str) -> list[Piece]:
-        """What the store returns, best first, if nothing narrows it down."""
-        if (setup.papers, query) not in self._searched:
-            self._searched[setup.papers, query] = self.nearest(setup, query)
-        return self._searched[setup.papers, query]
-
-    def nearest(self, setup: Setup, query: str) -> list[Piece]:
-        raise NotImplementedError
+        """What the store returns, best first, if nothing narrows it down: both go by the cosine."""
+        pieces = self.pieces(setup)
+        closeness = [float(_direction(query) @ _direction(piece.text)) for piece in pieces]
+        return [pieces[at] for at in np.argsort(closeness)[::-1]]
 
     def ask(self, setup: Setup, question: str, read: Reader, lineage: CapturedLineage) -> Asked:
         """Ask the application."""
@@ -140,18 +134,13 @@ class LangChain(Host):
     name = "langchain"
 
     def __init__(self) -> None:
-        super().__init__()
+        self._stores: dict[tuple[Paper, ...], InMemoryVectorStore] = {}
         self._cut = cache(
             RecursiveCharacterTextSplitter(chunk_size=600, chunk_overlap=0).split_text
         )
 
     def cut(self, text: str) -> Sequence[str]:
         return self._cut(text)
-
-    def nearest(self, setup: Setup, query: str) -> list[Piece]:
-        found = self._store(setup).as_retriever(search_kwargs={"k": 50}).invoke(query)
-        known = {piece.chunk_id: piece for piece in self.pieces(setup)}
-        return [known[document.id or ""] for document in found]
 
     def ask(self, setup: Setup, question: str, read: Reader, lineage: CapturedLineage) -> Asked:
         arguments: dict[str, Any] = {"k": setup.k}
@@ -187,7 +176,12 @@ class LangChain(Host):
         return Asked(lineage.trails[-1], langchain_probe(retriever))
 
     def _store(self, setup: Setup) -> InMemoryVectorStore:
-        pieces = self.pieces(setup)
+        if setup.papers not in self._stores:
+            self._stores[setup.papers] = self._filled(self.pieces(setup))
+        return self._stores[setup.papers]
+
+    @staticmethod
+    def _filled(pieces: Sequence[Piece]) -> InMemoryVectorStore:
         store = InMemoryVectorStore(Cached())
         store.add_documents(
             [
@@ -243,19 +237,14 @@ class LlamaIndex(Host):
     name = "llama_index"
 
     def __init__(self) -> None:
-        super().__init__()
         splitter = SentenceSplitter(
             chunk_size=150, chunk_overlap=0, chunking_tokenizer_fn=_sentences
         )
+        self._indices: dict[tuple[Paper, ...], VectorStoreIndex] = {}
         self._cut = cache(splitter.split_text)
 
     def cut(self, text: str) -> Sequence[str]:
         return self._cut(text)
-
-    def nearest(self, setup: Setup, query: str) -> list[Piece]:
-        found = self._index(setup).as_retriever(similarity_top_k=50).retrieve(query)
-        known = {piece.chunk_id: piece for piece in self.pieces(setup)}
-        return [known[hit.node.node_id] for hit in found]
 
     def ask(self, setup: Setup, question: str, read: Reader, lineage: CapturedLineage) -> Asked:
         filters = None
@@ -281,6 +270,12 @@ class LlamaIndex(Host):
         return Asked(lineage.trails[-1], llama_index_probe(retriever))
 
     def _index(self, setup: Setup) -> VectorStoreIndex:
+        if setup.papers not in self._indices:
+            self._indices[setup.papers] = self._filled(self.pieces(setup))
+        return self._indices[setup.papers]
+
+    @staticmethod
+    def _filled(pieces: Sequence[Piece]) -> VectorStoreIndex:
         nodes = [
             TextNode(
                 id_=p.chunk_id,
@@ -291,7 +286,7 @@ class LlamaIndex(Host):
                 relationships=_of(p.document_id),
                 embedding=Cached().embed_query(p.text),
             )
-            for p in self.pieces(setup)
+            for p in pieces
         ]
         return VectorStoreIndex(
             nodes, embed_model=Embedding(), storage_context=StorageContext.from_defaults()
@@ -326,6 +321,12 @@ def _embedding() -> HashedTfidfEmbeddings:
 def _vector(text: str) -> list[float]:
     long = np.array(_embedding().embed_query(text))
     return long.reshape(-1, _PLACES).sum(axis=0).tolist()
+
+
+@cache
+def _direction(text: str) -> Any:
+    vector = np.array(_vector(text))
+    return vector / (np.linalg.norm(vector) or 1.0)
 
 
 class Cached(Embeddings):

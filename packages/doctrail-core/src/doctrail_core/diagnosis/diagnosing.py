@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from doctrail_core.diagnosis.case import Case
 from doctrail_core.diagnosis.probe import Probe
+from doctrail_core.diagnosis.sayings import read
 from doctrail_core.diagnosis.told import told
 from doctrail_core.diagnosis.untold import untold
 from doctrail_core.grounding.verifier import Verifier
@@ -34,12 +35,17 @@ def diagnose(
         verifier: Who checks the answer, where it was not checked yet; default the embedded one.
         by: Who asks, for the record.
     """
-    wanted = clean_text(expected or "").strip() or None
-    case = Case(trail, wanted, probe, verifier)
-    found = _unreadable(case) or _failed_search(case)
-    if found is None:
-        found = told(case, wanted) if wanted else untold(case)
-    return replace(found, by=by)
+    case = Case(trail, clean_text(expected or "").strip() or None, probe, verifier)
+    try:
+        return replace(_diagnosed(case), by=by)
+    finally:
+        read.cache_clear()
+
+
+def _diagnosed(case: Case) -> Diagnosis:
+    if found := _unreadable(case) or _failed_search(case):
+        return found
+    return told(case, case.expected) if case.expected else untold(case)
 
 
 def _unreadable(case: Case) -> Diagnosis | None:

@@ -11,7 +11,7 @@ from functools import cached_property
 from doctrail_core.capture.records import chunk_record
 from doctrail_core.diagnosis.probe import Probe
 from doctrail_core.diagnosis.sayings import Saying, Sentence, read
-from doctrail_core.diagnosis.topic import ABOUT, Topic
+from doctrail_core.diagnosis.topic import ABOUT, ANSWERS, Topic
 from doctrail_core.grounding.passages import arrived
 from doctrail_core.model import Arrival, Chunk, Finding, Hit, Trail
 from doctrail_core.model.claim import Evidence as Span
@@ -87,6 +87,16 @@ class Evidence:
             for sentence in read(text)
         )
         return max(places, key=lambda place: place.relevance, default=None)
+
+    def answering(self, chunks: Iterable[tuple[Chunk, str]]) -> Place | None:
+        """The sentence of these that most likely answers the question, if any does."""
+        likely = (
+            (self.topic.answers(chunk, text, sentence), Place(chunk, sentence, 1.0))
+            for chunk, text in chunks
+            for sentence in read(text)
+        )
+        best = max(likely, key=lambda found: found[0], default=None)
+        return best[1] if best and best[0] >= ANSWERS else None
 
     def _places(self, saying: Saying, chunks: Iterable[tuple[Chunk, str]]) -> list[Place]:
         if saying.empty:

@@ -18,7 +18,7 @@ __all__ = ["Saying", "Sentence", "read"]
 
 _MOST = 0.75
 """So much of what was said must stand in one place, or in the sentence before or after it."""
-_DENIALS = frozenset({"not", "no", "never", "cannot", "neither", "without"})
+_DENIALS = frozenset({"not", "no", "never", "cannot", "neither"})
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Sentence:
         return said % 2 == 1
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def read(text: str) -> tuple[Sentence, ...]:
-    """The sentences of a text. Chunks are read again and again, so that the last ones are kept."""
+    """The sentences of a text, kept until a diagnosis is done: chunks are read again and again."""
     return tuple(_sentence(text, span) for span in sentences(text))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from doctrail_core.diagnosis.case import Case
 from doctrail_core.diagnosis.evidence import Place
-from doctrail_core.diagnosis.sayings import Saying
+from doctrail_core.diagnosis.sayings import Saying, read
 from doctrail_core.grounding.embedded.words import words
 from doctrail_core.model import NOT_A_CLAIM, Diagnosis, Finding
 from doctrail_core.text.values import compare, values_in
@@ -16,6 +16,7 @@ _RIVAL = 0.75
 """A sentence that is so much less about what was asked is about something else."""
 _ALIKE = 0.5
 """Sentences of one document disagree only if they have so many words in common; else they are of two things."""
+_SHOWN = 200
 _SILENT = (NOT_A_CLAIM, "statement_of_absence")
 
 
@@ -92,11 +93,12 @@ def _instead(case: Case, saying: Saying) -> _Instead | None:
         differs = any(compare(value, right) == "different" for right in saying.values)
         if value.kind in kinds and differs and value.text not in (case.trail.question or ""):
             return _Instead(Saying(values=(value,)), value.text)
-    for verdict in case.assessment.verdicts:
-        text = case.answer[verdict.claim.start : verdict.claim.end]
-        news = _news(case, text)
-        if verdict.reason not in _SILENT and not news.empty:
-            return _Instead(news, text[:200])
+    silent = [v.claim for v in case.assessment.verdicts if v.reason in _SILENT]
+    for sentence in read(case.answer):
+        text = case.answer[sentence.start : sentence.end]
+        claims = not any(c.start < sentence.end and sentence.start < c.end for c in silent)
+        if claims and not (news := _news(case, text)).empty:
+            return _Instead(news, text[:_SHOWN])
     return None
 
 

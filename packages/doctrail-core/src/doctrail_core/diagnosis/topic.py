@@ -4,22 +4,33 @@ Names count for the whole document: a clause seldom repeats the party that the c
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from math import log
 
 from doctrail_core.diagnosis.sayings import Sentence, read
 from doctrail_core.grounding.embedded.words import Word, words
 from doctrail_core.model import Chunk
 
-__all__ = ["ABOUT", "Topic"]
+__all__ = ["ABOUT", "ANSWERS", "Topic"]
 
 ABOUT = 0.35
 """A sentence with less of the question than this is about something else."""
+ANSWERS = 0.7
+"""A sentence with so much of the question, but for names, is taken for one that answers it."""
 _NAMED = 0.5
 """A document with less of the question's names than this is about somebody else."""
 _ELSEWHERE = 0.3
 """What a word counts that stands in the document, yet not near the sentence."""
+_FEWEST = 4
+"""Fewer words are a heading."""
+_VALUE = re.compile(
+    r"\b(?:when|how (?:long|many|much|often|old|far|large|big|high)|(?:what|which) (?:\w{1,20} )?"
+    r"(?:date|day|month|year|time|period|amount|price|fee|rate|percentage|number|deadline))\b",
+    re.IGNORECASE,
+)
 _ID_WORDS = re.compile(r"[^\W\d_]{1,40}|[0-9]{1,12}")
 
 
@@ -39,6 +50,7 @@ class Topic:
                 told |= sentence.stems
                 seen.update(sentence.stems)
                 number += 1
+        self._wants_value = _VALUE.search(question or "") is not None
         self._weights = {word.stem: _rarity(seen[word.stem], number) for word in asked}
         holding = Counter(stem for told in self._documents.values() for stem in told)
         self._names = {
@@ -54,21 +66,30 @@ class Topic:
             return 1.0
         if self._share(self._names, told) < _NAMED:
             return 0.0
-        near = {stem for one in read(text) if _touch(one, sentence) for stem in one.stems}
-        total = sum(self._weights.values())
+        near = _near(text, sentence) | (self._names.keys() & told)
         found = sum(
-            weight
-            * (
-                1.0
-                if stem in near or (stem in self._names and stem in told)
-                else _ELSEWHERE * (stem in told)
-            )
+            weight * (1.0 if stem in near else _ELSEWHERE)
             for stem, weight in self._weights.items()
+            if stem in near or stem in told
         )
-        return found / total
+        return found / sum(self._weights.values())
+
+    def answers(self, chunk: Chunk, text: str, sentence: Sentence) -> float:
+        """How likely a sentence answers the question, from 0 to 1, as far as words and values tell.
+
+        Stricter than `relevance`: the names count for nothing, and who asks for a value wants one.
+        """
+        told = self._documents.get(chunk.document_id, set())
+        if self._share(self._names, told) < _NAMED or len(sentence.stems) < _FEWEST:
+            return 0.0
+        if self._wants_value and not sentence.values:
+            return 0.0
+        named = self._names.keys() & told
+        asked = {stem: weight for stem, weight in self._weights.items() if stem not in named}
+        return self._share(asked, _near(text, sentence))
 
     @staticmethod
-    def _share(weights: dict[str, float], held: set[str]) -> float:
+    def _share(weights: Mapping[str, float], held: AbstractSet[str]) -> float:
         total = sum(weights.values())
         return sum(w for stem, w in weights.items() if stem in held) / total if total else 1.0
 
@@ -77,9 +98,11 @@ def _rarity(holding: int, of: int) -> float:
     return log(1 + (of + 0.5) / (holding + 0.5))
 
 
-def _touch(one: Sentence, sentence: Sentence) -> bool:
-    """Whether it is the sentence, or one of those right before and after it."""
-    return one.start <= sentence.end + 3 and one.end >= sentence.start - 3
+def _near(text: str, sentence: Sentence) -> set[str]:
+    """The words of the sentence, and of those right before and after it."""
+    found = read(text)
+    at = bisect_left(found, sentence.start, key=lambda one: one.start)
+    return {stem for one in found[max(0, at - 1) : at + 2] for stem in one.stems}
 
 
 def _named(chunk: Chunk) -> set[str]:

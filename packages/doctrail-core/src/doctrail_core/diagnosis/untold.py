@@ -17,8 +17,6 @@ from doctrail_core.model import NOT_A_CLAIM, Chunk, Diagnosis, Evidence, Finding
 
 __all__ = ["untold"]
 
-_ANSWERS = 0.8
-"""A sentence with so much of the question is taken for one that answers it."""
 _EXPECTED = "what the answer should have said"
 
 
@@ -69,12 +67,12 @@ def _declined(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:
     if not any(claim.reason == "statement_of_absence" for claim in claims):
         return None
     evidence = case.evidence
-    if place := _answering(case, evidence.read):
+    if place := evidence.answering(evidence.read):
         text = "The answer finds nothing, though this arrived in the prompt."
         return case.conclude("generation", [evidence.finding("ignores", text, place)])
-    if place := _answering(case, _read(_absent(case))):
+    if place := evidence.answering(_read(_absent(case))):
         return case.lost([place])
-    if place := _answering(case, _read(evidence.found_now)):
+    if place := evidence.answering(_read(evidence.found_now)):
         return case.unfound([place])
     if case.could_look():
         return case.conclude(
@@ -128,11 +126,6 @@ def _absent(case: Case) -> list[Chunk]:
 
 def _read(chunks: Iterable[Chunk]) -> list[tuple[Chunk, str]]:
     return [(chunk, chunk.text or "") for chunk in chunks]
-
-
-def _answering(case: Case, chunks: Sequence[tuple[Chunk, str]]) -> Place | None:
-    place = case.evidence.closest(chunks)
-    return place if place and place.relevance >= _ANSWERS else None
 
 
 def _verified(case: Case, verdict: Verdict, chunks: Sequence[Chunk]) -> Verdict | None:
