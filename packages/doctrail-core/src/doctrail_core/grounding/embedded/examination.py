@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from doctrail_core.grounding.embedded.alignment import Alignment, align
 from doctrail_core.grounding.embedded.facts import Fact, facts
 from doctrail_core.grounding.embedded.index import Index
+from doctrail_core.grounding.embedded.logic import bare
 from doctrail_core.grounding.embedded.novelty import Novelty, novelty
 from doctrail_core.grounding.embedded.words import Word, stems
 from doctrail_core.text.values import Value
@@ -21,6 +22,7 @@ class Examination:
     """A claim, read: its words without those of its values, and what the passages have for it."""
 
     text: str
+    bare: str
     words: Sequence[Word]
     numbers: Sequence[Word]
     alignment: Alignment
@@ -34,11 +36,6 @@ class Examination:
         absent = sum(fact.standing == "absent" for fact in self.facts)
         return self.novelty.mass + _VALUE * absent + _REARRANGED * self.novelty.rearranged
 
-    @property
-    def plain(self) -> str:
-        """The text with blanks for its values: `May 7` allows nothing."""
-        return blanked(self.text, [fact.value for fact in self.facts])
-
 
 def examine(text: str, found: Sequence[Word], stated: Sequence[Value], index: Index) -> Examination:
     """Look for the words and values of a claim in the passages."""
@@ -48,23 +45,14 @@ def examine(text: str, found: Sequence[Word], stated: Sequence[Value], index: In
     alignment = align(stems(told), hints, index)
     return Examination(
         text=text,
+        bare=bare(text, stated),
         words=told,
         numbers=[word for word in told if word.kind == "number"],
         alignment=alignment,
         facts=facts(stated, found, alignment, index),
-        novelty=novelty(told, index),
+        novelty=novelty(told, index, [value.start for value in stated]),
         index=index,
     )
-
-
-def blanked(text: str, values: Sequence[Value]) -> str:
-    """The text with blanks in the place of the values."""
-    parts: list[str] = []
-    done = 0
-    for value in values:
-        parts += text[done : value.start], " " * (value.end - value.start)
-        done = value.end
-    return "".join((*parts, text[done:]))
 
 
 def _within(word: Word, stated: Sequence[Value]) -> bool:

@@ -10,8 +10,9 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 
 from doctrail_core.grounding.embedded.words import Word
+from doctrail_core.text.values import Value
 
-__all__ = ["difference", "negated", "ordered"]
+__all__ = ["attributes", "bare", "difference", "negated", "ordered", "points_back"]
 
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|unable|fail(?:s|ed|ing)?|lack(?:s|ed|ing)?"
@@ -52,6 +53,24 @@ _RELATION = re.compile(
     r"\b(?:because|due to|caus\w{1,3}|therefore|thus|as a result|consequently|led to|leads? to|before|after|while|since|than|despite|although)\b",
     re.IGNORECASE,
 )
+_SOURCE = (
+    r"(?:passages?|texts?|contexts?|documents?|sources?|articles?|excerpts?|content|information|paragraphs?|references?|materials?)"
+)
+_FRAME = re.compile(
+    rf"\b(?:based on|according to|as (?:\w{{1,12}} )?(?:in|by)|per|in|from) (?:the |these |this |your )?(?:\w{{1,12}} ){{0,2}}{_SOURCE}\b(?: \d{{1,2}}\b)?"
+    rf"|\b(?:the |these |this )?(?:\w{{1,12}} ){{0,2}}{_SOURCE} (?:\d{{1,2}} )?(?:also )?(?:say|state|mention|indicate|suggest|note|explain|describe|specifie?|list|provide)s?\b(?: that\b)?",
+    re.IGNORECASE,
+)
+_ATTRIBUTION = re.compile(
+    r"\b(?:sa(?:id|ys?)|stated|states? that|stating that|claim(?:s|ed) that|argu(?:e[sd]?|ing)|told|wr(?:ote|ites)|announced|explained|believe[sd]?|thinks?|thought"
+    r"|suggest(?:s|ed)|report(?:s|ed|edly)|testified|acknowledged|insisted|noted|according to)\b",
+    re.IGNORECASE,
+)
+_POINTS_BACK = re.compile(
+    r"\W*(?:(?:and|but|so|also|then|however|additionally|therefore|thus|in addition|furthermore|moreover|overall|instead|finally|similarly),?\s)?"
+    r"(?:it|this|that|these|those|they|he|she|its|their|his|her|such|both|the (?:former|latter|same))\b",
+    re.IGNORECASE,
+)
 _SCOPE = 3
 _PLACES = 8
 
@@ -63,11 +82,34 @@ def difference(claim: str, evidence: str) -> str | None:
     for sense in (_OBLIGATION, _PERMISSION, _POSSIBILITY, _CONDITION):
         if bool(sense.search(claim)) != bool(sense.search(evidence)):
             return "modality_differs"
+    if _said(_ATTRIBUTION, claim) != _said(_ATTRIBUTION, evidence):
+        return "attribution"
     if not _said(_QUANTIFIER, claim) <= _said(_QUANTIFIER, evidence):
         return "quantifier_differs"
     if not _said(_RELATION, claim) <= _said(_RELATION, evidence):
         return "needs_context"
     return None
+
+
+def bare(text: str, values: Sequence[Value]) -> str:
+    """The text with blanks for dates, as in May nothing is allowed, and for `according to the passages`."""
+    parts: list[str] = []
+    done = 0
+    for value in values:
+        if value.kind == "date":
+            parts += text[done : value.start], " " * (value.end - value.start)
+            done = value.end
+    return _FRAME.sub(lambda found: " " * len(found[0]), "".join((*parts, text[done:])))
+
+
+def points_back(text: str) -> bool:
+    """Whether a sentence speaks of what another sentence named."""
+    return bool(_POINTS_BACK.match(text))
+
+
+def attributes(text: str) -> bool:
+    """Whether a sentence tells what somebody said."""
+    return bool(_ATTRIBUTION.search(text))
 
 
 def negated(text: str, found: Sequence[Word], other: Collection[str]) -> bool:

@@ -1,5 +1,6 @@
 """What of a claim is in no passage and not in the question, and how much news it is."""
 
+from bisect import bisect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -32,14 +33,14 @@ class Novelty:
     rearranged: float
 
 
-def novelty(found: Sequence[Word], index: Index) -> Novelty:
-    """Weigh what is new in these words."""
+def novelty(found: Sequence[Word], index: Index, breaks: Sequence[int] = ()) -> Novelty:
+    """Weigh what is new in these words; at the breaks, words in a row are none."""
     new = list(_new(found, index))
     return Novelty(
         mass=sum(weight * (1 - known) for _, weight, known in new),
         total=sum(weight for _, weight, _ in new),
         names=tuple(word for word, weight, known in new if weight == _NAME and known < _KNOWN),
-        rearranged=_rearranged(found, index),
+        rearranged=_rearranged(found, index, breaks),
     )
 
 
@@ -62,9 +63,11 @@ def weigh(stem: str, *, name: bool) -> float:
     return _PLAIN if stem in plain() else _RARE
 
 
-def _rearranged(found: Sequence[Word], index: Index) -> float:
-    telling = [
-        word.stem for word in found if word.kind != "function" and word.stem not in framing()
+def _rearranged(found: Sequence[Word], index: Index, breaks: Sequence[int]) -> float:
+    telling = [word for word in found if word.kind != "function" and word.stem not in framing()]
+    pairs = [
+        (one.stem, other.stem)
+        for one, other in pairwise(telling)
+        if bisect(breaks, one.start) == bisect(breaks, other.start)
     ]
-    pairs = list(pairwise(telling))
     return sum(pair not in index.pairs for pair in pairs) / len(pairs) if pairs else 0.0

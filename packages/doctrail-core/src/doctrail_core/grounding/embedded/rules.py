@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from math import exp
 
 from doctrail_core.grounding.embedded.alignment import Window
-from doctrail_core.grounding.embedded.claims import unclaimed
+from doctrail_core.grounding.embedded.claims import tells, unclaimed
 from doctrail_core.grounding.embedded.examination import Examination, examine
 from doctrail_core.grounding.embedded.facts import Fact, Place, Standing
 from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.logic import negated
-from doctrail_core.grounding.embedded.support import closest, doubt, supporting
+from doctrail_core.grounding.embedded.logic import attributes, negated, points_back
+from doctrail_core.grounding.embedded.support import VERBATIM, closest, doubt, supporting
 from doctrail_core.grounding.embedded.words import stems, words
 from doctrail_core.model import Claim, Evidence, Verdict, VerdictKind
 from doctrail_core.text.values import values_in
@@ -34,19 +34,23 @@ _OPEN: dict[Standing, str] = {
 _NEWS = 2.0
 """News of this weight make a claim unsupported."""
 _SCALE = 3.0
+_FEWEST = 2
+"""Fewer words and values say something only together with what was asked."""
 _SAME_SENTENCE = 0.8
 _SAME_BACK = 0.5
 _RIVALS = 0.1
 
 
-def judge(claim: Claim, text: str, index: Index) -> Verdict:
-    """Say of one claim what the passages say of it."""
+def judge(claim: Claim, text: str, index: Index, *, follows: bool = False) -> Verdict:
+    """Say of one claim what the passages say of it; `follows` tells of a sentence before it."""
     found, stated = words(text), values_in(text)
     if reason := unclaimed(text, found, len(stated)) or index.unread:
         return unread(claim, reason)
     if not index.lines:
         return Verdict(claim=claim, verdict="unsupported", score=0.75, reason="no_context")
-    return _ruled(claim, examine(text, found, stated, index))
+    case = examine(text, found, stated, index)
+    alone = len(stated) + tells(found) >= _FEWEST and not (follows and points_back(text))
+    return _ruled(claim, case, alone=alone)
 
 
 def unread(claim: Claim, reason: str) -> Verdict:
@@ -54,7 +58,7 @@ def unread(claim: Claim, reason: str) -> Verdict:
     return Verdict(claim=claim, verdict="not_checked", score=None, reason=reason)
 
 
-def _ruled(claim: Claim, case: Examination) -> Verdict:
+def _ruled(claim: Claim, case: Examination, *, alone: bool) -> Verdict:
     if conflict := next((fact for fact in case.facts if fact.standing == "conflict"), None):
         return _contradicted(claim, case, conflict)
     if denial := _denial(case):
@@ -63,7 +67,7 @@ def _ruled(claim: Claim, case: Examination) -> Verdict:
         if case.index.partly_foreign:
             return _verdict(claim, case, "not_checked", "other_language")
         return _verdict(claim, case, "unsupported", reason)
-    if (reason := _open(case)) is None and (windows := supporting(case)):
+    if (reason := _open(case, alone=alone)) is None and (windows := supporting(case)):
         return _verdict(claim, case, "supported", "covered", windows)
     near = closest(case)
     reason = reason or (doubt(case, near) if near else None) or "partial_overlap"
@@ -78,10 +82,15 @@ def _unsupported(case: Examination) -> str | None:
     return "name_absent" if case.novelty.names else "little_overlap"
 
 
-def _open(case: Examination) -> str | None:
+def _open(case: Examination, *, alone: bool) -> str | None:
     """Why not even the same words would support it."""
     standings = {fact.standing for fact in case.facts}
-    return next((reason for standing, reason in _OPEN.items() if standing in standings), None)
+    if reason := next((why for standing, why in _OPEN.items() if standing in standings), None):
+        return reason
+    if not alone:
+        return "needs_context"
+    copied = case.novelty.rearranged <= VERBATIM
+    return "attribution" if attributes(case.bare) and not copied else None
 
 
 def _denial(case: Examination) -> Window | None:

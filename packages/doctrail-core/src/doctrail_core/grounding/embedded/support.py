@@ -3,20 +3,20 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from doctrail_core.grounding.embedded.alignment import Window, lacking
-from doctrail_core.grounding.embedded.examination import Examination, blanked
+from doctrail_core.grounding.embedded.examination import Examination
 from doctrail_core.grounding.embedded.facts import Place
 from doctrail_core.grounding.embedded.index import Line
-from doctrail_core.grounding.embedded.logic import difference, ordered
+from doctrail_core.grounding.embedded.logic import bare, difference, ordered
 from doctrail_core.grounding.embedded.novelty import weigh
 from doctrail_core.grounding.embedded.words import Word
 
-__all__ = ["closest", "doubt", "supporting"]
+__all__ = ["VERBATIM", "closest", "doubt", "supporting"]
 
 _COVERED = 0.78
 """So much of a claim must stand in its evidence."""
 _LEFT_OUT = 0.6
 """What may be missing there weighs less than this: no name, no rare word."""
-_VERBATIM = 0.15
+VERBATIM = 0.15
 """A claim of more than one sentence is copied when no more of its pairs of words are new."""
 _FITS = 0.55
 _IN_ORDER = 0.6
@@ -48,14 +48,14 @@ def doubt(case: Examination, window: Window) -> str | None:
     lines = [case.index.lines[at] for at in window.lines]
     if window.coverage < _COVERED or _left_out(case, window) > _LEFT_OUT:
         return "partial_overlap"
-    if len(lines) > 1 and case.novelty.rearranged > _VERBATIM:
+    if len(lines) > 1 and case.novelty.rearranged > VERBATIM:
         return "needs_context"
     if not all(line.prose for line in lines):
         return "table"
     if not all(_stands_in(fact.same, window) for fact in case.facts):
         return "weak_value"
-    text = " ".join(blanked(line.text, line.values) for line in lines)
-    return difference(case.plain, text) or _reordered(case.words, lines)
+    text = " ".join(bare(line.text, line.values) for line in lines)
+    return difference(case.bare, text) or _reordered(case.words, lines)
 
 
 def _left_out(case: Examination, window: Window) -> float:

@@ -26,14 +26,15 @@ class EmbeddedVerifier(Verifier):
         """Check one answer; always comes to an end, in time in proportion to the texts."""
         index = Index(answer.passages, answer.question)
         code = fenced(answer.text)
-        known: dict[str, Verdict] = {}
+        known: dict[tuple[str, bool], Verdict] = {}
         verdicts: list[Verdict] = []
         for claim in claims(answer.text) if answer.claims is None else answer.claims:
             text = answer.text[claim.start : claim.end]
             if within(claim.start, code):
                 verdicts.append(unread(claim, "code"))
                 continue
-            if text not in known:
-                known[text] = judge(claim, text, index)
-            verdicts.append(replace(known[text], claim=claim))
+            key = text, bool(verdicts)
+            if key not in known:
+                known[key] = judge(claim, text, index, follows=bool(verdicts))
+            verdicts.append(replace(known[key], claim=claim))
         return Findings(verdicts=tuple(verdicts))
