@@ -28,6 +28,7 @@ from grounding_data import DATA, SETS, Example, Label
 from grounding_measures import Judged
 from grounding_values import value_claims
 
+from doctrail_core.grounding.lines import LineError, read_answers
 from doctrail_core.grounding.verifier import Findings, Passage, Verifier
 from doctrail_core.model import NOT_A_CLAIM, Assessment, Verdict
 
@@ -106,6 +107,7 @@ def by_task(items: Sequence[Judged]) -> dict[str, list[Judged]]:
 
 
 def timed(verifier: Verifier, examples: Sequence[Example]) -> tuple[list[Findings], list[float]]:
+    verifier.verify(examples[0].asked())  # what is loaded once is no part of what an answer costs
     findings: list[Findings] = []
     times: list[float] = []
     for example in examples:
@@ -209,22 +211,24 @@ def reasons(findings: Sequence[Findings]) -> dict[str, int]:
 
 def own_answers(path: Path) -> Iterator[Example]:
     """Answers of the user's own, labelled as a whole."""
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        row = json.loads(line)
-        if row["label"] not in ("grounded", "ungrounded"):
-            sys.exit(
-                f"{path}:{number}: the label is 'grounded' or 'ungrounded', not {row['label']!r}"
-            )
+    text = path.read_text(encoding="utf-8")
+    rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+    for row, (number, read) in zip(rows, read_answers(text.splitlines()), strict=True):
+        if isinstance(read, LineError):
+            sys.exit(f"{path}: line {number}: {read}")
+        if (label := row.get("label")) not in ("grounded", "ungrounded"):
+            sys.exit(f"{path}: line {number}: 'label' is 'grounded' or 'ungrounded', not {label!r}")
+        name = str(row.get("id", number))
         yield Example(
-            id=str(row["id"]),
-            group=str(row.get("group", row["id"])),
-            answer=row["answer"],
+            id=name,
+            group=str(row.get("group", name)),
+            answer=read.answer,
             passages=tuple(
-                Passage(chunk["chunk_id"], chunk.get("document_id", ""), chunk["text"])
-                for chunk in row["chunks"]
+                Passage(chunk.chunk_id, chunk.document_id, chunk.text or "")
+                for chunk in read.chunks.values()
             ),
-            question=row.get("question"),
-            label=row["label"],
+            question=read.question,
+            label=label,
             task=str(row.get("task", "all")),
         )
 
