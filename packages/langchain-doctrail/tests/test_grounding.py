@@ -5,6 +5,7 @@ import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
+from types import MappingProxyType
 
 import pytest
 from langchain_core.documents import Document
@@ -611,6 +612,58 @@ def test_an_error_of_ours_costs_nobody_the_answer(
     assert mark(chain.invoke(QUESTION, config))["status"] == "skipped"
     assert [where for where, _ in captured.errors] == ["langchain.check_grounding"]
     captured.errors.clear()
+
+
+async def test_an_error_of_ours_within_a_check_is_a_check_that_failed(
+    rag, retriever, verifier, config, captured, monkeypatch
+):
+    def broken(*_):
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr("langchain_doctrail.cases.assess", broken)
+    monkeypatch.setattr("langchain_doctrail.cases.aassess", broken)
+    chain = rag(retriever, says(WRONG)) | check_grounding(verifier)
+    answers = [chain.invoke(QUESTION, config), await chain.ainvoke(QUESTION, config)]
+    assert [mark(answer)["status"] for answer in answers] == ["failed", "failed"]
+    (assessment,) = captured.get(mark(answers[0])["response_id"]).assessments
+    assert assessment.error == "RuntimeError: ours"
+    assert [where for where, _ in captured.errors] == ["langchain.check_grounding"] * 2
+    captured.errors.clear()
+
+
+class Hostile(dict):
+    def get(self, *_):
+        raise ZeroDivisionError
+
+
+def test_an_output_that_cannot_even_be_looked_at_passes(verifier):
+    output = Hostile(answer=WRONG)
+    assert (RunnableLambda(lambda _: output) | check_grounding(verifier)).invoke(3) is output
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        None,
+        3,
+        "",
+        [],
+        {},
+        MappingProxyType({"answer": WRONG}),
+        {"answer": {"answer": WRONG}},
+        {"answer": None, "output": 3},
+        [WRONG],
+        AIMessage("", tool_calls=[{"name": "search", "args": {}, "id": "c"}]),
+        Document(WRONG),
+    ],
+    ids=repr,
+)
+async def test_whatever_a_chain_returns_passes(output, verifier, config):
+    chain = RunnableLambda(lambda _: output) | check_grounding(verifier, enforce="refuse")
+    assert chain.invoke(QUESTION, config) is output
+    assert await chain.ainvoke(QUESTION, config) is output
+    assert [piece is output for piece in chain.stream(QUESTION, config)] == [True]
+    assert verifier.asked == []
 
 
 # --- what a request says

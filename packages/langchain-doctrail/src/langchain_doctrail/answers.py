@@ -6,7 +6,8 @@ the output is never changed; what takes its place has its type and differs in th
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -154,6 +155,8 @@ class _Inside(AnswerIn):
         return None if added is None else AddableDict({self.key: added})
 
     def _with(self, answer: object) -> Any:
+        if answer is self.output[self.key]:
+            return self.output
         changed = copy.copy(self.output)
         changed[self.key] = answer
         return changed
@@ -164,12 +167,13 @@ _CALLS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
 
 def answer_within(output: object) -> AnswerIn | None:
     """The answer in an output; None where none can be told."""
-    if (answer := _told(output)) is not None:
-        return answer
-    named = fields(output)
-    for key in ANSWER_KEYS:
-        if (answer := _told(named.get(key))) is not None:
-            return _Inside(output, key, answer)
+    with suppress(Exception):  # an output may be anything
+        if (answer := _told(output)) is not None:
+            return answer
+        named = fields(output)
+        for key in ANSWER_KEYS if isinstance(output, MutableMapping) else ():
+            if (answer := _told(named.get(key))) is not None:
+                return _Inside(output, key, answer)
     return None
 
 

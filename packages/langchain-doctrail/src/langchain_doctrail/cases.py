@@ -16,7 +16,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 from doctrail_core import suppress
 from doctrail_core.grounding.checking import aassess, assess, check
 from doctrail_core.grounding.verifier import Verifier
-from doctrail_core.model import Assessment, Trail
+from doctrail_core.model import Assessment, AssessmentStatus, Trail
 from doctrail_core.text.identity import clean_text
 from langchain_doctrail.artifacts import documents_in, of_tool
 from langchain_doctrail.documents import retrieved
@@ -45,6 +45,11 @@ class OnRecord:
     known: Trail
     part: Trail
 
+    @property
+    def response_id(self) -> str:
+        """The response's id."""
+        return self.known.response_id
+
     def assess(self, verifier: Verifier) -> Assessment:
         """Check the answer."""
         with _apart():
@@ -67,6 +72,11 @@ class Unrecorded:
     answer: str
     question: str | None
     chunks: Sequence[Mapping[str, Any]]
+
+    @property
+    def response_id(self) -> str:
+        """It has none."""
+        return ""
 
     def assess(self, verifier: Verifier) -> Assessment:
         """Check the answer."""
@@ -101,14 +111,16 @@ def case_of(answer: str, output: object) -> Case:
     return Unrecorded(answer, question_in(output), chunks)
 
 
-def unchecked(verifier: Verifier, why: str) -> Assessment:
-    """The state of an answer that there was nothing to check by."""
+def unchecked(
+    verifier: Verifier, why: str, *, status: AssessmentStatus = "skipped", response_id: str = ""
+) -> Assessment:
+    """The state of an answer that there was nothing to check by, or whose check broke off."""
     now = datetime.now(UTC)
     return Assessment(
-        response_id="",
+        response_id=response_id,
         verifier=verifier.name,
         version=verifier.version,
-        status="skipped",
+        status=status,
         started_at=now,
         ended_at=now,
         error=why,

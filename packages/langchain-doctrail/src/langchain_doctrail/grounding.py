@@ -138,13 +138,13 @@ class GroundingCheck(Runnable[Any, Any]):
         """
         if (passing := self._passing(output)) is None:
             return output
-        return self._outcome(passing, passing.case.assess(self._verifier)).whole()
+        return self._outcome(passing, self._assess(passing.case)).whole()
 
     async def achecked(self, output: Any) -> Any:
         """An output of the running chain, checked without blocking the event loop; see `checked`."""
         if (passing := await asyncio.to_thread(self._passing, output)) is None:
             return output
-        return self._outcome(passing, await passing.case.aassess(self._verifier)).whole()
+        return self._outcome(passing, await self._aassess(passing.case)).whole()
 
     def _stream(self, pieces: Iterator[Any]) -> Iterator[Any]:
         stream = CheckedStream(self._enforcement.holds_back)
@@ -153,7 +153,7 @@ class GroundingCheck(Runnable[Any, Any]):
                 yield piece
         outcome = None
         if passing := self._passing(stream.whole):
-            outcome = self._outcome(passing, passing.case.assess(self._verifier))
+            outcome = self._outcome(passing, self._assess(passing.case))
         yield from stream.rest(outcome)
 
     async def _astream(self, pieces: AsyncIterator[Any]) -> AsyncIterator[Any]:
@@ -163,7 +163,7 @@ class GroundingCheck(Runnable[Any, Any]):
                 yield piece
         outcome = None
         if passing := await asyncio.to_thread(self._passing, stream.whole):
-            outcome = self._outcome(passing, await passing.case.aassess(self._verifier))
+            outcome = self._outcome(passing, await self._aassess(passing.case))
         for piece in stream.rest(outcome):
             yield piece
 
@@ -185,6 +185,23 @@ class GroundingCheck(Runnable[Any, Any]):
         """What the request says; it cannot say that nothing is enforced."""
         enforces = {self._enforcement.action, self._enforcement.if_unchecked} != {"pass"}
         return enforces or check_wanted(ensure_config().get("metadata")) is not False
+
+    def _assess(self, case: Case) -> Assessment:
+        try:
+            return case.assess(self._verifier)
+        except Exception as error:  # noqa: BLE001  # `if_unchecked` says what then
+            return self._broken_off(case, error)
+
+    async def _aassess(self, case: Case) -> Assessment:
+        try:
+            return await case.aassess(self._verifier)
+        except Exception as error:  # noqa: BLE001  # likewise
+            return self._broken_off(case, error)
+
+    def _broken_off(self, case: Case, error: Exception) -> Assessment:
+        note("check_grounding", error)
+        why = f"{type(error).__name__}: {error}"
+        return unchecked(self._verifier, why, status="failed", response_id=case.response_id)
 
     def _outcome(self, passing: "_Passing", assessment: Assessment) -> Outcome:
         """What becomes of an answer of which this was found; it is told to whom it concerns."""
