@@ -14,7 +14,7 @@ import unicodedata
 from dataclasses import dataclass
 from math import isfinite
 
-__all__ = ["TaggedBlock", "neutralise", "split_tagged", "tag"]
+__all__ = ["TaggedBlock", "neutralise", "split_tagged", "tag", "tag_id"]
 
 _CLOSING = "[/DOC-ID]"
 _MAX_ID = 64
@@ -51,7 +51,7 @@ def tag(
     """Wrap a chunk's text; an absent index, and a score that is no finite number, are left out."""
     place = "" if chunk_index is None else f", chunk {chunk_index}"
     rated = "" if score is None or not isfinite(score) else f", score: {score:z.2f}"
-    return TaggedBlock(f"[DOC-ID: {_safe_id(document_id)}{place}{rated}]", neutralise(text)).raw
+    return TaggedBlock(f"[DOC-ID: {tag_id(document_id)}{place}{rated}]", neutralise(text)).raw
 
 
 def split_tagged(text: str) -> list[TaggedBlock | str]:
@@ -74,7 +74,7 @@ def neutralise(text: str) -> str:
     return _LOOK_ALIKE.sub(lambda found: f"({'/' if found['slash'] else ''}doc id", text)
 
 
-def _safe_id(document_id: str) -> str:
+def tag_id(document_id: str) -> str:
     """Map ids to the tag's alphabet, no two to the same: changed ones end in a digest of their own.
 
     An id that ends like a changed one is changed as well; else it could pass for another's.
