@@ -27,7 +27,7 @@ def citations(
     answer: str, chunks: Mapping[str, Chunk], arrived: Sequence[str]
 ) -> tuple[Citation, ...]:
     """The citations of an answer, resolved against the chunks of its prompt (ids in prompt order)."""
-    if not _SIGN.search(answer) and not any(name in answer for name in _telling_names(chunks)):
+    if not _SIGN.search(answer) and not any(_is_named(answer, c) for c in chunks.values()):
         return ()
     names = _Names(chunks)
     mentions = sorted(islice(_mentions(answer, names), _MOST), key=lambda mention: mention.start)
@@ -72,9 +72,10 @@ class _Mention:
 
 # What may be a mention
 
+# Every answer is searched for this: no letter comes first that would have to be tried everywhere.
 _SIGN = re.compile(
-    r"[\[\u3010]|\([^()\[\]\n]{0,60}[\d_./#]|\b(?:[Ss]ources?|[Dd]ocument|[Dd]oc|[Pp]assage|[Cc]hunk|[Cc]ontext|[Ee]xcerpt"
-    r"|[Rr]eferences?|[Ff]ile)(?::|[ #]{1,2}\d)|[A-Za-z][_#]\d"
+    r"[\[\u3010]|\([^()\[\]\n]{0,60}[\d_./#]|[_#]\d"
+    r"|(?:ources?|ocument|oc|assage|hunk|ontext|xcerpt|eferences?|ile)(?::|[ #]{1,2}\d)"
 )
 _BRACKETS = re.compile(
     r"(?P<fence>```)|(?P<code>`[^`\n]{1,200}`)"
@@ -191,7 +192,6 @@ def _source(
 # What is known
 
 _FILE_KEYS = ("source", "file_path", "file_name", "filename", "url", "title", "name")
-_LAST_PART = re.compile(r"[^/\\]+\Z")
 _EXTENSION = re.compile(r"\.[A-Za-z]{2,5}\Z")
 _TELLING = re.compile(r"[^\s]{0,200}[\d_./#-]")
 _SHORTEST_TELLING = 4
@@ -201,15 +201,24 @@ _WORD_BEFORE = re.compile(r"[\w/\\-]\Z|\w[.#:]\Z")
 _WORD_AFTER = re.compile(r"[\w/\\-]|[.#:]\w")
 
 
+def _is_named(answer: str, chunk: Chunk) -> bool:
+    return (
+        chunk.document_id in answer
+        or chunk.chunk_id in answer
+        or (chunk.source is not None and _last(chunk.source) in answer)
+    )
+
+
 def _telling_names(chunks: Mapping[str, Chunk]) -> set[str]:
     """Names that can be nothing else, in the midst of a sentence as well."""
-    ids = {name for c in chunks.values() for name in (c.chunk_id, c.document_id, _last(c.source))}
+    ids = {
+        name for c in chunks.values() for name in (c.chunk_id, c.document_id, _last(c.source or ""))
+    }
     return {name for name in ids if len(name) >= _SHORTEST_TELLING and _TELLING.match(name)}
 
 
-def _last(path: str | None) -> str:
-    found = _LAST_PART.search(path) if path else None
-    return found[0] if found else ""
+def _last(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 class _Names:
