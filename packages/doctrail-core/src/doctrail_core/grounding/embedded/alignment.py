@@ -58,7 +58,9 @@ def align(stems: Iterable[str], hints: Iterable[str], index: Index) -> Alignment
     """Find the words in windows of one to three sentences. Hints help to find them, and do not count."""
     weights, hinting = _telling(stems, index), _telling(hints, index)
     spans = {
-        span for line in _candidates(weights | hinting, index) for span in _around(line, index.lines)
+        span
+        for line in _candidates(weights | hinting, index)
+        for span in _around(line, index.lines)
     }
     windows = [_window(span, weights, index) for span in sorted(spans)]
     windows.sort(

@@ -73,9 +73,7 @@ def facts(
     return [_in_order(fact, judged) for fact in judged]
 
 
-def _look_up(
-    value: Value, found: Sequence[Word], alignment: Alignment, index: Index
-) -> Places:
+def _look_up(value: Value, found: Sequence[Word], alignment: Alignment, index: Index) -> Places:
     """The values of the evidence by how they compare, those that stand best first."""
     slot = Slot.around((value.start, value.end), found, index)
     places: Places = {"equal": [], "different": [], "incomparable": []}
@@ -93,9 +91,7 @@ def _candidates(value: Value, near: frozenset[int], index: Index) -> Iterator[tu
     for at in sorted(near):
         for other in index.lines[at].values:
             yield at, other
-    elsewhere = (
-        (at, other) for at, other in index.values.get(value.kind, ()) if at not in near
-    )
+    elsewhere = ((at, other) for at, other in index.values.get(value.kind, ()) if at not in near)
     yield from islice(elsewhere, _ELSEWHERE)
 
 
@@ -122,7 +118,7 @@ def _without(places: Places, taken: set[tuple[int, Value]]) -> Places:
 
 def _fact(value: Value, places: Places, alignment: Alignment, index: Index) -> Fact:
     same, others = places["equal"], places["different"]
-    standing = _standing(value, places, alignment)
+    standing = _standing(places, alignment)
     if standing == "absent" and value.relative:
         standing = "relative"
     elif standing == "absent" and _may_be_counted(value):
@@ -132,11 +128,11 @@ def _fact(value: Value, places: Places, alignment: Alignment, index: Index) -> F
     return Fact(value, standing, same, others)
 
 
-def _standing(value: Value, places: Places, alignment: Alignment) -> Standing:
+def _standing(places: Places, alignment: Alignment) -> Standing:
     best, rival, doubt = (alike[0].fit if alike else 0.0 for alike in places.values())
     same, others = places["equal"], places["different"]
     if rival >= _CONFLICTS and rival > best + _MARGIN:
-        return "conflict" if _contradicts(value, places, alignment) else "weak"
+        return "conflict" if _contradicts(places, alignment) else "weak"
     if not same:
         return "weak" if doubt >= _FAR else "absent"
     if best < _FITS or doubt > best + _MARGIN:
@@ -145,7 +141,7 @@ def _standing(value: Value, places: Places, alignment: Alignment) -> Standing:
     return "weak" if shared else "found"
 
 
-def _contradicts(value: Value, places: Places, alignment: Alignment) -> bool:
+def _contradicts(places: Places, alignment: Alignment) -> bool:
     """Whether the value that stands best can be nothing but what the claim should have said."""
     rival = places["different"][0]
     if any(place.fit >= rival.fit for place in places["incomparable"]):
@@ -173,9 +169,7 @@ def _related(value: Value, index: Index) -> bool:
     """Whether the passages have part of it: the number with another unit, the day without the year."""
     if value.number is not None:
         return value.number in index.numbers
-    return any(
-        _half(value, other) for _, other in islice(index.values.get("date", ()), _ELSEWHERE)
-    )
+    return any(_half(value, other) for _, other in islice(index.values.get("date", ()), _ELSEWHERE))
 
 
 def _half(value: Value, other: Value) -> bool:

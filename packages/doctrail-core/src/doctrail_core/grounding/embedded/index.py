@@ -187,16 +187,17 @@ def _lines(at: int, passage: Passage) -> Iterable[Line]:
 def _spans(text: str) -> Iterable[Span]:
     """The sentences; of a text that has lost its capitals, those that full stops part; none too long."""
     for start, end in sentences(text):
-        if end - start > _LONG and not any(map(str.isupper, text[start:end])):
-            for stop in _STOP.finditer(text, start, end):
-                yield from _pieces(text, start, stop.start() + 1)
-                start = stop.end()
-        yield from _pieces(text, start, end)
+        lost = end - start > _LONG and not any(map(str.isupper, text[start:end]))
+        stops = [(m.start() + 1, m.end()) for m in _STOP.finditer(text, start, end)] if lost else []
+        begins = [start, *(begin for _, begin in stops)]
+        for begin, stop in zip(begins, [*(stop for stop, _ in stops), end], strict=True):
+            yield from _pieces(text, begin, stop)
 
 
 def _pieces(text: str, start: int, end: int) -> Iterable[Span]:
     while end - start > _LONGEST:
-        stop = max(text.rfind(" ", start + _LONGEST // 2, start + _LONGEST), start + _LONGEST // 2)
+        middle = start + _LONGEST // 2
+        stop = max(text.rfind(" ", middle, start + _LONGEST), middle)
         yield start, stop
         start = stop
     if start < end:

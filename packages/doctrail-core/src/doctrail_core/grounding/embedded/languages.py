@@ -6,15 +6,14 @@ from doctrail_core.grounding.embedded.words import Word
 
 __all__ = ["foreign"]
 
-_OTHERS = frozenset(
-    """
-    der die das und ist nicht ein eine einen einer mit für von zu den dem des auf im sich auch wird sind war bei aus
-    nach wurde werden über oder dass le la les du et est une un dans pour que qui pas sur par avec il elle sont été aux
-    ce cette el los las una por con como más del y es se su al lo en fue son gli che di non per sono della nel è och att
-    det som av är på inte för till het een van niet voor op te zijn werd ook o os um uma não com foi ao dos das na mais
-    og ikke til er i jest w z na się nie do ve bir bu için ile da ja on ei että oli не на что это как и по из для был
-    """.split()
+_OTHERS = (
+    "der die das und ist nicht ein eine einen einer mit für von zu den dem des auf im sich auch wird sind war bei aus "
+    "nach wurde werden über oder dass le la les du et est une un dans pour que qui pas sur par avec il elle sont été aux "
+    "ce cette el los las una por con como más del y es se su al lo en fue son gli che di non per sono della nel è och att "
+    "det som av är på inte för till het een van niet voor op te zijn werd ook o os um uma não com foi ao dos das na mais "
+    "og ikke til er i jest w z się nie do ve bir bu için ile da ja on ei että oli не на что это как и по из для был"
 )
+_SMALL_WORDS = frozenset(_OTHERS.split())
 _FEWEST, _READ = 2, 400
 _FOREIGN_SCRIPT = 0.3
 
@@ -24,7 +23,7 @@ def foreign(found: Sequence[Word]) -> bool:
     head = found[:_READ]
     if not head:
         return False
-    others = [word.text.casefold() for word in head if word.text.casefold() in _OTHERS]
+    others = [word.text.casefold() for word in head if word.text.casefold() in _SMALL_WORDS]
     english = sum(word.kind == "function" for word in head)
     unread = sum(word.text[0] > "\u024f" for word in head)
     if unread > _FOREIGN_SCRIPT * len(head):

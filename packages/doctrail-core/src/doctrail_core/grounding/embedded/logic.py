@@ -17,10 +17,10 @@ __all__ = ["attributes", "bare", "difference", "negated", "ordered", "points_bac
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|unable|fail(?:s|ed|ing)?|lack(?:s|ed|ing)?"
     r"|prohibit\w{0,4}|forbid\w{0,4}|exclud\w{0,4}|except|refus\w{0,3}|den(?:y|ies|ied|ying)|hardly|barely|rarely|seldom"
-    r"|prevent\w{0,3}|avoid\w{0,3}|stop(?:s|ped)|non|isn|unlike(?:ly)?|false|myth|untrue|instead of|rather than)\b|n['’]t\b",
+    r"|prevent\w{0,3}|avoid\w{0,3}|stop(?:s|ped)|non|isn|unlike(?:ly)?|false|myth|untrue|instead of|rather than)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
-_FLIP = re.compile(r"\b(?:not|no|never|cannot|neither)\b|n['’]t\b", re.IGNORECASE)
+_FLIP = re.compile(r"\b(?:not|no|never|cannot|neither)\b|n['\u2019]t\b", re.IGNORECASE)
 """The negations that make the very opposite of a sentence; the others only change its sense."""
 _CLAUSE_END = re.compile(
     r"[,;:()—]|\b(?:and|but|or|because|which|that|although|while|unless|except)\b", re.IGNORECASE
@@ -53,9 +53,7 @@ _RELATION = re.compile(
     r"\b(?:because|due to|caus\w{1,3}|therefore|thus|as a result|consequently|led to|leads? to|before|after|while|since|than|despite|although)\b",
     re.IGNORECASE,
 )
-_SOURCE = (
-    r"(?:passages?|texts?|contexts?|documents?|sources?|articles?|excerpts?|content|information|paragraphs?|references?|materials?)"
-)
+_SOURCE = r"(?:passages?|texts?|contexts?|documents?|sources?|articles?|excerpts?|content|information|paragraphs?|references?|materials?)"
 _FRAME = re.compile(
     rf"\b(?:based on|according to|as (?:\w{{1,12}} )?(?:in|by)|per|in|from) (?:the |these |this |your )?(?:\w{{1,12}} ){{0,2}}{_SOURCE}\b(?: \d{{1,2}}\b)?"
     rf"|\b(?:the |these |this )?(?:\w{{1,12}} ){{0,2}}{_SOURCE} (?:\d{{1,2}} )?(?:also )?(?:say|state|mention|indicate|suggest|note|explain|describe|specifie?|list|provide)s?\b(?: that\b)?",

@@ -117,7 +117,11 @@ def _contradicted(claim: Claim, case: Examination, fact: Fact) -> Verdict:
 
 
 def _verdict(
-    claim: Claim, case: Examination, verdict: VerdictKind, reason: str, windows: Sequence[Window] = ()
+    claim: Claim,
+    case: Examination,
+    verdict: VerdictKind,
+    reason: str,
+    windows: Sequence[Window] = (),
 ) -> Verdict:
     return Verdict(
         claim=claim,

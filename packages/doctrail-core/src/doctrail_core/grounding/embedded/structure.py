@@ -22,7 +22,9 @@ _DATA = re.compile(
     r"^\s{0,80}[{\[]\s{0,8}[\"'{\[\d]|[\"'][\w .-]{1,60}[\"']\s{0,4}:\s{0,4}(?:[\"'\d\[{]|true|false|null)"
     r"|<(\w{1,20})[^<>\n]{0,200}>[^<>\n]{0,200}</\1>"
 )
-_DOCUMENT = re.compile(r"\s{0,80}(?:\{\s{0,20}[\"']|\[\s{0,20}[{\[\"'\d]|<\?xml|<[a-zA-Z]\w{0,20}[ >])")
+_DOCUMENT = re.compile(
+    r"\s{0,80}(?:\{\s{0,20}[\"']|\[\s{0,20}[{\[\"'\d]|<\?xml|<[a-zA-Z]\w{0,20}[ >])"
+)
 _CODE = re.compile(
     r"^\s*(?:def|class|import|from \w+ import|return|elif|async|await|public|private|static|void|const|let|var|func|fn|package|#include"
     r"|SELECT|INSERT|UPDATE|DELETE|CREATE|sudo|pip|npm|git|curl|>>>|\$)\s[^.!?]*$"

@@ -5,13 +5,16 @@ takes understanding. What it says depends on the answer and the passages alone.
 """
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from doctrail_core.grounding.embedded.claims import claims
 from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.rules import judge, unread
 from doctrail_core.grounding.embedded.structure import fenced, within
 from doctrail_core.grounding.verifier import Answer, Findings, Verifier
-from doctrail_core.model import Verdict
+
+if TYPE_CHECKING:
+    from doctrail_core.model import Verdict
 
 __all__ = ["EmbeddedVerifier"]
 

@@ -15,10 +15,10 @@ __all__ = ["Word", "WordKind", "derived", "stem", "stems", "words"]
 
 WordKind = Literal["content", "function", "number"]
 
-_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,:/]\d+)*[^\W_]{0,3}")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|\d+(?:[.,:/]\d+)*[^\W_]{0,3}")
 _LONGEST = 40
 """A longer run of letters is no word of a language; it is compared as it stands."""
-_POSSESSIVE = re.compile(r"['’]s?$")
+_POSSESSIVE = re.compile(r"['\u2019]s?$")
 _BRITISH = (("isation", "ization"), ("ising", "izing"), ("yse", "yze"), ("ise", "ize"))
 _ENDINGS = frozenset(
     [
@@ -104,6 +104,8 @@ _ENDINGS = frozenset(
         "ys",
     ]
 )
+_BEFORE_OUR = 3
+"""`colour` is `color`; `hour` and `course` are themselves."""
 _SHORTEST_ROOT = 4
 _own = local()
 
@@ -144,7 +146,7 @@ def _word(start: int, end: int, text: str) -> Word:
 
 @lru_cache(maxsize=65536)
 def _read(text: str) -> tuple[str, WordKind]:
-    plain = _POSSESSIVE.sub("", text.casefold().replace("’", "'")) or text.casefold()
+    plain = _POSSESSIVE.sub("", text.casefold().replace("\u2019", "'")) or text.casefold()
     if plain in FUNCTION_WORDS:
         return plain, "function"
     return stem(plain), "number" if plain in NUMERALS else "content"
@@ -171,7 +173,7 @@ def _stemmer() -> _Stemmer:
 
 
 def _american(word: str) -> str:
-    if (at := word.find("our")) >= 3:
+    if (at := word.find("our")) >= _BEFORE_OUR:
         word = f"{word[:at]}or{word[at + 3 :]}"
     for british, american in _BRITISH:
         if british in word[4:]:
