@@ -181,6 +181,19 @@ async def test_a_model_that_hangs_holds_up_no_async_code(stuck):
         JudgeVerifier(hangs, timeout=0.05).verify(ANSWER)
 
 
+@pytest.mark.parametrize("wrap", [lambda f: f, lambda f: Chat(ask_later=_awaited(f))])
+async def test_a_model_that_wants_to_end_the_process_only_fails_the_check(wrap):
+    def leaves(messages):
+        raise SystemExit(3)
+
+    judge = JudgeVerifier(wrap(leaves))
+    with pytest.raises(VerifierError, match="SystemExit: 3"):
+        judge.verify(ANSWER)
+    with pytest.raises(VerifierError, match="SystemExit: 3"):
+        await judge.averify(ANSWER)
+    assert supported(JudgeVerifier(judged_later).verify(ANSWER))
+
+
 def test_a_model_that_hung_gives_its_place_free(stuck):
     calls = iter([stuck, stuck, judged])
 

@@ -171,6 +171,19 @@ def test_a_model_that_repeats_a_result_it_was_shown_says_nothing(attack):
     assert found == {(WRONG, "unsupported"), (ALSO_WRONG, "unsupported")}
 
 
+@attacked
+def test_a_reply_that_repeats_an_attack_does_not_bring_it_into_the_next_prompt(attack):
+    seen = []
+
+    def repeats(messages):
+        seen.append(messages)
+        return f"The chunk says: {attack}" if len(seen) == 1 else Prompt(messages).all_unsupported()
+
+    JudgeVerifier(repeats).verify(attacks_in("chunk", "."))
+    again = Prompt([{"content": seen[0][0]["content"]}, {"content": seen[1][2]["content"]}])
+    assert not INTACT.search(again.as_perceived)
+
+
 def test_names_and_boundaries_are_new_in_every_call():
     seen = []
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from typing import Any
 
 import pytest
@@ -57,6 +58,17 @@ class FakeJudge(CustomLLM):
         raise NotImplementedError
 
 
+class Appending(list):
+    """A list that tells when something is added."""
+
+    def __init__(self, tell):
+        self.tell = tell
+
+    def append(self, item):
+        self.tell()
+        super().append(item)
+
+
 @pytest.fixture
 def llm():
     return FakeJudge()
@@ -83,6 +95,25 @@ def test_an_llm_judges_and_its_tokens_count(judge, llm):
 async def test_it_judges_in_async_code_and_in_sync_code_within_it(judge):
     assert kinds(await judge.averify(ANSWER)) == SUPPORTED
     assert kinds(judge.verify(ANSWER)) == SUPPORTED
+
+
+async def test_an_llm_whose_async_call_is_a_sync_one_holds_up_no_loop(judge, llm):
+    threads = []
+    object.__setattr__(llm, "asked", Appending(lambda: threads.append(threading.get_ident())))
+    assert kinds(await judge.averify(ANSWER)) == SUPPORTED
+    assert threads != [threading.get_ident()]
+
+
+async def test_an_llm_with_an_async_call_of_its_own_is_called_in_the_loop():
+    class Async(FakeJudge):
+        async def achat(self, messages, **kwargs):
+            threads.append(threading.get_ident())
+            return self.chat(messages)
+
+    threads = []
+    judge = JudgeVerifier(llama_index_judge(Async()))
+    assert kinds(await judge.averify(ANSWER)) == SUPPORTED
+    assert threads == [threading.get_ident()]
 
 
 def test_a_chat_model_is_told_in_messages():

@@ -53,7 +53,7 @@ class Caller:
                 try:
                     async with limit:
                         return _reply(await self._said(messages, blocking=blocking))
-                except Exception as error:
+                except (Exception, SystemExit) as error:  # which would end the background loop
                     raise VerifierError(
                         f"no answer within {self._timeout:g} s" if limit.expired() else _told(error)
                     ) from error
@@ -75,7 +75,7 @@ def _reply(said: object) -> Reply:
     raise TypeError(f"the judge's model returned {type(said).__name__}, neither a text nor a Reply")
 
 
-def _told(error: Exception) -> str:
+def _told(error: BaseException) -> str:
     return f"the judge's model failed: {type(error).__name__}: {error}"[:_LONGEST_ERROR]
 
 

@@ -16,8 +16,8 @@ from doctrail_core.model import Claim
 
 __all__ = ["Brief", "asked_again"]
 
-_QUESTION, _CONTEXT = 4_000, 300
-"""So many characters of the question are shown, and of what stands between two claims."""
+_QUESTION, _CONTEXT, _REPLY = 4_000, 300, 10_000
+"""So many characters are shown of the question, of what stands between two claims, of an earlier reply."""
 
 _INSTRUCTIONS = """\
 You check whether the claims of an answer are grounded in the sources that the answer was made from.
@@ -115,9 +115,9 @@ def _one_line(text: str) -> str:
 
 
 def asked_again(said: str, problem: str) -> list[ChatMessage]:
-    """What a judge is told whose reply cannot be used."""
+    """What a judge is told whose reply cannot be used. It may have repeated what strangers wrote."""
     return [
-        {"role": "assistant", "content": said},
+        {"role": "assistant", "content": visible(said[:_REPLY])},
         {
             "role": "user",
             "content": f"That reply cannot be used: {problem}. Answer again, with the JSON alone, as told.",

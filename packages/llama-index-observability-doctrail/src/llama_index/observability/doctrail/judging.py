@@ -1,8 +1,10 @@
 """A LlamaIndex LLM as the model that a judge asks."""
 
+from inspect import unwrap
+
 from llama_index.core.base.llms.types import ChatMessage as HostMessage
 from llama_index.core.base.llms.types import ChatResponse
-from llama_index.core.llms import LLM
+from llama_index.core.llms import LLM, CustomLLM
 
 from doctrail_core.grounding.judge import Chat, ChatMessage, Reply
 from llama_index.observability.doctrail import calls
@@ -19,7 +21,13 @@ def llama_index_judge(llm: LLM) -> Chat:
     async def ask_later(messages: list[ChatMessage]) -> Reply:
         return _reply(await llm.achat(_given(messages)))
 
-    return Chat(ask, ask_later, calls.model_of(llm) or llm.metadata.model_name)
+    later = None if _blocks(llm) else ask_later
+    return Chat(ask, later, calls.model_of(llm) or llm.metadata.model_name)
+
+
+def _blocks(llm: LLM) -> bool:
+    """Whether its async call is the sync one, which would hold up the event loop."""
+    return isinstance(llm, CustomLLM) and unwrap(type(llm).achat) is unwrap(CustomLLM.achat)
 
 
 def _given(messages: list[ChatMessage]) -> list[HostMessage]:
