@@ -232,6 +232,11 @@ def test_what_a_judge_understands_better_is_left_to_the_judge(told, claim, chunk
     assert (found.verdict, found.reason) == ("supported", "judged")
 
 
+def test_a_quote_that_says_the_same_contradicts_nothing(told):
+    found = told(DEADLINE, "contradicted", 1, DEADLINE)
+    assert (found.verdict, found.reason, found.score) == ("not_checked", "quote_conflicts", None)
+
+
 @pytest.mark.parametrize("verdict", ["supported", "contradicted"])
 def test_a_quote_without_a_word_of_the_claim_is_no_evidence(told, verdict):
     found = told("Dogs bark loudly at night.", verdict, 1, DEADLINE)

@@ -79,7 +79,10 @@ def doubt(answer: Answer, claim: Claim, ruling: Ruling, places: Sequence[Found])
     passages = tuple(dict.fromkeys(place.context for place in places))
     if not _related(answer, claim, passages):
         return "quote_unrelated"
-    if ruling.verdict == "supported" and _says_otherwise(answer, claim, passages):
+    asked = replace(answer, passages=passages, claims=(claim,))
+    (said,) = EmbeddedVerifier().verify(asked).verdicts
+    opposite = {ruling.verdict, said.verdict} == {"supported", "contradicted"}
+    if opposite or (ruling.verdict == "supported" and _values_differ(answer, claim, passages)):
         return "quote_conflicts"
     return None
 
@@ -96,13 +99,10 @@ def _related(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
     return any(index.variants(word.stem) for word in said if word.kind != "function")
 
 
-def _says_otherwise(answer: Answer, claim: Claim, passages: tuple[Passage, ...]) -> bool:
+def _values_differ(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
     stated = values_in(answer.text[claim.start : claim.end])
     told = [value for passage in passages for value in values_in(passage.text)]
-    if any(_is_replaced(value, told) for value in stated if value.kind in _FIRM):
-        return True
-    asked = replace(answer, passages=passages, claims=(claim,))
-    return any(v.verdict == "contradicted" for v in EmbeddedVerifier().verify(asked).verdicts)
+    return any(_is_replaced(value, told) for value in stated if value.kind in _FIRM)
 
 
 def _is_replaced(value: Value, told: Sequence[Value]) -> bool:
