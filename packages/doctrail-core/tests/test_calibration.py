@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
@@ -14,6 +15,7 @@ from doctrail_core.grounding.calibration import (
     FitError,
     LabelError,
     fit,
+    fitting,
     read_labels,
 )
 from doctrail_core.grounding.calibration.calibrator import Weight
@@ -288,6 +290,26 @@ def test_labels_on_one_document_are_refused():
     one = [replace(each, group="doc") for each in labelled(in_parts, 90)]
     with pytest.raises(FitError, match="all answers are of 1 group; at least 5"):
         fit(one)
+
+
+def test_no_answer_is_tested_by_what_saw_another_of_its_group(calibrator):
+    verifier = EmbeddedVerifier()
+    grouped = [replace(each, group=each.group[-1]) for each in labelled(in_parts, 90)]
+    checked = [fitting._check(each, verifier) for each in grouped]
+    learned_from = []
+
+    def learn(shown):
+        learned_from.append(shown)
+        return calibrator
+
+    learning = import_module("sklearn.linear_model"), import_module("sklearn.model_selection")
+    fitting._Fitting(*learning, verifier).held_out(checked, 5, learn)
+    held_out = [[each for each in checked if each not in shown] for shown in learned_from]
+    assert sorted(each.group for fold in held_out for each in fold) == sorted(
+        each.group for each in checked
+    )
+    for shown, tested in zip(learned_from, held_out, strict=True):
+        assert not {each.group for each in shown} & {each.group for each in tested}
 
 
 def test_without_scikit_learn_it_is_said_what_to_install(monkeypatch):
