@@ -152,7 +152,7 @@ def test_each_of_several_answers_side_by_side_is_checked_against_its_own_prompt(
 
     both = RunnableParallel(
         renewal=rag(only("renewal"), says("One.")) | check_grounding(verifier),
-        refund=rag(only("refund"), says("Two.")) | check_grounding(verifier),
+        refund=RunnableLambda(rag(only("refund"), says("Two.")).invoke) | check_grounding(verifier),
     )
     both.invoke(QUESTION, config)
     read = {asked.text: [p.chunk_id for p in asked.passages] for asked in verifier.asked}
@@ -266,19 +266,18 @@ def test_without_a_handler_the_chain_around_it_records_itself(rag, retriever, ve
     assert len(captured.get(trail.response_id).assessments) == 1
 
 
-async def test_around_a_chain_a_handler_that_listens_is_not_doubled(
-    rag, retriever, verifier, handler, config, captured
+async def test_around_a_chain_a_handler_that_listens_is_the_one_that_records(
+    rag, retriever, verifier, config, captured
 ):
-    chain = check_grounding(verifier).around(rag(retriever, says(WRONG)), lineage=captured)
-    chain.invoke(QUESTION, config)
-    await chain.ainvoke(QUESTION, config)
-    RunnableLambda(chain.invoke).invoke(QUESTION, config)
-    (chain | StrOutputParser()).invoke(QUESTION, config)
-    with captured.scope():
-        chain.invoke(QUESTION)
-    chain.batch([QUESTION] * 2, config)
-    assert [len(trail.generations) for trail in captured.trails] == [1] * 7
-    assert captured.dropped == {}
+    with capture_trails() as other:
+        chain = check_grounding(verifier).around(rag(retriever, says(WRONG)), lineage=other)
+        chain.invoke(QUESTION, config)
+        await chain.ainvoke(QUESTION, config)
+        chain.batch([QUESTION] * 2, config)
+        RunnableLambda(chain.invoke).invoke(QUESTION, config)
+        (chain | StrOutputParser()).invoke(QUESTION, config)
+        assert other.trails == []
+    assert [len(trail.generations) for trail in captured.trails] == [1] * 6
 
 
 def test_around_a_chain_an_open_scope_decides_where_it_is_recorded(
@@ -307,6 +306,15 @@ def test_without_a_handler_the_documents_beside_the_answer_count(retriever, veri
     }
     assert len(asked.passages) == 2
     assert [assessment.status for assessment in results] == ["checked"]
+
+
+def test_a_check_by_itself_reads_the_documents_beside_the_answer(
+    documents, verifier, config, captured
+):
+    given = {"context": documents, "answer": WRONG, "question": QUESTION}
+    assert check_grounding(verifier).invoke(given, config) == given
+    assert [len(asked.passages) for asked in verifier.asked] == [3]
+    assert captured.entries == []
 
 
 async def test_with_neither_the_answer_passes_and_what_to_do_is_said_once(

@@ -107,13 +107,11 @@ class _Said(AnswerIn):
 
     @override
     def following(self, mark: Mark, note: str = "") -> AIMessageChunk | None:
-        metadata: dict[str, Any] = {}
-        if (
-            "doctrail" not in self.message.response_metadata
-        ):  # two marks would be run into one another
-            metadata = {"doctrail": dict(mark)}
-        elif not note:
+        # Of an earlier check's mark and this one, adding up the pieces would make one of both.
+        is_marked = "doctrail" in self.message.response_metadata
+        if is_marked and not note:
             return None
+        metadata = {} if is_marked else {"doctrail": dict(mark)}
         return AIMessageChunk(content=note, id=self.message.id, response_metadata=metadata)
 
     def _metadata(self, mark: Mark) -> dict[str, Any]:
