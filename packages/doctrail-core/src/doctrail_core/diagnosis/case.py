@@ -60,6 +60,11 @@ class Case:
         ]
         return on_record[-1] if on_record else assess(self.trail, self._verifier)
 
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The sources that the answer names, as they were checked, or else as they were read."""
+        return self.assessment.citations or self.trail.citations
+
     def conclude(self, fault: Fault, findings: Iterable[Finding]) -> Diagnosis:
         """The diagnosis, with the fix that follows."""
         reasons = tuple(findings)
@@ -197,7 +202,7 @@ class Case:
 
     def bad_citations(self) -> Iterator[Finding]:
         """The sources that the answer names and should not."""
-        for citation in self.assessment.citations or self.trail.citations:
+        for citation in self.citations:
             if citation.state in _CITED:
                 yield _miscited(citation)
 

@@ -18,6 +18,8 @@ __all__ = ["Saying", "Sentence", "read"]
 
 _MOST = 0.75
 """So much of what was said must stand in one place, or in the sentence before or after it."""
+_MOST_VALUES = 20
+"""More values are no one thing to look for, and every text is compared with each of them."""
 _DENIALS = frozenset({"not", "no", "never", "cannot", "neither"})
 
 
@@ -74,7 +76,7 @@ class Saying:
     @classmethod
     def of(cls, text: str, *, beside: Collection[str] = ()) -> Self:
         """What a text says; words that are in `beside` are no news."""
-        stated = tuple(map(_bare, values_in(text)))
+        stated = tuple(map(_bare, values_in(text)[:_MOST_VALUES]))
         found = words(text)
         telling = frozenset(
             word.stem

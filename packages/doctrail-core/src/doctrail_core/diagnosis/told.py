@@ -1,13 +1,13 @@
 """The diagnosis where it is known what the answer should have said: follow that from the corpus to the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from doctrail_core.diagnosis.case import Case
 from doctrail_core.diagnosis.evidence import Place
 from doctrail_core.diagnosis.sayings import Saying, read
 from doctrail_core.grounding.embedded.words import words
-from doctrail_core.model import NOT_A_CLAIM, Diagnosis, Finding
+from doctrail_core.model import NOT_A_CLAIM, Citation, Diagnosis, Finding
 from doctrail_core.text.values import compare, values_in
 
 __all__ = ["told"]
@@ -43,13 +43,28 @@ def _news(case: Case, text: str) -> Saying:
 
 def _met(case: Case, saying: Saying) -> Diagnosis:
     """The answer says it; only the sources that it names can be wrong."""
-    if bad := list(case.bad_citations()):
+    grounds = case.evidence.in_prompt(saying)
+    if bad := [*case.bad_citations(), *_misattributed(case, saying, grounds)]:
         return case.conclude("generation", bad)
-    if grounds := case.evidence.in_prompt(saying):
+    if grounds:
         text = "The answer says what was expected, as this does."
         return case.conclude("no_fault", [case.evidence.finding("as_expected", text, grounds[0])])
     text = "The answer says what was expected, though nothing that arrived does."
     return case.conclude("no_fault", [Finding(code="as_expected", text=text)])
+
+
+def _misattributed(case: Case, saying: Saying, grounds: Sequence[Place]) -> Iterator[Finding]:
+    """Of the sources that the answer names for it none says it, and others do."""
+    given = [c for c in case.citations if c.state == "ok" and saying.is_in(_claim(case, c))]
+    cited = {chunk_id for citation in given for chunk_id in citation.chunk_ids}
+    if given and grounds and cited.isdisjoint(place.chunk.chunk_id for place in grounds):
+        text = f"The answer names {given[0].cited} as its source, which does not say it; this does."
+        yield case.evidence.finding("citation_misattributed", text, grounds[0])
+
+
+def _claim(case: Case, citation: Citation) -> str:
+    """The words of the answer that a source is named for."""
+    return case.answer[citation.claim_start or 0 : citation.claim_end]
 
 
 def _unmet(case: Case, saying: Saying) -> Diagnosis:

@@ -39,8 +39,8 @@ def untold(case: Case) -> Diagnosis:
 def _disputed(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:
     """What arrived contradicts the answer, or itself."""
     for verdict in claims:
-        mine, others = _places(case, verdict.evidence), _places(case, verdict.conflicting_evidence)
-        if verdict.verdict == "supported" and mine and others:
+        mine, others = _sides(case, verdict)
+        if mine and others:
             return case.superseded(mine, others) or case.conflicting(mine[0], others[0])
     for verdict in claims:
         if verdict.verdict == "contradicted":
@@ -48,6 +48,19 @@ def _disputed(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:
             text = f"The answer says “{_words(case, verdict)}”, and what arrived says otherwise{value}."
             return case.conclude("generation", [_about(case, verdict, "contradicts", text)])
     return None
+
+
+def _sides(case: Case, verdict: Verdict) -> tuple[list[Place], list[Place]]:
+    """What arrived and says what the answer does, and what says otherwise."""
+    if verdict.verdict == "supported":
+        return _places(case, verdict.evidence), _places(case, verdict.conflicting_evidence)
+    if verdict.verdict != "contradicted":
+        return [], []
+    against = {span.chunk_id for span in verdict.evidence}
+    others = [replace(c, text=text) for c, text in case.evidence.read if c.chunk_id not in against]
+    again = _verified(case, verdict, others)
+    backed = again.evidence if again and again.verdict == "supported" else ()
+    return _places(case, backed), _places(case, verdict.evidence)
 
 
 def _outdated(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:

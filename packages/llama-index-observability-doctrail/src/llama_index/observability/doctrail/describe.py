@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from doctrail_core.capture.events import RetrievalDescribed
+from doctrail_core.capture.replaying import current_replay
 from doctrail_core.model import ScoreKind
 
 __all__ = ["describe", "inner", "is_wrapper", "passes_scores_on", "score_kind"]
@@ -68,7 +69,8 @@ def describe(run_id: str, retriever: object) -> RetrievalDescribed:
     held = _held(base)
     return RetrievalDescribed(
         run_id,
-        k=_number(held, "_similarity_top_k", "similarity_top_k", "_top_k", "top_k"),
+        k=_replayed_k(retriever)
+        or _number(held, "_similarity_top_k", "similarity_top_k", "_top_k", "top_k"),
         filters=_filters(held),
         search_type=_search_type(base),
         store=_store(held.get("_vector_store")),
@@ -126,6 +128,12 @@ def _own_arguments(held: dict[str, Any]) -> dict[str, Any]:
     """What a vector retriever passes on to its store as it is."""
     given = held.get("_kwargs")
     return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+
+
+def _replayed_k(retriever: object) -> int | None:
+    """How many nodes a replay has a wrapped retriever return."""
+    replay = current_replay() if is_wrapper(retriever) else None
+    return replay.k if replay else None
 
 
 def _number(held: dict[str, Any], *names: str) -> int | None:
