@@ -7,7 +7,7 @@ from functools import cached_property
 from doctrail_core.grounding.embedded import EmbeddedVerifier
 from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.languages import foreign
-from doctrail_core.grounding.embedded.words import stems, words
+from doctrail_core.grounding.embedded.words import words
 from doctrail_core.grounding.judge.quotes import Quotable
 from doctrail_core.grounding.judge.rulings import Ruling
 from doctrail_core.grounding.verifier import Answer, Passage
@@ -18,8 +18,6 @@ from doctrail_core.text.values import Value, compare, values_in
 
 __all__ = ["Exhibit", "Found", "doubt", "found"]
 
-_TELLING = 3
-"""A claim of fewer content words leans on the question."""
 _FIRM = ("date", "money", "percent")
 """Of these kinds a value is seldom worked out from others."""
 
@@ -88,11 +86,12 @@ def doubt(answer: Answer, claim: Claim, ruling: Ruling, places: Sequence[Found])
 
 
 def _related(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
-    """Whether claim and evidence have a word in common; of other languages than English nobody can tell."""
-    index = Index(passages)
-    said = words(answer.text[claim.start : claim.end])
-    if len(stems(said)) < _TELLING:
-        said += words(answer.question or "")
+    """Whether claim and evidence have a word in common; of other languages than English nobody can tell.
+
+    A claim without a value may be a paraphrase, so that evidence on what was asked for will do.
+    """
+    index, stated = Index(passages), answer.text[claim.start : claim.end]
+    said = words(stated) + ([] if values_in(stated) else words(answer.question or ""))
     told = [word for line in index.lines for word in line.words]
     if foreign(said) or foreign(told):
         return True
