@@ -554,6 +554,11 @@ def test_mistakes_are_found_where_they_are_made(wrong):
         check_grounding(**{"enforce": "refuse"} | wrong)
 
 
+def test_a_model_is_no_verifier_yet():
+    with pytest.raises(TypeError, match=r"JudgeVerifier\(langchain_judge\(model\)\)"):
+        check_grounding(says(RIGHT))
+
+
 # --- when something goes wrong
 
 

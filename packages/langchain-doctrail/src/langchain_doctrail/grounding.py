@@ -46,8 +46,8 @@ def check_grounding(
 ) -> "GroundingCheck":
     """Check every answer of a chain before it is handed on.
 
-    It goes behind the chain, as `chain | check_grounding()`. The output stays what it is. A message bears the result in `response_metadata["doctrail"]`, the
-    response's trail has it, and `on_result` gets it.
+    It goes behind the chain, as `chain | check_grounding()`. The output stays what it is. A message bears
+    the result in `response_metadata["doctrail"]`, the response's trail has it, and `on_result` gets it.
 
     Args:
         grounding: Who checks: a verifier, or settings that name one; default the embedded verifier, which
@@ -57,21 +57,27 @@ def check_grounding(
             paragraph that says so, `refuse` puts the refusal in its place, `raise` an
             `UngroundedAnswerError`. Where an answer may be refused, its stream waits for the check.
         on: The verdicts that count.
-        if_unchecked: What becomes of an answer whose check failed or could not be made; `refuse` is for
-            those who refuse or raise anyway.
+        if_unchecked: What becomes of an answer whose check failed or could not be made; with `refuse` it
+            is refused, or raises where the others would.
         refusal: What is said instead of an answer; None raises.
 
     Raises:
         ValueError: `enforce`, `on` or `if_unchecked` is not among its choices.
+        TypeError: `grounding` is nothing that checks.
     """
     verifier = grounding.verifier if isinstance(grounding, Grounding) else grounding
+    if not isinstance(verifier, Verifier | None):  # type: ignore[reportUnnecessaryIsInstance]  # many will pass a model
+        raise TypeError(
+            f"{type(verifier).__name__} is no verifier; a chat model judges as"
+            " JudgeVerifier(langchain_judge(model))"
+        )
     told = grounding.on_assessment if isinstance(grounding, Grounding) else None
     refuse = "raise" if refusal is None or enforce == "raise" else "refuse"
     enforcement = Enforcement(
         action="pass" if enforce is None else refuse if enforce == "refuse" else enforce,
         on=tuple(on),
         if_unchecked=refuse if if_unchecked == "refuse" else if_unchecked,
-        refusal=refusal or REFUSAL,
+        refusal=REFUSAL if refusal is None else refusal,
     )
     return GroundingCheck(verifier or embedded(), enforcement, on_result or told)
 
