@@ -20,13 +20,16 @@ from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
 from pydantic import BaseModel
 
+from doctrail_core import Grounding
 from doctrail_core.grounding.enforcement import REFUSAL, UngroundedAnswerError
+from doctrail_core.grounding.judge import JudgeVerifier
 from llama_index.observability.doctrail import (
     GroundingPostprocessor,
     LineageQueryEngine,
     LineageRetriever,
     handlers,
 )
+from llama_index.observability.doctrail.judging import llama_index_judge
 
 MODES = ["compact", "refine", "tree_summarize"]
 SAID = "The deadline is March 15th."
@@ -548,6 +551,27 @@ async def test_nor_in_async_code_even_from_a_thread(rag, verifier, checked, inst
     assert await rag.adrawn(response) == rag.answer
     assert [len(t.generations) for t in rag.captured.trails] == [1, 1]
     assert rag.llm.prompts.count("of the judge") == 2
+
+
+async def test_a_judge_that_asks_a_model_of_the_host_leaves_no_lineage_either(rag, instrumented):
+    """Its model is asked from threads and event loops of the judge's own."""
+    model = type(rag.llm)(model="judge")
+    judge = JudgeVerifier(llama_index_judge(model), attempts=1)
+    inline = GroundingPostprocessor(judge)
+    sampled = Grounding(verifier=judge, sample_rate=1.0, attempts=1)
+
+    def ask(streaming):
+        base = rag.engine(rag.retriever(), streaming=streaming)
+        return LineageQueryEngine(base, postprocessor=inline, grounding=sampled)
+
+    for streaming in (False, True):
+        rag.drawn(await asyncio.to_thread(ask(streaming).query, rag.question))
+        await rag.adrawn(await ask(streaming).aquery(rag.question))
+    assert await asyncio.to_thread(rag.captured.flush, 20)
+    assert len(model.prompts) == 8
+    assert [len(t.generations) for t in rag.captured.trails] == [1] * 4
+    assert {g.model for t in rag.captured.trails for g in t.generations} == {"fake-1"}
+    assert [a.verifier for a in rag.captured.assessments] == ["judge"] * 8
 
 
 async def test_a_check_in_async_code_does_not_block_the_event_loop(rag, verifier, checked):

@@ -20,6 +20,7 @@ def test_the_public_names_are_exactly_these():
         "LineageRetriever",
         "TagAwarePromptHelper",
         "UngroundedAnswerError",
+        "llama_index_judge",
     ]
     assert all(hasattr(package, name) for name in package.__all__)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         GroundingPostprocessor,
         UngroundedAnswerError,
     )
+    from llama_index.observability.doctrail.judging import llama_index_judge
     from llama_index.observability.doctrail.workflow import (
         AnswerChecked,
         AnswerDrafted,
@@ -39,6 +40,7 @@ __all__ = [
     "LineageRetriever",
     "TagAwarePromptHelper",
     "UngroundedAnswerError",
+    "llama_index_judge",
 ]
 
 _HOMES = {
@@ -48,6 +50,7 @@ _HOMES = {
     "GroundingPostprocessor": "grounding",
     "GroundingStep": "workflow",
     "UngroundedAnswerError": "grounding",
+    "llama_index_judge": "judging",
 }
 
 when_entered(install_on_demand)
