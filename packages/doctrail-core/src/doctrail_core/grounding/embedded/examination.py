@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from doctrail_core.grounding.embedded.alignment import Alignment, align
 from doctrail_core.grounding.embedded.facts import Fact, facts
 from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.logic import bare
+from doctrail_core.grounding.embedded.lexicon import connectives
+from doctrail_core.grounding.embedded.logic import bare, unframed
 from doctrail_core.grounding.embedded.novelty import Novelty, novelty
 from doctrail_core.grounding.embedded.words import Word, stems
 from doctrail_core.text.values import Value
@@ -40,9 +41,11 @@ class Examination:
 def examine(text: str, found: Sequence[Word], stated: Sequence[Value], index: Index) -> Examination:
     """Look for the words and values of a claim in the passages."""
     valued = {word for word in found if _within(word, stated)}
-    told = [word for word in found if word not in valued]
+    kept = unframed(text)
+    told = [word for word in found if word not in valued and kept[word.start] != " "]
     hints = {word.stem for word in found if word.kind == "number" or word in valued}
-    alignment = align(stems(told), hints, index)
+    telling = {stem for stem in stems(told) if stem not in connectives() or index.variants(stem)}
+    alignment = align(telling, hints, index)
     return Examination(
         text=text,
         bare=bare(text, stated),

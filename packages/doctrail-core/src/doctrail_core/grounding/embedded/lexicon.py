@@ -6,7 +6,7 @@ All are written as words, not as stems.
 from collections.abc import Mapping
 from functools import cache
 
-__all__ = ["FUNCTION_WORDS", "NUMERALS", "framing", "plain", "regular", "synonyms"]
+__all__ = ["FUNCTION_WORDS", "NUMERALS", "connectives", "framing", "plain", "regular", "synonyms"]
 
 _GRAMMAR = """
     a an the and or but if then else of to in on at by for from with without about into onto upon
@@ -50,6 +50,13 @@ _FRAMING = """
     ensure worth several various different certain general common commonly known called considered
     """
 """What answers say about themselves and their sources, and the words that tie sentences together."""
+
+_CONNECTIVES = """
+    overall additionally furthermore moreover however therefore thus hence finally lastly firstly
+    secondly thirdly also similarly likewise meanwhile otherwise instead generally specifically
+    conclusion summary
+    """
+"""Of these, the words that add nothing at all."""
 
 _PLAIN = """
     able ability about access accommodate accomplish accord account achieve act action active activity actual actually
@@ -334,6 +341,12 @@ _IRREGULAR = """
 def framing() -> frozenset[str]:
     """The stems of what answers say about themselves and their sources."""
     return _stems(_FRAMING)
+
+
+@cache
+def connectives() -> frozenset[str]:
+    """The stems of words that only tie a sentence to the one before."""
+    return _stems(_CONNECTIVES)
 
 
 @cache

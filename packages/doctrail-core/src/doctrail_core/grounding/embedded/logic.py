@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from itertools import islice
 
-from doctrail_core.grounding.embedded.words import Word
+from doctrail_core.grounding.embedded.words import Word, stems
 from doctrail_core.text.values import Value
 
-__all__ = ["attributes", "bare", "difference", "negated", "ordered", "points_back"]
+__all__ = ["attributes", "bare", "difference", "opposed", "ordered", "points_back", "unframed"]
 
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|unable|fail(?:s|ed|ing)?|lack(?:s|ed|ing)?"
@@ -90,14 +90,19 @@ def difference(claim: str, evidence: str) -> str | None:
 
 
 def bare(text: str, values: Sequence[Value]) -> str:
-    """The text with blanks for dates, as in May nothing is allowed, and for `according to the passages`."""
+    """The text with blanks for framing, and for dates: what is due in May is not what may be."""
     parts: list[str] = []
     done = 0
     for value in values:
         if value.kind == "date":
             parts += text[done : value.start], " " * (value.end - value.start)
             done = value.end
-    return _FRAME.sub(lambda found: " " * len(found[0]), "".join((*parts, text[done:])))
+    return unframed("".join((*parts, text[done:])))
+
+
+def unframed(text: str) -> str:
+    """The text with blanks for `according to the passages` and the like."""
+    return _FRAME.sub(lambda found: " " * len(found[0]), text)
 
 
 def points_back(text: str) -> bool:
@@ -110,9 +115,18 @@ def attributes(text: str) -> bool:
     return bool(_ATTRIBUTION.search(text))
 
 
-def negated(text: str, found: Sequence[Word], other: Collection[str]) -> bool:
-    """Whether a text denies what the other says: of its negations an odd number stands before the other's words."""
-    return sum(_denies(text, m.end(), found, other) for m in _FLIP.finditer(text)) % 2 == 1
+def opposed(claim: str, mine: Sequence[Word], evidence: str, theirs: Sequence[Word]) -> bool:
+    """Whether of two sentences of the same words one denies the other.
+
+    By its count of negations, and by those that stand before the words of the other.
+    """
+    if (len(_FLIP.findall(claim)) - len(_FLIP.findall(evidence))) % 2 == 0:
+        return False
+    return _denials(claim, mine, stems(theirs)) != _denials(evidence, theirs, stems(mine))
+
+
+def _denials(text: str, found: Sequence[Word], other: Collection[str]) -> int:
+    return sum(_denies(text, m.end(), found, other) for m in _FLIP.finditer(text)) % 2
 
 
 def ordered(claim: Sequence[str], evidence: Sequence[str]) -> float:

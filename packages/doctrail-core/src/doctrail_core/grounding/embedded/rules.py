@@ -11,8 +11,8 @@ from doctrail_core.grounding.embedded.alignment import Window
 from doctrail_core.grounding.embedded.claims import tells, unclaimed
 from doctrail_core.grounding.embedded.examination import Examination, examine
 from doctrail_core.grounding.embedded.facts import Fact, Place, Standing
-from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.logic import attributes, negated, points_back
+from doctrail_core.grounding.embedded.index import Index, Line
+from doctrail_core.grounding.embedded.logic import attributes, opposed, ordered, points_back
 from doctrail_core.grounding.embedded.support import VERBATIM, closest, doubt, supporting
 from doctrail_core.grounding.embedded.words import stems, words
 from doctrail_core.model import Claim, Evidence, Verdict, VerdictKind
@@ -38,6 +38,7 @@ _FEWEST = 2
 """Fewer words and values say something only together with what was asked."""
 _SAME_SENTENCE = 0.8
 _SAME_BACK = 0.5
+_SAME_ORDER = 0.75
 _RIVALS = 0.1
 
 
@@ -94,15 +95,24 @@ def _open(case: Examination, *, alone: bool) -> str | None:
 
 
 def _denial(case: Examination) -> Window | None:
-    """A sentence of the evidence that says nearly the same words, while one of the two denies them."""
+    """A sentence of the evidence that says nearly the same words in their order, while one of the two denies them."""
     for window in case.alignment.windows:
         if window.first == window.last and window.coverage >= _SAME_SENTENCE:
             line = case.index.lines[window.first]
-            mine, theirs = stems(case.words), stems(line.words)
-            denied = negated(case.text, case.words, theirs) != negated(line.text, line.words, mine)
-            if len(mine & theirs) >= _SAME_BACK * len(theirs):
+            if _near_identical(case, line):
+                denied = opposed(case.text, case.words, line.text, line.words)
                 return window if denied else None
     return None
+
+
+def _near_identical(case: Examination, line: Line) -> bool:
+    mine, theirs = stems(case.words), stems(line.words)
+    if len(mine & theirs) < _SAME_BACK * len(theirs):
+        return False
+    order = [
+        [word.stem for word in each if word.kind == "content"] for each in (case.words, line.words)
+    ]
+    return ordered(*order) >= _SAME_ORDER
 
 
 def _contradicted(claim: Claim, case: Examination, fact: Fact) -> Verdict:
