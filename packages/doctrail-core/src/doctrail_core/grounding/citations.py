@@ -13,7 +13,7 @@ from doctrail_core.grounding.embedded.alignment import Alignment, align
 from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.words import stems, words
 from doctrail_core.grounding.verifier import Answer
-from doctrail_core.model import Citation, Verdict
+from doctrail_core.model import Citation, CitationState, Verdict
 from doctrail_core.text.quotations import is_verbatim, quotations
 from doctrail_core.text.values import Value, compare, values_in
 
@@ -58,6 +58,7 @@ class _Court:
         self._answer = answer
         self._verdicts = verdicts
         self._claims = _claims(citations, answer.text)
+        self._rulings: dict[_Claim, tuple[CitationState, str | None]] = {}
         self._texts = {passage.chunk_id: passage.text for passage in answer.passages}
 
     @cached_property
@@ -68,11 +69,17 @@ class _Court:
         claim = self._claims.get((citation.claim_start, citation.claim_end))
         if claim is None or citation.state != "ok":
             return citation
+        if claim not in self._rulings:
+            self._rulings[claim] = self._ruling(claim)
+        state, better = self._rulings[claim]
+        return replace(citation, state=state, better=better)
+
+    def _ruling(self, claim: _Claim) -> tuple[CitationState, str | None]:
         if quoted := self._misquoted(claim):
-            state, better = "misattributed", self._having(quoted, self._texts)
-            return replace(citation, state=state if better else "quote_not_verbatim", better=better)
+            better = self._having(quoted, self._texts)
+            return ("misattributed" if better else "quote_not_verbatim"), better
         better = self._better(claim)
-        return replace(citation, state="misattributed", better=better) if better else citation
+        return ("misattributed" if better else "ok"), better
 
     def _misquoted(self, claim: _Claim) -> str | None:
         """What the claim quotes and no chunk that it cites says."""
