@@ -200,6 +200,13 @@ def test_a_judge_that_makes_no_sense_has_failed_and_says_so(doctrail, answers, j
     assert "line 1" in said.err
 
 
+def test_a_local_model_that_cannot_be_loaded_is_told(doctrail, answers):
+    said = doctrail("check", answers(line("q", TRUE)), "--verifier", "nli", "--model", "./no/such")
+    assert said.code in (2, 3)
+    assert "doctrail-core[nli]" in said.err or "no/such" in said.err
+    assert "fault of doctrail" not in said.err
+
+
 def test_what_is_no_model_is_told(doctrail, answers, judges):
     pytest.importorskip("langchain_core")
     said = doctrail(

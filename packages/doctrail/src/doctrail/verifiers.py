@@ -59,9 +59,7 @@ def verifier_of(options: Namespace) -> "Verifier":
     if not options.model:
         raise UsageError(f"--verifier {options.verifier} needs --model; see --help")
     if options.verifier == "nli":
-        from doctrail_core.grounding.nli import NliVerifier
-
-        return NliVerifier(options.model)
+        return _nli(options.model)
     judge = _judge(made_by(options.model, "--model"))
     if options.verifier == "judge":
         return judge
@@ -85,6 +83,16 @@ def _embedded(options: Namespace) -> "Verifier":
         return CalibratedVerifier(embedded(), Calibrator.load(options.calibrator))
     except CalibratorError as error:
         raise UsageError(str(error)) from error
+
+
+def _nli(model: str) -> "Verifier":
+    from doctrail_core.grounding.nli import NliVerifier
+    from doctrail_core.grounding.verifier import VerifierError
+
+    try:
+        return NliVerifier(model)
+    except VerifierError as error:
+        raise UsageError(f"--verifier nli: {error}") from error
 
 
 def _judge(model: Any) -> "Verifier":
