@@ -148,8 +148,12 @@ def test_a_value_of_another_place_does_not_support():
 
 def test_two_values_that_changed_places_do_not_support():
     text = "Revenue was $5 million in Germany and $7 million in France."
-    assert said("Revenue was $7 million in Germany and $5 million in France.", text)[0] != "supported"
-    assert said("Revenue was $5 million in Germany and $7 million in France.", text)[0] == "supported"
+    assert (
+        said("Revenue was $7 million in Germany and $5 million in France.", text)[0] != "supported"
+    )
+    assert (
+        said("Revenue was $5 million in Germany and $7 million in France.", text)[0] == "supported"
+    )
 
 
 def test_names_that_changed_places_do_not_support():
@@ -219,7 +223,9 @@ def test_what_claims_nothing_is_no_claim(answer):
 
 
 def test_each_sentence_and_list_item_is_judged_with_its_own_characters():
-    answer = "The fees are:\n\n1. The annual licence fee is $1.2 million.\n2. The uptime is 99.5%.\n"
+    answer = (
+        "The fees are:\n\n1. The annual licence fee is $1.2 million.\n2. The uptime is 99.5%.\n"
+    )
     found = verdicts(answer, CONTRACT)
     assert [answer[v.claim.start : v.claim.end] for v in found] == [v.claim.text for v in found]
     assert [(v.claim.text, v.verdict) for v in found] == [

@@ -119,7 +119,7 @@ def _without(places: Places, taken: set[tuple[int, Value]]) -> Places:
 def _fact(value: Value, places: Places, alignment: Alignment, index: Index) -> Fact:
     same, others = places["equal"], places["different"]
     standing = _standing(places, alignment)
-    if standing == "absent" and value.relative:
+    if standing in {"absent", "weak"} and value.relative:
         standing = "relative"
     elif standing == "absent" and _may_be_counted(value):
         standing = "derived"

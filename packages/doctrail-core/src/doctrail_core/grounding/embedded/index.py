@@ -30,6 +30,9 @@ _ROOT = 4
 _DERIVED, _SYNONYM, _SPELT = 0.9, 0.75, 0.9
 _LONG, _LONGEST = 160, 1500
 """A sentence of no capitals, and any sentence, from this length on is taken to be several."""
+_HOLE = " " * 8
+"""So many blanks stand for characters that did not arrive."""
+_ENDS = ".!?\u2026\"'\u201d\u2019)]"
 _HEAD = 2000
 """So much of a passage shows what it is."""
 _STOP = re.compile(r"(?<=[a-z0-9)%]{2})[.!?](?=\s+[a-z0-9])\s+")
@@ -46,10 +49,16 @@ class Line:
     words: tuple[Word, ...]
     stems: frozenset[str]
     data: bool
+    open: bool
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
         return values_in(self.text)
+
+    @property
+    def cut(self) -> bool:
+        """Whether part of the sentence did not arrive: long blanks stand in its place."""
+        return _HOLE in self.text or self.open
 
     @cached_property
     def prose(self) -> bool:
@@ -181,7 +190,16 @@ def _lines(at: int, passage: Passage) -> Iterable[Line]:
         text = passage.text[start:end]
         found = tuple(words(text))
         told = frozenset(word.stem for word in found if word.kind != "function")
-        yield Line(at, start, end, text, found, told, data)
+        yield Line(
+            at, start, end, text, found, told, data, _borders_on_a_hole(passage.text, start, end)
+        )
+
+
+def _borders_on_a_hole(text: str, start: int, end: int) -> bool:
+    before, after = text[max(0, start - len(_HOLE)) : start], text[end : end + len(_HOLE)]
+    return (before == _HOLE and not text[start].isupper()) or (
+        after == _HOLE and text[end - 1] not in _ENDS
+    )
 
 
 def _spans(text: str) -> Iterable[Span]:

@@ -12,7 +12,16 @@ from itertools import islice
 from doctrail_core.grounding.embedded.words import Word, stems
 from doctrail_core.text.values import Value
 
-__all__ = ["attributes", "bare", "difference", "opposed", "ordered", "points_back", "unframed"]
+__all__ = [
+    "attributes",
+    "bare",
+    "difference",
+    "opposed",
+    "ordered",
+    "points_back",
+    "relates",
+    "unframed",
+]
 
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|unable|fail(?:s|ed|ing)?|lack(?:s|ed|ing)?"
@@ -113,6 +122,11 @@ def points_back(text: str) -> bool:
 def attributes(text: str) -> bool:
     """Whether a sentence tells what somebody said."""
     return bool(_ATTRIBUTION.search(text))
+
+
+def relates(text: str) -> bool:
+    """Whether a sentence says how things relate: by cause, in time, by comparison."""
+    return bool(_RELATION.search(text))
 
 
 def opposed(claim: str, mine: Sequence[Word], evidence: str, theirs: Sequence[Word]) -> bool:

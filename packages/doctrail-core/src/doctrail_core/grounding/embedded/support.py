@@ -6,7 +6,7 @@ from doctrail_core.grounding.embedded.alignment import Window, lacking
 from doctrail_core.grounding.embedded.examination import Examination
 from doctrail_core.grounding.embedded.facts import Place
 from doctrail_core.grounding.embedded.index import Line
-from doctrail_core.grounding.embedded.logic import bare, difference, ordered
+from doctrail_core.grounding.embedded.logic import bare, difference, ordered, relates
 from doctrail_core.grounding.embedded.novelty import weigh
 from doctrail_core.grounding.embedded.words import Word
 
@@ -19,7 +19,7 @@ _LEFT_OUT = 0.6
 VERBATIM = 0.15
 """A claim of more than one sentence is copied when no more of its pairs of words are new."""
 _FITS = 0.55
-_IN_ORDER = 0.6
+_IN_ORDER, _NEARLY_ALL = 0.6, 0.9
 
 
 def supporting(case: Examination) -> list[Window]:
@@ -48,6 +48,8 @@ def doubt(case: Examination, window: Window) -> str | None:
     lines = [case.index.lines[at] for at in window.lines]
     if window.coverage < _COVERED or _left_out(case, window) > _LEFT_OUT:
         return "partial_overlap"
+    if any(line.cut for line in lines):
+        return "needs_context"
     if len(lines) > 1 and case.novelty.rearranged > VERBATIM:
         return "needs_context"
     if not all(line.prose for line in lines):
@@ -55,7 +57,7 @@ def doubt(case: Examination, window: Window) -> str | None:
     if not all(_stands_in(fact.same, window) for fact in case.facts):
         return "weak_value"
     text = " ".join(bare(line.text, line.values) for line in lines)
-    return difference(case.bare, text) or _reordered(case.words, lines)
+    return difference(case.bare, text) or _reordered(case, lines)
 
 
 def _left_out(case: Examination, window: Window) -> float:
@@ -76,8 +78,9 @@ def _stands_in(places: Iterable[Place], window: Window) -> bool:
     return any(place.line in window.lines and place.fit >= _FITS for place in places)
 
 
-def _reordered(found: Sequence[Word], lines: Sequence[Line]) -> str | None:
-    """`A owns B` has the words of `B owns A`."""
+def _reordered(case: Examination, lines: Sequence[Line]) -> str | None:
+    """`A owns B` has the words of `B owns A`; and `A before B` those of `B before A`."""
     theirs = [word.stem for line in lines for word in line.words if word.kind == "content"]
-    names = [word.stem for word in found if word.kind == "content"]
-    return "partial_overlap" if ordered(names, theirs) < _IN_ORDER else None
+    mine = [word.stem for word in case.words if word.kind == "content"]
+    least = _NEARLY_ALL if relates(case.bare) else _IN_ORDER
+    return "partial_overlap" if ordered(mine, theirs) < least else None
