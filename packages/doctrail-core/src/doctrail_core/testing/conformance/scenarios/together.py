@@ -26,7 +26,7 @@ SCENARIOS = (
                 found refund of doc_refund, similarity 0.5
               model scripted-1 says 'As told in doc_refund.'
                 refund: full
-              behind it: doc_refund in_prompt direct
+              behind it: doc_refund cited direct
               ledger: retrieved, answered
             spans
               request
@@ -40,7 +40,7 @@ SCENARIOS = (
                 found renewal of doc_renewal, similarity 0.75
               model scripted-1 says 'As told in doc_renewal.'
                 renewal: full
-              behind it: doc_renewal in_prompt direct
+              behind it: doc_renewal cited direct
               ledger: retrieved, answered
             spans
               request
