@@ -43,6 +43,10 @@ def fields(text: str) -> tuple[int | None, int | None, int | None]:
         ("in May", (None, 5, None)),
         ("FY2024", (2024, None, None)),
         ("in 44 BC", (-44, None, None)),
+        ("launched in 1187 with men", (1187, None, None)),
+        ("as early as 1519", (1519, None, None)),
+        ("2024 notes", (2024, None, None)),
+        ("around 1914", (1914, None, None)),
     ],
 )
 def test_a_date_has_the_fields_that_are_said_and_no_other(text: str, expected: object):
@@ -189,6 +193,9 @@ def test_a_conversion_in_brackets_counts_as_well():
         ("half a million people", 500_000, "person"),
         ("5k users", 5000, "user"),
         ("two dozen eggs", 24, "egg"),
+        ("two species", 2, "species"),
+        ("1500 employees", 1500, "employee"),
+        ("3 SARS", 3, None),
         ("thirty-one", 31, None),
         ("one hundred and five", 105, None),
         ("one million two hundred thousand", 1_200_000, None),
@@ -231,6 +238,7 @@ def test_ordinals(text: str, nth: int):
         ("5-10%", 5, 10),
         ("from 5 to 10 years", 60, 120),
         ("$5-10 million", 5e6, 1e7),
+        ("1200-1500 employees", 1200, 1500),
         ("between $5 and $10", 5, 10),
     ],
 )
@@ -252,6 +260,7 @@ def test_a_range_has_two_ends(text: str, lower: float, upper: float):
         ("up to 5%", False, "at_most"),
         ("fewer than 20 people", False, "under"),
         ("within 30 days", False, None),
+        ("P<0.001", False, "under"),
     ],
 )
 def test_how_exact_a_value_is_said_to_be_is_kept(text: str, approx: object, bound: object):
@@ -266,6 +275,7 @@ def test_how_exact_a_value_is_said_to_be_is_kept(text: str, approx: object, boun
         "(555) 123-4567", "+1 555 123 4567", "https://x.example/2024/02/28", "report-2024.pdf", "me2024@x.example",
         "401(k)", "80x24", "H2O", "1. ", "a) 1) one thing", "(1) it, (2) that", "CA 95054", "ABN: 12345678",
         "681 Riverside Drive", "17 C.F.R.", "Form 1099", "24/7", "16:9", "third parties", "two-way", "one of them",
+        "Speaker 0: hello", "Resolution 386",
     ],
 )  # fmt: skip
 def test_numbers_that_only_refer_are_no_values(text: str):

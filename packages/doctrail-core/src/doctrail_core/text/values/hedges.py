@@ -28,7 +28,7 @@ _BOUNDS: dict[Bound, str] = {
     "under": r"under|(?:less|fewer|lower|shorter|smaller|younger|earlier) than|below|<",
 }  # fmt: skip
 _BEFORE = re.compile(
-    rf"(?<![A-Za-z])(?:(?P<approx>{_APPROX})|"
+    rf"(?:(?<![A-Za-z])|(?=[~\u2248\u223c\u2265\u2264=<>]))(?:(?P<approx>{_APPROX})|"
     + "|".join(f"(?P<{bound}>{words})" for bound, words in _BOUNDS.items())
     + rf"){_NOTHING_BETWEEN}\Z",
     re.IGNORECASE,
@@ -43,8 +43,8 @@ _LAST_WORDS = frozenset(_ENDS.split())
 _MARKS = frozenset("~\u2248\u223c\u2265\u2264=<>")
 _AFTER = re.compile(
     r"(?P<plus>\+)|,? ?(?:(?P<approx>or so\b|-?ish\b|approximately\b)"
-    r"|(?P<at_least>(?:or|and) (?:more|greater|above|higher|longer|older|up|over)\b|minimum\b|at least\b)"
-    r"|(?P<at_most>(?:or|and) (?:less|fewer|below|lower|under|younger)\b|maximum\b|at most\b))",
+    r"|(?P<at_least>(?:or|and) (?:more|greater|above|higher|longer|older|up|over)\b(?!\s?[\d$\u20ac\xa3])|minimum\b|at least\b)"
+    r"|(?P<at_most>(?:or|and) (?:less|fewer|below|lower|under|younger)\b(?!\s?[\d$\u20ac\xa3])|maximum\b|at most\b))",
     re.IGNORECASE,
 )
 _RANGE_OPENS = re.compile(r"\bbetween[\s(]{1,2}\Z", re.IGNORECASE)

@@ -144,10 +144,12 @@ _IRREGULAR = {
     "men": "man",
     "women": "woman",
     "children": "child",
+    "species": "species",
+    "series": "series",
     "feet": "foot",
 }
 _CLAUSE_ENDS = _words(
-    "and or of in on at by for to from with that which who is are was were has have had but as than if when the a an "
+    "and or of in on at by for to from with that which who is are was were has have had but as than if when what who how the a an "
     "above below"
 )
 
@@ -162,7 +164,7 @@ def counted(text: str, end: int, *, one: bool) -> tuple[str | None, int]:
         low = word[0].lower()
         if low in _CLAUSE_ENDS:
             return None, end
-        if one or low in _IRREGULAR or _is_plural(low):
+        if one or low in _IRREGULAR or (_is_plural(low) and not word[0].isupper()):
             return _singular(low), found.start(1) + word.end()
     return None, end
 

@@ -121,8 +121,13 @@ _IN_A_WORD = re.compile(r"-?(?!x(?!\w))[^\W\d_]")
 _WHOLE_STEPS = frozenset(10.0**power for power in range(-12, 13))
 
 
+_ROUND = 100
+
+
 def _like_year(said: Numeral) -> bool:
-    return not said.in_words and said.scale == 1 and 1000 <= said.number <= 2100  # noqa: PLR2004 -- years
+    """Four digits such as years have; amounts of that size are round more often."""
+    year = 1000 <= said.number <= 2100 and said.number % _ROUND  # noqa: PLR2004 -- years
+    return bool(year) and not said.in_words and said.scale == 1
 
 
 def _signed(text: str, start: int) -> int:

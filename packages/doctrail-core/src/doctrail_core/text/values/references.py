@@ -50,18 +50,23 @@ def _addresses(text: str) -> Iterator[Span]:
 
 _REACH = 28
 _LIST_REACH = 64
+_TAIL = 18
 
 _GOES_ON = re.compile(r"[\w.-]{0,40}")
-_INSIDE_A_WORD = re.compile(
-    r"(?:[^\W\d]|[\\@&]|(?<![a-z])(?!(?:mid|pre|post|sub|under|over)-)[a-z]{1,20}-)\Z",
-    re.IGNORECASE,
-)
+_HYPHENATED = re.compile(r"([A-Za-z]{1,16})-\Z")
+_PREFIXES = frozenset(("mid", "pre", "post", "sub", "under", "over"))
 
 
 def word_end(text: str, start: int) -> int | None:
     """Where the word ends in which the digit stands that begins at `start`, such as `doc_4821`."""
-    inside = _INSIDE_A_WORD.search(text[max(0, start - _REACH) : start])
+    last = text[start - 1] if start else " "
+    inside = last.isalpha() or last in "_\\@&" or (last == "-" and _is_hyphenated(text, start))
     return _end(_GOES_ON, text, start) if inside else None
+
+
+def _is_hyphenated(text: str, start: int) -> bool:
+    found = _HYPHENATED.search(text[max(0, start - _TAIL) : start])
+    return bool(found) and found[1].lower() not in _PREFIXES
 
 
 # What a number is that looks like this, wherever it stands.
@@ -80,20 +85,21 @@ _IDENTIFIER = re.compile("|".join(_IDENTIFIERS))
 
 # What comes before it makes it a reference.
 _NAMES = (
-    "sections? secs?\\.? articles? arts?\\. clauses? paragraphs? paras?\\.? subsections? recitals? passages? "
-    "steps? figures? figs?\\.? tables? chapters? ch\\. pages? pp?\\. pg\\.? exhibits? schedules? appendix "
-    "annex(?:es)? versions? ver\\.? v\\.? rules? regulations? directives? forms? suite rooms? buildings? lines? "
-    "rows? columns? notes? footnotes? questions? parts? volumes? vol\\.? issue levels? phases? tiers? grades? "
-    "class types? model flight route highway interstate channel episodes? documents? docs? sources? chunks? "
-    "references? refs?\\.? case docket patent file box apartment apt\\.? lot equations? eq\\.? example option week "
-    "day windows python slide attachment title items? points? books?"
+    "section sec article clause paragraph para subsection recital passage step figure fig table chapter page exhibit "
+    "schedule annex version ver rule regulation directive form room building line row column note footnote question "
+    "part volume vol level phase tier grade type episode document doc source chunk reference ref equation eq item point "
+    "book suite issue model flight route highway interstate channel case docket patent file box apartment apt lot "
+    "example option week day python slide attachment title "
+    "speaker resolution bill ordinance proposition amendment station district ward zone category stage act scene verse"
 )
-_LABELS = "nos?\\.? nr\\.? numbers? ids? account phone tel\\.? telephone fax mobile zip invoice order isbn"
-_NAMED = re.compile(
-    rf"(?:(?<![a-z])(?:{_NAMES.replace(' ', '|')})[\s\xa0(]{{1,2}}"
-    rf"|(?<![a-z])(?:{_LABELS.replace(' ', '|')})[\s\xa0:(]{{1,3}}|[\u00a7\u00b6#\u2116]\s?)\Z",
-    re.IGNORECASE,
+_LABELS = "no nr number id account phone tel telephone fax mobile zip invoice order isbn"
+_NAMED = (
+    {name + plural for name in f"{_NAMES} {_LABELS}".split() for plural in ("", "s", ".", "s.")}
+    | set("class windows appendix annexes p. pp. pg pg. art. arts. ch. v v.".split())  # noqa: SIM905 -- readable
+    | set("\xa7\xb6#\u2116")
 )
+_LABELLED_WITH_COLON = frozenset(f"{name}{dot}" for name in _LABELS.split() for dot in ("", "."))
+_LAST_WORD = re.compile(r"([A-Za-z]{1,14}\.?|[\xa7\xb6#\u2116])(:?)[\s\xa0(]{0,2}\Z")
 _LISTED = re.compile(
     r"(?:[0-9][0-9.]{0,8}(?:\([a-z0-9]{1,4}\))?(?:,? (?:and|or|to|&)|,| ?[-\u2013])\s?){1,9}\Z",
     re.IGNORECASE,
@@ -107,7 +113,6 @@ _LIST_MARKER = (
     re.compile(r"(?:\A|[\n\r])[ \t>]{0,8}[*_(]{0,3}\Z"),
     re.compile(
         r"[0-9]{1,3}[.)](?=\s|\*|\Z)|[0-9]{1,3}(?:\.[0-9]{1,3}){1,4}(?:\.(?=\s)|(?=\s{1,3}[A-Z\"\u201c]))"
-        r"|[0-9]{1,2}(?=\s{1,3}(?:[A-Z][a-z]{2}|[A-Z]{4})[^.\n]{0,60}(?:\n|\Z))"
     ),
 )
 _POSTCODE = (re.compile(r"\b[A-Z]{2} \Z"), re.compile(r"[0-9]{5}(?:-[0-9]{4})?(?![0-9,.])"))
@@ -122,9 +127,17 @@ def reference_end(text: str, start: int) -> int | None:
     for precedes, looks in (_ENUMERATED, _LIST_MARKER, _POSTCODE, _LABELLED):
         if (found := looks.match(text, start)) and precedes.search(before):
             return found.end()
-    if _NAMED.search(before) or _is_listed(text, start):
+    if _is_named(before) or _is_listed(text, start):
         return _end(_RUN, text, start)
     return None
+
+
+def _is_named(before: str) -> bool:
+    """Whether a word such as `Section` is the last of it."""
+    if not (found := _LAST_WORD.search(before[-_TAIL:])):
+        return False
+    word = found[1].lower()
+    return word in (_LABELLED_WITH_COLON if found[2] else _NAMED)
 
 
 def _is_listed(text: str, start: int) -> bool:
@@ -133,7 +146,7 @@ def _is_listed(text: str, start: int) -> bool:
         return False
     before = text[max(0, start - _LIST_REACH) : start]
     found = _LISTED.search(before)
-    return bool(found and _NAMED.search(before[: found.start()]))
+    return bool(found and _is_named(before[: found.start()]))
 
 
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:

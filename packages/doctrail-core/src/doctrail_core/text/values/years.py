@@ -111,17 +111,37 @@ def _stretch(found: re.Match[str]) -> Iterator[Value]:
             yield date(text, *found.span(), year=first, month=last)
         return
     last += first - first % 100 if short else 0
+    if not first % _ROUND and not last % _ROUND and _COUNTED.match(text, found.end()):
+        return
     if 0 < last - first <= _LONGEST_STRETCH and last <= _LATEST:
         yield date(text, *found.span("first"), year=first)
         yield date(text, *found.span("last"), year=last)
 
 
 _ROUND = 50
+"""Years are seldom multiples of it, amounts often are."""
+_COUNTED = re.compile(r"\s?[A-Za-z%\xb0]")
 _EARLIEST, _LATEST = 1800, 2100
 _YEAR_EXPECTED = re.compile(
-    r"\b(?:in|since|by|of|until|till|from|during|circa|ca\.|c\.|years?|early|late|mid|before|after|around|through|to"
+    r"\b(?:(?:early|late) as|in|since|by|of|until|till|from|during|circa|ca\.|c\.|years?|early|late|mid|before|after|around|through|to"
     r"|and|or|between|than|season|edition|anno)[ -]\Z|[(\u2019',/\u2013-]\s?\Z",
     re.IGNORECASE,
+)
+_YEAR_SURE = frozenset(
+    (
+        "early as",
+        "late as",
+        "in",
+        "since",
+        "until",
+        "till",
+        "during",
+        "circa",
+        "year",
+        "early",
+        "late",
+        "mid",
+    )
 )
 _CLOSED = re.compile(r"\s?(?:[).,;:!?\]\u2019'\"\u201d]|\Z)")
 _CONTEXT = 12
@@ -136,4 +156,6 @@ def is_year(text: str, start: int, end: int, *, counts: bool) -> bool:
         return today and (bool(expected and expected[0][0].isalpha()) or bool(year % _ROUND))
     if _EARLIEST <= year <= _LATEST:
         return True
-    return bool(expected) and (year < _EARLIEST and bool(_CLOSED.match(text, end)))
+    if not expected or year > _LATEST:
+        return False
+    return expected[0][:-1].lower() in _YEAR_SURE or bool(_CLOSED.match(text, end))
