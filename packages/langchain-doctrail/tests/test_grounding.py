@@ -807,3 +807,50 @@ def test_a_handler_without_a_lineage_of_its_own_keeps_its_settings_when_it_is_pi
     handler = LineageCallbackHandler(grounding=Grounding(sample_rate=0.5))
     copied = pickle.loads(pickle.dumps(handler))  # noqa: S301  # our own
     assert copied._grounding == Grounding(sample_rate=0.5)
+
+
+async def test_a_hundred_sampled_answers_at_once_each_get_their_own_result(
+    rag, retriever, verifier, captured
+):
+    handler = LineageCallbackHandler(
+        captured, grounding=Grounding(verifier=verifier, sample_rate=1.0, workers=4)
+    )
+
+    async def ask(number):
+        chain = rag(retriever, says(f"In {number} days, by March."))
+        await chain.ainvoke(f"question {number}?", {"callbacks": [handler]})
+
+    await asyncio.gather(*map(ask, range(100)))
+    assert captured.flush(30)
+    assert len(captured.trails) == 100
+    for trail in captured.trails:
+        (assessment,) = captured.get(trail.response_id).assessments
+        assert assessment.verdicts[0].claim.text == trail.answer
+        assert trail.question.split()[1].strip("?") in trail.answer
+
+
+# --- with the verifier that comes along
+
+
+def test_a_wrong_date_is_contradicted_by_the_chunk_that_has_the_right_one(
+    rag, store, handler, config
+):
+    wrong = "The contract renewal deadline for enterprise accounts is March 15th."
+    chain = rag(store.as_retriever(search_kwargs={"k": 3}), says(wrong)) | check_grounding()
+    answer = chain.invoke(QUESTION, config)
+    assert mark(answer)["counts"] == {"contradicted": 1}
+    trail = handler.get(handler.last.response_id)
+    (verdict,) = trail.assessments[0].verdicts
+    (evidence, *_) = verdict.evidence
+    source = trail.chunks[evidence.chunk_id]
+    assert source.document_id == "doc_renewal"
+    assert source.text[evidence.start : evidence.end] == "February 28th"
+
+
+def test_a_right_answer_is_supported(rag, store, config):
+    right = "The contract renewal deadline for enterprise accounts is February 28th."
+    chain = rag(store.as_retriever(search_kwargs={"k": 3}), says(right)) | check_grounding(
+        enforce="refuse", if_unchecked="refuse"
+    )
+    answer = chain.invoke(QUESTION, config)
+    assert (answer.text, mark(answer)["counts"]) == (right, {"supported": 1})

@@ -1,11 +1,14 @@
 """The agents' middleware: tags for the model, the response's id for the caller, and the state as it was."""
 
 import inspect
+from typing import TypedDict
 
 import pytest
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, ToolMessage
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import create_retriever_tool, tool
 
@@ -603,3 +606,39 @@ def test_a_handler_that_samples_checks_agents_too(captured, scripted, calls, ver
     assert captured.flush(10)
     assert [(asked.text, asked.question) for asked in verifier.asked] == [(WRONG, QUESTION)]
     assert [a.risk for a in handler.get(handler.last.response_id).assessments] == [0.9]
+
+
+def test_a_check_in_a_node_of_a_graph_knows_what_another_node_found(
+    handler, scripted, store, verifier
+):
+    graphs = pytest.importorskip("langgraph.graph")
+
+    class State(TypedDict):
+        question: str
+        found: list
+        answer: str
+
+    said = (
+        ChatPromptTemplate.from_template("{context}\n{question}")
+        | scripted(WRONG)
+        | StrOutputParser()
+        | check_grounding(verifier, enforce="refuse")
+    )
+
+    def answer(state):
+        context = "\n".join(document.page_content for document in state["found"])
+        return {"answer": said.invoke({"context": context, "question": state["question"]})}
+
+    graph = graphs.StateGraph(State)
+    graph.add_node(
+        "search", lambda state: {"found": store.as_retriever().invoke(state["question"])}
+    )
+    graph.add_node("say", answer)
+    graph.add_edge(graphs.START, "search")
+    graph.add_edge("search", "say")
+    graph.add_edge("say", graphs.END)
+    state = graph.compile().invoke({"question": QUESTION}, {"callbacks": [handler]})
+    assert state["answer"] == REFUSED
+    (asked,) = verifier.asked
+    assert (asked.text, asked.question, len(asked.passages)) == (WRONG, QUESTION, 3)
+    assert handler.last.answer == REFUSED
