@@ -229,7 +229,8 @@ def _numbers(claim: Value, evidence: Value) -> Comparison:
         return "equal"
     distance = abs(one - other) / max(abs(one), abs(other))
     if _hedged(claim, evidence):
-        return "equal" if claim.approx and distance <= _ABOUT else "incomparable"
+        meant = claim.approx and distance <= _ABOUT and _rounds(claim, one - other)
+        return "equal" if meant else "incomparable"
     if _is_converted(claim, evidence):
         return _converted(claim, evidence)
     if abs(one - other) <= max(claim.step, evidence.step) / 2 and claim.step != evidence.step:
@@ -255,6 +256,12 @@ def _loosely_round(one: float, other: float) -> bool:
     grain, other_grain = _zeros(one), _zeros(other)
     coarse = max(grain, other_grain)
     return grain != other_grain and coarse >= _ROUND and abs(one - other) < coarse / 2
+
+
+def _rounds(claim: Value, difference: float) -> bool:
+    """Whether the claim is said so coarsely that it may be about what differs by so much."""
+    grain = _unit(claim)[0] * _zeros(_said(claim) or 0.0)
+    return abs(difference) <= max(claim.step, grain) / 2
 
 
 _ROUND = 100.0
