@@ -343,6 +343,7 @@ FACTS = (
         "two years",
         "The Parties abide by the rules of non-circumvention for a period of {}.",
         "twelve years",
+        again="for a period of two (2) years",
     ),
     Fact(
         "add-x-biotech",

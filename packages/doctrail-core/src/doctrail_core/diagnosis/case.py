@@ -178,11 +178,9 @@ class Case:
     def not_retrieved(self) -> Finding:
         """That nothing retrieved has it."""
         number = len(self.evidence.retrieved)
-        what = "what was expected" if self.expected else "an answer to the question"
+        what = "has what was expected" if self.expected else "seems to answer the question"
         text = (
-            f"None of the {number} retrieved chunks has {what}."
-            if number
-            else "Nothing was retrieved."
+            f"None of the {number} retrieved chunks {what}." if number else "Nothing was retrieved."
         )
         return Finding(code="not_retrieved", text=text)
 

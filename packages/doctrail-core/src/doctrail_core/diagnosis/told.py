@@ -69,24 +69,38 @@ def _claim(case: Case, citation: Citation) -> str:
 
 def _unmet(case: Case, saying: Saying) -> Diagnosis:
     """The answer does not say it: where was it last seen?"""
-    evidence = case.evidence
     instead = _instead(case, saying)
+    if found := _on_record(case, saying, instead):
+        return found
+    evidence = case.evidence
+    right = evidence.in_corpus(saying)
+    # By now more is known of each document, such as whose it is.
+    if evidence.found_now and (found := _on_record(case, saying, instead)):
+        return found
+    followed = evidence.in_prompt(instead.saying) if instead else []
+    if right:
+        return case.superseded(followed, right) or case.unfound(right)
+    looked = case.could_look()
+    if followed:
+        text = "The answer says what this says, and this arrived in the prompt."
+        return case.conclude(
+            "wrong_source", [evidence.finding("follows_source", text, followed[0])]
+        )
+    if looked:
+        reasons = [case.not_retrieved(), case.not_in_corpus(), *case.nearest()]
+        return case.conclude("corpus_gap", reasons)
+    return case.undetermined(None, case.not_retrieved(), *case.nearest())
+
+
+def _on_record(case: Case, saying: Saying, instead: _Instead | None) -> Diagnosis | None:
+    """Whether it arrived, or was retrieved at all."""
+    evidence = case.evidence
     followed = evidence.in_prompt(instead.saying) if instead else []
     if right := evidence.in_prompt(saying):
         return _arrived(case, right, followed, instead)
     if right := evidence.in_retrieved(saying):
         return case.superseded(followed, right) or case.lost(right)
-    if right := evidence.in_corpus(saying):
-        return case.superseded(followed, right) or case.unfound(right)
-    looked = case.could_look()
-    if followed:
-        text = "The answer says what this says, and this arrived in the prompt."
-        found = evidence.finding("follows_source", text, followed[0])
-        return case.conclude("wrong_source", [found])
-    if looked:
-        reasons = [case.not_retrieved(), case.not_in_corpus(), *case.nearest()]
-        return case.conclude("corpus_gap", reasons)
-    return case.undetermined(None, case.not_retrieved(), *case.nearest())
+    return None
 
 
 def _arrived(

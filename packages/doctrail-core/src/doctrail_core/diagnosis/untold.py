@@ -88,6 +88,7 @@ def _declined(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:
     if place := evidence.answering(_read(evidence.found_now)):
         return case.unfound([place])
     if case.could_look():
+        case.missing.append(_EXPECTED)
         return case.conclude(
             "corpus_gap", [case.not_retrieved(), case.not_in_corpus(), *case.nearest()]
         )
