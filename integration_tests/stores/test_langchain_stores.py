@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import RunnablePassthrough
+from langchain_core.runnables import Runnable, RunnablePassthrough
 from langchain_qdrant import QdrantVectorStore, RetrievalMode, SparseEmbeddings, SparseVector
 from qdrant_client import QdrantClient, models
 from stores.corpus import (
@@ -36,7 +36,7 @@ from stores.langchain_shelves import (
 
 from doctrail_core.model import Hit, Retrieval
 from doctrail_core.testing import CapturedLineage, capture_trails
-from langchain_doctrail import LineageCallbackHandler, LineageRetriever
+from langchain_doctrail import LineageCallbackHandler, LineageRetriever, check_grounding
 
 pytestmark = [
     # Relevance is a share of one only where vectors are one long, and ours are not.
@@ -84,15 +84,18 @@ def texts(hits: tuple[Hit, ...] | list[Document]) -> list[str | None]:
     return [hit.chunk.text if isinstance(hit, Hit) else hit.page_content for hit in hits]
 
 
-def answer(retriever: LineageRetriever, config: Any) -> str:
+def chain(retriever: LineageRetriever, said: str = ANSWER) -> Runnable[Any, str]:
     context = retriever | (lambda found: "\n\n".join(d.page_content for d in found))
-    chain = (
+    return (
         {"context": context, "question": RunnablePassthrough()}
         | ChatPromptTemplate.from_messages([("system", "{context}"), ("human", "{question}")])
-        | FakeListChatModel(responses=[ANSWER])
+        | FakeListChatModel(responses=[said])
         | StrOutputParser()
     )
-    return chain.invoke(QUESTION, config)
+
+
+def answer(retriever: LineageRetriever, config: Any) -> str:
+    return chain(retriever).invoke(QUESTION, config)
 
 
 @on_each_shelf()
@@ -112,6 +115,19 @@ def test_an_answer_names_what_the_store_returned(shelf, config, captured):
     }
     (context,) = captured.trails[0].contexts
     assert [a.state for a in context.arrivals] == ["full"] * 3
+
+
+@on_each_shelf()
+def test_a_wrong_answer_is_refused_for_what_the_store_returned(shelf, config, captured):
+    wrong = "Support answers within nine hours on working days."
+    careful = chain(wrapped(shelf, search_kwargs={"k": 5}), wrong) | check_grounding(
+        enforce="refuse", refusal="No."
+    )
+    assert careful.invoke(QUESTION, config) == "No."
+    trail = captured.get(captured.last.response_id)
+    (assessment,) = trail.assessments
+    (verdict,) = assessment.verdicts
+    assert trail.chunks[verdict.evidence[0].chunk_id].document_id == "doc_support"
 
 
 @on_each_shelf()
