@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doctrail_core.grounding.embedded.alignment import Alignment, align
-from doctrail_core.grounding.embedded.facts import Fact, facts
+from doctrail_core.grounding.embedded.facts import Fact, Standing, facts
 from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.lexicon import connectives
 from doctrail_core.grounding.embedded.logic import bare, unframed
@@ -14,8 +14,11 @@ from doctrail_core.text.values import Value
 
 __all__ = ["Examination", "examine"]
 
-_VALUE, _REARRANGED = 1.5, 0.75
-"""What a value weighs that is in no passage, and a claim whose words stand nowhere beside each other."""
+_ABSENT = 1.5
+"""What a value weighs that is in no passage; new words weigh up to as much."""
+_UNSURE: dict[Standing, float] = {"derived": 0.5, "weak": 0.2}
+_REARRANGED, _UNCOVERED = 0.75, 0.4
+"""What it weighs that no two words stand beside each other in the passages; that no sentence has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,15 @@ class Examination:
     @property
     def news(self) -> float:
         """How much of the claim is news."""
-        absent = sum(fact.standing == "absent" for fact in self.facts)
-        return self.novelty.mass + _VALUE * absent + _REARRANGED * self.novelty.rearranged
+        standings = {fact.standing for fact in self.facts}
+        best = self.alignment.best
+        return (
+            self.novelty.mass
+            + _REARRANGED * self.novelty.rearranged
+            + _UNCOVERED * (1 - (best.coverage if best else 0.0))
+            + _ABSENT * sum(fact.standing == "absent" for fact in self.facts)
+            + sum(weight for standing, weight in _UNSURE.items() if standing in standings)
+        )
 
 
 def examine(text: str, found: Sequence[Word], stated: Sequence[Value], index: Index) -> Examination:

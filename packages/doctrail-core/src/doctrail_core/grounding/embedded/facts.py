@@ -148,7 +148,8 @@ def _contradicts(places: Places, alignment: Alignment) -> bool:
         return False
     if any(place.fit >= _FAR for place in places["equal"]):
         return False
-    if not alignment.index.lines[rival.line].prose:
+    line = alignment.index.lines[rival.line]
+    if line.cut or not line.prose:
         return False
     if alignment.share(rival.line) < _SAME_WORDS:
         return False

@@ -31,7 +31,7 @@ _OPEN: dict[Standing, str] = {
     "derived": "derived_number",
     "weak": "weak_value",
 }
-_NEWS = 2.0
+_NEWS = 2.5
 """News of this weight make a claim unsupported."""
 _SCALE = 3.0
 _FEWEST = 2
