@@ -8,6 +8,7 @@ from operator import itemgetter
 from types import MappingProxyType
 
 import pytest
+from langchain_core.callbacks import StdOutCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -262,8 +263,12 @@ def test_a_chain_can_still_be_described(rag, retriever, verifier):
 def test_without_a_handler_the_chain_around_it_records_itself(rag, retriever, verifier, captured):
     chain = check_grounding(verifier).around(rag(retriever, says(WRONG)), lineage=captured)
     assert mark(chain.invoke(QUESTION))["risk"] == 0.9
-    (trail,) = captured.trails
-    assert len(captured.get(trail.response_id).assessments) == 1
+    inside_of_others = RunnableLambda(str.strip) | chain | StrOutputParser()
+    assert inside_of_others.invoke(QUESTION, {"callbacks": [StdOutCallbackHandler()]}) == WRONG
+    assert "".join(piece.text for piece in chain.stream(QUESTION)) == WRONG
+    for trail in captured.trails:
+        assert [a.risk for a in captured.get(trail.response_id).assessments] == [0.9]
+    assert [len(trail.generations) for trail in captured.trails] == [1, 1, 1]
 
 
 async def test_around_a_chain_a_handler_that_listens_is_the_one_that_records(
@@ -827,6 +832,14 @@ async def test_a_hundred_sampled_answers_at_once_each_get_their_own_result(
         (assessment,) = captured.get(trail.response_id).assessments
         assert assessment.verdicts[0].claim.text == trail.answer
         assert trail.question.split()[1].strip("?") in trail.answer
+
+
+def test_a_verifier_that_cannot_be_told_apart_is_refused_at_once(fake_verifier):
+    class Unhashable(fake_verifier):
+        __hash__ = None
+
+    with pytest.raises(TypeError, match="Unhashable"):
+        LineageCallbackHandler(grounding=Grounding(verifier=Unhashable()))
 
 
 # --- with the verifier that comes along

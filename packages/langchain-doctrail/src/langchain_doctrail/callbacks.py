@@ -112,8 +112,12 @@ class LineageCallbackHandler(BaseCallbackHandler):
             lineage: Where to record; default the process's lineage, which lies in `./.doctrail`.
             grounding: Which answers are checked, and by whom; default as `lineage` has it. A request has
                 the last word, with `{"metadata": {"doctrail_check": True}}`, or False.
+
+        Raises:
+            TypeError: The verifier of `grounding` cannot be hashed.
         """
         super().__init__()
+        hash(grounding)  # which tells those apart that check; better here than at every answer
         self._lineage = lineage
         self._grounding = grounding
         self._open = OpenRuns()
