@@ -499,7 +499,7 @@ async def test_a_cancelled_check_cancels_the_query(rag, verifier, checked):
         lineage=rag.captured,
     )
     task = asyncio.create_task(engine.aquery(rag.question))
-    await begun.wait()
+    await asyncio.wait_for(begun.wait(), 20)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
