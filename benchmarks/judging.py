@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from grounding_data import GROUNDED, Example, Part, contractnli, healthver
+from grounding_values import value_claims
 
 from doctrail_core.grounding.embedded.alignment import align
 from doctrail_core.grounding.embedded.index import Index
@@ -27,6 +28,7 @@ from doctrail_core.text.sentences import sentences
 SETS: dict[str, Callable[[Part], Iterator[Example]]] = {
     "ContractNLI": contractnli,
     "HealthVer": healthver,
+    "typed values": value_claims,
 }
 CONTRADICTED = frozenset({"Contradiction", "Refutes"})
 Quote = tuple[int, str]

@@ -18,7 +18,7 @@ from doctrail_core.text.values import Value, compare, values_in
 
 __all__ = ["Exhibit", "Found", "doubt", "found"]
 
-_FIRM = ("date", "money", "percent")
+_FIRM = ("date", "duration", "measure", "money", "percent")
 """Of these kinds a value is seldom worked out from others."""
 
 
@@ -105,6 +105,14 @@ def _values_differ(answer: Answer, claim: Claim, passages: Sequence[Passage]) ->
 
 
 def _is_replaced(value: Value, told: Sequence[Value]) -> bool:
-    """Whether the evidence has values of the kind, and each of them is another one."""
-    others = [compare(value, other) for other in told if other.kind == value.kind]
-    return bool(others) and all(comparison == "different" for comparison in others)
+    """Whether the evidence has values of the kind, and none that could be this one."""
+    others = [other for other in told if other.kind == value.kind]
+    return bool(others) and not any(_may_be(value, other) for other in others)
+
+
+def _may_be(value: Value, other: Value) -> bool:
+    """Whether they are the same, or the same but for a year or a bound that one of them leaves out."""
+    comparison = compare(value, other)
+    if comparison != "incomparable":
+        return comparison == "equal"
+    return value.kind == "date" or value.number == other.number
