@@ -11,6 +11,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import create_retriever_tool, tool
+from pydantic import BaseModel
 
 from doctrail_core import Grounding
 from doctrail_core.testing import capture_trails
@@ -23,6 +24,7 @@ from langchain_doctrail import (
 
 agents = pytest.importorskip("langchain.agents")
 middleware = pytest.importorskip("langchain.agents.middleware")
+structured = pytest.importorskip("langchain.agents.structured_output")
 types = pytest.importorskip("langgraph.types")
 memory = pytest.importorskip("langgraph.checkpoint.memory")
 
@@ -642,3 +644,30 @@ def test_a_check_in_a_node_of_a_graph_knows_what_another_node_found(
     (asked,) = verifier.asked
     assert (asked.text, asked.question, len(asked.passages)) == (WRONG, QUESTION, 3)
     assert handler.last.answer == REFUSED
+
+
+def test_an_agents_answer_may_bear_a_note(handler, scripted, calls, verifier):
+    own = LineageMiddleware(grounding=check_grounding(verifier, enforce="annotate"))
+    state = build(scripted(search(calls), WRONG), own=own).invoke(ASKED, {"callbacks": [handler]})
+    assert state["messages"][-1].text.startswith(
+        f"{WRONG}\n\nChecked against the sources:\n- contra"
+    )
+    assert handler.last.answer == state["messages"][-1].text
+
+
+def test_an_agent_that_answers_in_a_form_is_marked_and_not_checked(
+    handler, scripted, calls, verifier
+):
+    class Deadline(BaseModel):
+        month: str
+
+    wanted = calls(("Deadline", "form", {"month": "March"}))
+    agent = build(
+        scripted(search(calls), wanted),
+        own=LineageMiddleware(grounding=verifier),
+        response_format=structured.ToolStrategy(Deadline),
+    )
+    state = agent.invoke(ASKED, {"callbacks": [handler]})
+    assert state["structured_response"] == Deadline(month="March")
+    assert marks(state)[-1] == {"response_id": handler.last.response_id}
+    assert verifier.asked == []
