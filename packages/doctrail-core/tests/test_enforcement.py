@@ -69,8 +69,7 @@ def test_an_annotation_names_each_claim_worst_first():
     annotating = Enforcement(action="annotate", on=("unsupported", "contradicted"))
     assert annotating.enforce(ANSWER, assessed(UNSUPPORTED, CONTRADICTED)) == (
         f"{ANSWER}\n\nChecked against the sources:\n"
-        '- contradicted: "The renewal deadline was March 15th.", the source says "February 28th"'
-        " (doc_4821#3)\n"
+        '- contradicted: "The renewal deadline was March 15th.", the source says "February 28th"\n'
         '- not supported: "It is strict.", not in the sources: "strict"'
     )
 

@@ -163,6 +163,19 @@ async def test_an_annotation_follows_the_answer(rag, wrong, checked):
     assert str(await engine.aquery(rag.question)) == expected
 
 
+def test_an_annotation_is_no_citation(rag, wrong):
+    rag.llm.says = wrong
+    LineageQueryEngine(
+        rag.engine(rag.retriever()),
+        postprocessor=GroundingPostprocessor(enforce="annotate"),
+        lineage=rag.captured,
+    ).query(rag.question)
+    [trail] = rag.captured.trails
+    assert 'the source says "February 28th"' in trail.answer
+    assert trail.citations == ()
+    assert trail.chunk_grades["chunk-renewal"] == "in_prompt"
+
+
 async def test_an_error_is_raised_where_it_is_asked_for(rag, wrong, checked):
     rag.llm.says = wrong
     engine = checked(enforce="raise")

@@ -101,7 +101,8 @@ class Enforcement:
     def note(self, assessment: Assessment) -> str:
         """What is added to an answer that is annotated: a paragraph; empty for one that is not.
 
-        What it quotes of answers and documents is on one line each, short and printable.
+        What it quotes of answers and documents is on one line each, short and printable. It names no
+        source: whoever reads the citations of the answer would take that for one.
         """
         if self.decide(assessment) != "annotate":
             return ""
@@ -128,8 +129,7 @@ def _line(verdict: Verdict) -> str:
 
 def _details(verdict: Verdict) -> Iterator[str]:
     if verdict.conflicting_value:
-        source = f" ({one_line(verdict.evidence[0].chunk_id, 80)})" if verdict.evidence else ""
-        yield f", the source says {_quoted(verdict.conflicting_value)}{source}"
+        yield f", the source says {_quoted(verdict.conflicting_value)}"
     elif verdict.missing:
         yield f", not in the sources: {few(map(_quoted, verdict.missing))}"
 
