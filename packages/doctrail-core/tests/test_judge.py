@@ -207,8 +207,11 @@ def test_half_a_sentence_cannot_hide_that_the_other_half_says_otherwise(told):
         (WRONG, '{"renewal deadline": "2026-02-28", "plan": "enterprise"}'),
         ("The fee of the basic plan is $120.", "| basic plan | fee $100 |"),
         ("Late renewals cost three percent.", FEES),
+        ("Over 90 percent of them renew.", "More than 60 percent of the customers renew."),
+        ("They have two months to renew.", "They may renew within 30 days."),
+        ("Together both plans cost 45 dollars.", "The plans cost 15 and 30 dollars."),
     ],
-    ids=["structured data", "table", "prose"],
+    ids=["structured data", "table", "prose", "bounds", "time span", "a sum of money"],
 )
 def test_a_quote_with_another_value_of_the_kind_supports_nothing(told, claim, chunk):
     found = told(claim, "supported", 1, chunk, passages=(Passage("c1", "d", chunk),))
@@ -221,11 +224,22 @@ def test_a_quote_with_another_value_of_the_kind_supports_nothing(told, claim, ch
         ("Together both plans have 45 seats.", "The plans have 15 and 30 seats."),
         ("The deadline has a day and a month.", DEADLINE),
         ("It falls in February.", DEADLINE),
+        ("It is on February 28th, 2024.", DEADLINE),
+        ("Refunds take up to thirty days.", "Refunds are granted within 30 days."),
         ("The renewal deadline is on the last day of February.", DEADLINE),
         ("Die Frist endet mit dem Winter.", DEADLINE),
         ("The time limit ends with the winter.", "Die Frist endet mit dem Monat und nicht eher."),
     ],
-    ids=["a sum", "no value", "less exact", "in other words", "foreign claim", "foreign chunk"],
+    ids=[
+        "a sum",
+        "no value",
+        "less exact",
+        "more exact",
+        "a bound",
+        "in other words",
+        "foreign claim",
+        "foreign chunk",
+    ],
 )
 def test_what_a_judge_understands_better_is_left_to_the_judge(told, claim, chunk):
     found = told(claim, "supported", 1, chunk, passages=(Passage("c1", "d", chunk),))
