@@ -21,7 +21,8 @@ REFUNDS = Passage(
 STARTUPS = Passage(
     "c-3", "doc_3", "The contract renewal deadline for startup accounts is March 15th."
 )
-PASSAGES = (RENEWAL, REFUNDS, STARTUPS)
+NOTICE = Passage("c-4", "doc_4", "Either party may terminate on thirty (30) days' notice.")
+PASSAGES = (RENEWAL, REFUNDS, STARTUPS, NOTICE)
 
 
 def judged(
@@ -40,6 +41,7 @@ def judged(
         ("The renewal deadline for startup accounts is 15 March [doc_1].", "misattributed", "c-3"),
         ("Refunds are granted within 30 days of the purchase [doc_2].", "ok", None),
         ("Refunds are granted within 30 days of the purchase [doc_1].", "misattributed", "c-2"),
+        ("Refunds are granted within thirty days of the purchase [doc_4].", "misattributed", "c-2"),
         ("The office cat is called Tom and likes fish [doc_1].", "ok", None),
         ("The renewal deadline is February 28 [doc_2][doc_1].", "ok", None),
         ("The renewal deadline is May 1st [doc_3].", "ok", None),

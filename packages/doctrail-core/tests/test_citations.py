@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doctrail_core.model import Chunk
-from doctrail_core.text.citations import citations
+from doctrail_core.text.citations import citations, without_citations
 
 CHUNKS = {
     "c-1": Chunk("c-1", "doc_4821", None, index=3, source="/data/contracts/renewal.pdf"),
@@ -130,6 +130,21 @@ def test_the_span_of_a_citation_is_its_brackets_or_its_part_of_them():
     assert spans == ["[doc_4821]", "(Source 2)", "1", "2"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("It is due [doc_4821].", "It is due           ."),
+        ("It is due[1][2]. Paid [1, 2].", "It is due      . Paid       ."),
+        ("It is due.\n\nSource: renewal.pdf", "It is due.\n\n                   "),
+        ("It is due [DOC-ID: doc_9, chunk 3] (Source 2).", "It is due                                    ."),
+        ("According to doc_4821, it is due.", "According to doc_4821, it is due."),
+        ("Sources vary. [sic]", "Sources vary. [sic]"),
+    ],
+)  # fmt: skip
+def test_an_answer_without_its_citations_has_the_same_offsets(answer: str, said: str):
+    assert without_citations(answer, citations(answer, CHUNKS, ARRIVED)) == said
+
+
 _PIECES = st.sampled_from(
     ["[", "]", "(", ")", "1", "0", "2024", "doc_", "4821", "doc_4821", "c-1", ",", ";", " ", "\n", "Source", ":", "Document",
      "DOC-ID", "chunk", "†", "【", "】", "`", "```", ".", "renewal.pdf", "-", "^", "#", "=", "It is due", "p. 3", "/"]
@@ -139,6 +154,7 @@ _PIECES = st.sampled_from(
 @given(st.text() | st.lists(_PIECES).map("".join))
 def test_whatever_the_answer_spans_are_ordered_and_states_follow(answer: str):
     cited = citations(answer, CHUNKS, ARRIVED)
+    assert len(without_citations(answer, cited)) == len(answer)
     assert [c.start for c in cited] == sorted(c.start for c in cited)
     for citation in cited:
         assert 0 <= citation.start < citation.end <= len(answer)

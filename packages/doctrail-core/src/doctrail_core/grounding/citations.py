@@ -22,6 +22,8 @@ __all__ = ["checked"]
 # Set by hand; how often they are right on sentences of contracts is held in the tests.
 _HAS_MOST = 0.7
 _LACKS_MOST = 0.45
+_LACKS_ALL = 0.25
+"""A cited passage that has the values and so few of the words has them of something else."""
 _HAS_VALUES = 0.6
 _ABOUT_AS_MUCH = 0.1
 _FEWEST_WORDS = 3
@@ -143,10 +145,8 @@ def _speaks_against(scene: _Scene, values: Sequence[Value], *, found: bool) -> b
     ours, theirs = scene.confirmed(values)
     if values and theirs and not ours:
         return scene.theirs >= max(_HAS_VALUES, scene.own - _ABOUT_AS_MUCH)
-    has_it = found or scene.theirs >= _HAS_MOST
-    return (
-        has_it and theirs and not (values and ours) and scene.own < min(_LACKS_MOST, scene.theirs)
-    )
+    lacks = _LACKS_ALL if values and ours else _LACKS_MOST
+    return theirs and (found or scene.theirs >= _HAS_MOST) and scene.own < min(lacks, scene.theirs)
 
 
 def _coverage(alignment: Alignment, lines: Sequence[int]) -> float:

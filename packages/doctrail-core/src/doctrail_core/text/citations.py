@@ -14,10 +14,10 @@ from itertools import islice
 
 from doctrail_core.model import Chunk, Citation, CitationState
 from doctrail_core.text.sentences import sentences
-from doctrail_core.text.spans import Span, unexplained
+from doctrail_core.text.spans import Span, merged, unexplained
 from doctrail_core.text.tags import tag_id
 
-__all__ = ["citations"]
+__all__ = ["citations", "without_citations"]
 
 _MOST = 256
 """Citations in one answer; no more are looked for."""
@@ -41,6 +41,21 @@ def citations(
         for each, ids in resolved
         if ids or not each.doubtful
     )
+
+
+def without_citations(answer: str, cited: Sequence[Citation]) -> str:
+    """The answer with blanks for its citations, so that offsets stay.
+
+    A source that a sentence names in plain words is a part of what it says, and stays.
+    """
+    spans = [span for each in cited if (span := _brackets(answer, each.start, each.end))]
+    spans += _Claims(answer, cited).bare
+    pieces: list[str] = []
+    place = 0
+    for start, end in merged(spans):
+        pieces += (answer[place:start], " " * (end - start))
+        place = end
+    return "".join((*pieces, answer[place:]))
 
 
 def _citation(
@@ -341,7 +356,7 @@ def _listed(answer: str, names: _Names) -> Iterator[tuple[int, Sequence[str]]]:
 class _Claims:
     """Which sentence a citation is given for: the one it stands in, or before it if it stands alone."""
 
-    def __init__(self, answer: str, mentions: Sequence[_Mention]) -> None:
+    def __init__(self, answer: str, mentions: Sequence[_Mention] | Sequence[Citation]) -> None:
         self._answer = answer
         self._mentions = mentions
         self._spans = sentences(answer)
@@ -356,6 +371,11 @@ class _Claims:
                 return self._spans[place]
         return None
 
+    @property
+    def bare(self) -> list[Span]:
+        """The sentences that say nothing but what their sources are."""
+        return [span for place, span in enumerate(self._spans) if self._is_bare(place)]
+
     def _is_bare(self, place: int) -> bool:
         """Whether the sentence says nothing but what its sources are."""
         if place not in self._bare:
@@ -365,7 +385,8 @@ class _Claims:
             rest = " ".join(
                 self._answer[start + a : start + b] for a, b in _left(named, start, end)
             )
-            self._bare[place] = not any(map(str.isalnum, _SOURCE_WORDS.sub("", rest)))
+            says = any(map(str.isalnum, _SOURCE_WORDS.sub("", rest)))
+            self._bare[place] = not says
         return self._bare[place]
 
 
@@ -374,3 +395,19 @@ _SOURCE_WORDS = re.compile(r"\b(?:sources?|references?|citations?|cited|see|file
 
 def _left(spans: Iterable[Span], start: int, end: int) -> list[Span]:
     return unexplained(end - start, ((a - start, b - start) for a, b in spans))
+
+
+_WIDEST = 200
+
+
+def _brackets(answer: str, start: int, end: int) -> Span | None:
+    """The brackets that a citation is, or stands in with others."""
+    if answer[start] in "[(\u3010":
+        return start, end
+    opened = answer.rfind("[", max(0, start - _WIDEST), start)
+    closed = answer.find("]", end, end + _WIDEST)
+    inside = opened >= 0 and closed >= 0 and not _BRACKET_EDGE.search(answer, opened + 1, closed)
+    return (opened, closed + 1) if inside else None
+
+
+_BRACKET_EDGE = re.compile(r"[\[\]\n]")
