@@ -391,6 +391,12 @@ def test_what_cannot_be_asked_is_refused_at_once(model):
         JudgeVerifier(model)
 
 
+@pytest.mark.parametrize("name", ["timeout", "attempts", "concurrency", "max_claims", "max_chars"])
+def test_what_could_never_be_asked_is_refused_at_once(model, name):
+    with pytest.raises(ValueError, match=f"{name} is 0; it must be more than 0"):
+        JudgeVerifier(model, **{name: 0})
+
+
 def test_a_chat_needs_a_way_to_ask():
     with pytest.raises(ValueError, match="one of"):
         Chat(name="nobody")

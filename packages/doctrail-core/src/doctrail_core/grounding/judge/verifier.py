@@ -57,8 +57,21 @@ class JudgeVerifier(Verifier):
             max_chars: So many characters of chunks are shown; of longer ones, what has most to do with
                 the claims.
             strict: Judge also what seems to claim nothing.
+
+        Raises:
+            TypeError: The model is nothing that can be asked.
+            ValueError: A number is not more than 0.
         """
         chat = Chat.of(model)
+        for given, number in (
+            ("timeout", timeout),
+            ("attempts", attempts),
+            ("concurrency", concurrency),
+            ("max_claims", max_claims),
+            ("max_chars", max_chars),
+        ):
+            if not number > 0:
+                raise ValueError(f"{given} is {number!r}; it must be more than 0")
         self.name = name
         self.version = f"{_VERSION}/{chat.name}" if chat.name else _VERSION
         self._caller = Caller(chat, timeout=timeout, concurrency=concurrency)
