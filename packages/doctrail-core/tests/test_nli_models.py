@@ -6,6 +6,7 @@ shapes and formats, not for being right.
 
 import json
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -679,6 +680,24 @@ def test_threads_may_share_a_verifier(random_verifier):
     ]
 
 
+def test_one_call_at_a_time_has_the_model(nli):
+    verifier = NliVerifier(nli())
+    model = network_of(verifier).checkpoint.model
+    usual, inside, most = model.forward, [], []
+
+    def counting(**inputs):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.005)  # a chance for another to come in
+        inside.pop()
+        return usual(**inputs)
+
+    model.forward = counting
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(verifier.verify, [ANSWER] * 8))
+    assert max(most) == 1
+
+
 async def test_it_is_awaited_like_any_verifier(nli):
     found = await NliVerifier(nli(0.0, 9.0, 0.0)).averify(ANSWER)
     assert [verdict.verdict for verdict in found.verdicts] == ["supported"]
@@ -706,8 +725,9 @@ LONG = " ".join(f"Clause {n} of the contract speaks of matter {n * n}." for n in
 def test_nothing_longer_than_a_model_has_positions_for_is_read(minicheck):
     verifier = NliVerifier(minicheck(0.0, 9.0, positions=130))
     long = replace(ANSWER, passages=(Passage("c1", "d1", f"{LONG} {RENEWAL}"),))
+    assert network_of(verifier).max_length == 128, "two positions are the padding's"
     length, (verdict,) = longest_read(verifier, long)
-    assert 60 < length <= 128, "two positions are the padding's"
+    assert 60 < length <= 128
     assert verdict.verdict == "supported"
     text = long.passages[0].text
     assert "February" in text[verdict.evidence[0].start : verdict.evidence[0].end]
@@ -769,7 +789,7 @@ def test_a_claim_that_one_group_bears_out_is_supported(lettuce):
 def test_claims_named_in_any_order_are_read_where_they_stand(lettuce):
     verifier = NliVerifier(lettuce(9.0, 0.0), max_length=512)
     text = LONG[: LONG.index("Clause 80")]
-    starts = [text.index(f"Clause {n} of") for n in (70, 3, 40)]
+    starts = [text.index(f"Clause {n} of") for n in (40, 70, 3)]
     named = tuple(Claim(start, text.index(".", start) + 1) for start in starts)
     verdicts = verifier.verify(replace(ANSWER, text=text, claims=named)).verdicts
     assert [verdict.claim for verdict in verdicts] == list(named)

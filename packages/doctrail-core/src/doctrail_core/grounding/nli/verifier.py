@@ -94,7 +94,7 @@ class NliVerifier(Verifier):
     def verify_batch(self, answers: Sequence[Answer]) -> Sequence[Findings]:
         cases = [Case(answer) for answer in answers]
         try:
-            with self._lock:  # a tokenizer must not be used by two threads at a time
+            with self._lock:  # memory for one call is what was planned for; tokenizers want it, too
                 told = self._checker.check(cases)
         except RuntimeError as error:  # such as too little memory
             raise VerifierError(f"the model failed, try a smaller batch_size: {error}") from error

@@ -26,26 +26,24 @@ class Window:
 
 
 def windows(claim: str, index: Index, count: int, around: int, fits: Fits) -> list[Window]:
-    """The best places for a claim, none overlapping another, each with what `around` characters hold.
+    """The best places for a claim, none the same as another, each with what `around` characters hold.
 
     Where too few share a word with the claim, passages from their beginning make up the number: what
-    says the same in other words is only found so. A sentence too long to be read at once is shown in
-    the pieces of it that share most with the claim.
+    says the same in other words is only found so. A place too long to be read at once is shown in the
+    pieces of it that share most with the claim.
     """
     chosen: list[Window] = []
     shown: list[range] = []
     for lines in _places(claim, index):
-        if len(shown) == count:
+        if len(chosen) == count:
             break
         if any(_overlap(lines, other) for other in shown):
             continue
         wider = _widest(lines, index, around, fits)
         shown.append(wider or lines)
+        texts = [_text(wider, index)] if wider else _pieces(_text(lines, index), claim, fits)
         evidence = _evidence(lines, index)
-        texts = (
-            [_text(wider, index)] if wider else _pieces(_text(lines, index), claim, fits)[:count]
-        )
-        chosen.extend(Window(text, evidence) for text in texts)
+        chosen.extend(Window(text, evidence) for text in texts[: count - len(chosen)])
     return chosen
 
 
