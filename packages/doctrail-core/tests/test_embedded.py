@@ -103,6 +103,11 @@ def test_a_negation_that_only_one_of_two_like_sentences_has_contradicts():
     ]
 
 
+def test_a_no_that_answers_the_question_denies_nothing():
+    found = verdict("No, support is limited to business hours.", CONTRACT)
+    assert found.verdict != "contradicted"
+
+
 def test_a_name_that_is_nowhere_is_unsupported_and_named():
     found = verdict(
         "The supplier Globex Industries keeps the contract data in Frankfurt.", CONTRACT

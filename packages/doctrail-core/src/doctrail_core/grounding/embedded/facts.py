@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from doctrail_core.grounding.embedded.alignment import Alignment
 from doctrail_core.grounding.embedded.index import Index
 from doctrail_core.grounding.embedded.slots import Slot
-from doctrail_core.grounding.embedded.words import Word
+from doctrail_core.grounding.embedded.words import Word, words
 from doctrail_core.text.values import Comparison, Value, compare
 
 __all__ = ["Fact", "Place", "Standing", "facts"]
@@ -31,6 +31,7 @@ _EXACT = 0.2
 """What it counts for a place that the value is said just as the claim says it."""
 _SAME_WORDS = 0.7
 """Such a share of a claim has a sentence that contradicts it."""
+_TELLING_DIGITS = 2
 _COUNTED = 12
 """Numbers up to here may have been counted by the reader."""
 
@@ -169,7 +170,8 @@ def _may_be_counted(value: Value) -> bool:
 def _related(value: Value, index: Index) -> bool:
     """Whether the passages have part of it: the number with another unit, the day without the year."""
     if value.number is not None:
-        return value.number in index.numbers
+        digits = (word.stem for word in words(value.text) if len(word.text) >= _TELLING_DIGITS)
+        return value.number in index.numbers or any(map(index.having, digits))
     return any(_half(value, other) for _, other in islice(index.values.get("date", ()), _ELSEWHERE))
 
 

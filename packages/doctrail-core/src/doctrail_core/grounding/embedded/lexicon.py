@@ -9,6 +9,8 @@ from functools import cache
 __all__ = ["FUNCTION_WORDS", "NUMERALS", "connectives", "framing", "plain", "regular", "synonyms"]
 
 _GRAMMAR = """
+    although though despite besides whereas nevertheless nonetheless therefore thus hence like
+    unlike aside apart rather instead upon perhaps maybe amid
     a an the and or but if then else of to in on at by for from with without about into onto upon
     over under as is are was were be been being am do does did done doing have has had having will
     would shall should can could may might must ought it its itself this that these those there

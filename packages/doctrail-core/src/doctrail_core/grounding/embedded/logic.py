@@ -29,7 +29,7 @@ _NEGATION = re.compile(
     r"|prevent\w{0,3}|avoid\w{0,3}|stop(?:s|ped)|non|isn|unlike(?:ly)?|false|myth|untrue|instead of|rather than)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
-_FLIP = re.compile(r"\b(?:not|no|never|cannot|neither)\b|n['\u2019]t\b", re.IGNORECASE)
+_FLIP = re.compile(r"\b(?:not|no(?!,)|never|cannot|neither)\b|n['\u2019]t\b", re.IGNORECASE)
 """The negations that make the very opposite of a sentence; the others only change its sense."""
 _CLAUSE_END = re.compile(
     r"[,;:()—]|\b(?:and|but|or|because|which|that|although|while|unless|except)\b", re.IGNORECASE

@@ -31,8 +31,8 @@ _OPEN: dict[Standing, str] = {
     "derived": "derived_number",
     "weak": "weak_value",
 }
-_NEWS = 2.5
-"""News of this weight make a claim unsupported."""
+_NEWS, _NEW_WORDS = 2.25, 1.5
+"""News of this weight make a claim unsupported, if words of that weight are among it."""
 _SCALE = 3.0
 _FEWEST = 2
 """Fewer words and values say something only together with what was asked."""
@@ -78,7 +78,7 @@ def _ruled(claim: Claim, case: Examination, *, alone: bool) -> Verdict:
 def _unsupported(case: Examination) -> str | None:
     if any(fact.standing == "absent" for fact in case.facts):
         return "value_absent"
-    if case.news < _NEWS:
+    if case.news < _NEWS or case.novelty.mass < _NEW_WORDS:
         return None
     return "name_absent" if case.novelty.names else "little_overlap"
 
