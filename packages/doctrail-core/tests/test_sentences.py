@@ -49,6 +49,7 @@ def test_a_sentence_ends_where_a_reader_ends_it(text: str, expected: list[str]):
         ("Items:\n- one\n- two\n* three", ["Items:", "one", "two", "three"]),
         ("1. First.\n2) Second\n(c) third;\n(iv) fourth", ["First.", "Second", "third;", "fourth"]),
         ("- [ ] open\n- [x] done", ["open", "done"]),
+        ("> Quoted.\n> - item", ["Quoted.", "item"]),
         ("4.2 Term. It lasts.\n4.2.1 notice is due", ["Term.", "It lasts.", "notice is due"]),
         ("a rate of\n4.2 million a year", ["a rate of\n4.2 million a year"]),
         ("# Renewal\nThe term is a year.", ["# Renewal", "The term is a year."]),

@@ -26,7 +26,7 @@ def _words(spaced: str) -> frozenset[str]:
 _LINE = re.compile(r"[^\n\r\v\f\x85\u2028\u2029]+")
 # A number such as 4.2 opens an item only before a capital: wrapped lines start with decimals, too.
 _MARKER = re.compile(
-    r"[ \t\xa0>]*+(?:(?:[-*+\u2022\u2023\u25aa\u25e6\u25cf\u25cb\u2013\u2014\u00b7]"
+    r"[ \t\xa0]*+(?:(?:[-*+>\u2022\u2023\u25aa\u25e6\u25cf\u25cb\u2013\u2014\u00b7]"
     r"|\(?(?:\d{1,3}|[a-z]|[ivx]{2,5})[.)]|\(?(?:[A-Z]|[IVX]{2,5})\)"
     r"|\d{1,3}(?:\.\d{1,3}){2,4}\.?|\d{1,3}\.\d{1,3}\.?(?=[ \t\xa0]+[\"'\u201c\u2018*_(]{0,3}[A-Z]))"
     r"(?:[ \t\xa0]++|$)){1,3}(?:\[[ xX]\][ \t]++)?"
