@@ -176,3 +176,14 @@ def test_what_is_known_of_an_open_response_can_be_asked_for():
         assert lineage.so_far("r") is None
         assert lineage.trails[0].turn == 1
         assert lineage.errors == []
+
+
+def test_an_id_that_is_cited_is_no_part_of_what_is_claimed():
+    chunk = {"chunk_id": "c-1", "document_id": "doc_4821", "text": TEXT}
+    for mark in ("[doc_4821]", "[DOC-ID: doc_4821]", "[1]", "(source: doc_4821)"):
+        for said, kind in ((WRONG, "contradicted"), (TEXT, "supported")):
+            found = check(f"{said[:-1]} {mark}.", [chunk])
+            (verdict,) = found.verdicts
+            assert (mark, verdict.verdict) == (mark, kind)
+            assert mark in verdict.claim.text
+            assert [c.state for c in found.citations] == ["ok"]

@@ -8,10 +8,10 @@ from typing import Any
 
 from doctrail_core.grounding.citations import checked
 from doctrail_core.grounding.passages import arrived, other_prompt_text
-from doctrail_core.grounding.verifier import Answer, Findings, Passage, Verifier
+from doctrail_core.grounding.verifier import Answer, Findings, Passage, Verifier, VerifierError
 from doctrail_core.model import Assessment, Chunk, Citation, Trail, Verdict
 from doctrail_core.model.involvement import answering
-from doctrail_core.text.citations import citations
+from doctrail_core.text.citations import citations, without_citations
 from doctrail_core.text.identity import canonical_id, clean_text, identify
 
 __all__ = ["aassess", "assess", "check", "chunks_of", "embedded"]
@@ -85,10 +85,15 @@ class _Case:
     cited: tuple[Citation, ...]
     generation_id: str | None = None
 
+    @property
+    def bare(self) -> Answer:
+        """The answer as it is checked: the ids that it cites are no part of what it claims."""
+        return replace(self.answer, text=without_citations(self.answer.text, self.cited))
+
     def assessed(self, verifier: Verifier) -> Assessment:
         begun = _now()
         try:
-            found: Findings | Exception = verifier.verify(self.answer)
+            found: Findings | Exception = verifier.verify(self.bare)
         except Exception as error:  # noqa: BLE001  # whatever a verifier raises, the check has failed
             found = error
         return self._concluded(verifier, begun, found)
@@ -96,7 +101,7 @@ class _Case:
     async def aassessed(self, verifier: Verifier) -> Assessment:
         begun = _now()
         try:
-            found: Findings | Exception = await verifier.averify(self.answer)
+            found: Findings | Exception = await verifier.averify(self.bare)
         except Exception as error:  # noqa: BLE001  # whatever a verifier raises, the check has failed
             found = error
         return self._concluded(verifier, begun, found)
@@ -104,7 +109,7 @@ class _Case:
     def _concluded(
         self, verifier: Verifier, begun: datetime, found: Findings | Exception
     ) -> Assessment:
-        bare = Assessment(
+        assessment = Assessment(
             response_id=self.response_id,
             verifier=verifier.name,
             version=verifier.version,
@@ -114,18 +119,30 @@ class _Case:
             generation_id=self.generation_id,
         )
         if isinstance(found, Exception):
-            return replace(bare, error=_described(found), citations=self.cited)
-        verdicts = _excused(found.verdicts, self.answer, self.other)
+            spent = found if isinstance(found, VerifierError) else VerifierError("")
+            return replace(
+                assessment,
+                error=_described(found),
+                citations=self.cited,
+                usage=spent.usage,
+                cost=spent.cost,
+            )
+        verdicts = _excused(found.verdicts, self.bare, self.other)
         return replace(
-            bare,
+            assessment,
             status="checked",
-            verdicts=verdicts,
+            verdicts=tuple(_as_said(v, self.answer.text) for v in verdicts),
             citations=checked(self.cited, self.answer, verdicts),
             degraded_from=found.degraded_from,
             usage=found.usage,
             cost=found.cost,
             ended_at=_now(),
         )
+
+
+def _as_said(verdict: Verdict, answer: str) -> Verdict:
+    claim = verdict.claim
+    return replace(verdict, claim=replace(claim, text=answer[claim.start : claim.end]))
 
 
 def _case(trail: Trail) -> _Case | str:
