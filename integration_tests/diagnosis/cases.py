@@ -35,8 +35,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        told = "told" if self.expected else "untold"
-        return f"{self.way}-{self.host.name}-{self.fact.document}-{FACTS.index(self.fact)}-{told}"
+        return f"{self.way}-{self.host.name}-{self.fact.document}-{FACTS.index(self.fact)}"
 
     def ask(self, lineage: CapturedLineage) -> Asked:
         """Really run the chain."""
@@ -49,7 +48,7 @@ def cases() -> list[Case]:
 
 
 Way = Callable[[Host, Fact], Case | None]
-EACH = 10
+EACH = 8
 """So many cases of a way and a framework; fewer where fewer can be made."""
 
 
@@ -250,10 +249,20 @@ def wrong_citation(host: Host, fact: Fact) -> Case | None:
     )
 
 
+def _never_right(fact: Fact) -> Reader:
+    """Picks a sentence, and declines where that would be right by chance."""
+
+    def read(prompt: str) -> str:
+        picked = extract(prompt)
+        return REFUSAL if fact.value in picked else picked
+
+    return read
+
+
 def missing_document(host: Host, fact: Fact) -> Case | None:
     """The document was never put into the store; the reader makes do, or declines."""
     setup = Setup(without(fact.document), k=4)
-    read = extract if FACTS.index(fact) % 2 else saying(REFUSAL)
+    read = _never_right(fact) if FACTS.index(fact) % 2 else saying(REFUSAL)
     return Case("missing document", "corpus_gap", host, fact, setup, read, fact.expected)
 
 
@@ -367,6 +376,43 @@ def nobody_to_ask(host: Host, fact: Fact) -> Case | None:
     )
 
 
+def other_clause(host: Host, fact: Fact) -> Case | None:
+    """The reader takes a value of the right kind from another clause of the same contract."""
+    others = [f for f in FACTS if f.document == fact.document and f is not fact]
+    setup = Setup(shelf(), k=12)
+    ranks = {f: rank(host, setup, fact.question, f.clause) for f in (fact, *others)}
+    near = [f for f in others if (at := ranks[f]) is not None and at < setup.k]
+    at = ranks[fact]
+    if not near or at is None or at >= setup.k:
+        return None
+    return Case(
+        "reader takes another clause",
+        "generation",
+        host,
+        fact,
+        setup,
+        saying(fact.answer.format(near[0].expected)),
+        fact.expected,
+    )
+
+
+def _told_in_a_sentence(way: Way) -> Way:
+    """The same, where what should have been said is told in a whole sentence."""
+
+    def told(host: Host, fact: Fact) -> Case | None:
+        case = way(host, fact)
+        return case and replace(case, way=f"{case.way}, told in a sentence", expected=fact.right)
+
+    return told
+
+
+good_in_a_sentence = _told_in_a_sentence(good)
+k_too_small_in_a_sentence = _told_in_a_sentence(k_too_small)
+cut_context_in_a_sentence = _told_in_a_sentence(cut_context)
+contradicting_in_a_sentence = _told_in_a_sentence(contradicting)
+missing_in_a_sentence = _told_in_a_sentence(missing_document)
+
+
 def _declined(way: Way) -> Way:
     """The same, where the reader declines and nobody says what would have been right."""
 
@@ -406,6 +452,12 @@ WAYS: tuple[Way, ...] = (
     cut_context_declined,
     ignoring_declined,
     missing_declined,
+    other_clause,
+    good_in_a_sentence,
+    k_too_small_in_a_sentence,
+    cut_context_in_a_sentence,
+    contradicting_in_a_sentence,
+    missing_in_a_sentence,
 )
 
 __all__ = ["WAYS", "Case", "Piece", "cases"]

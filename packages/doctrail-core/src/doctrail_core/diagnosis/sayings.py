@@ -5,6 +5,7 @@ of the one stand in the other. Nobody understands either; time grows with the le
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Self
@@ -16,8 +17,8 @@ from doctrail_core.text.values import Value, compare, values_in
 
 __all__ = ["Saying", "Sentence", "read"]
 
-_MOST = 0.75
-"""So much of what was said must stand in one place, or in the sentence before or after it."""
+_ALONE, _BESIDE_VALUES = 0.75, 0.5
+"""So many of the words must stand in one sentence; beside the values, in it or in those around it."""
 _MOST_VALUES = 20
 """More values are no one thing to look for, and every text is compared with each of them."""
 _DENIALS = frozenset({"not", "no", "never", "cannot", "neither"})
@@ -38,11 +39,10 @@ class Sentence:
 
     @property
     def denies(self) -> bool:
-        said = sum(
+        return any(
             w.text.casefold() in _DENIALS or w.text.replace("\u2019", "'").endswith("n't")
             for w in self.words
         )
-        return said % 2 == 1
 
 
 @lru_cache(maxsize=1024)
@@ -106,15 +106,15 @@ class Saying:
         )
 
     def _has_words(self, found: Sequence[Sentence], number: int) -> bool:
-        if not self.stems:
-            return bool(self.values)
         sentence = found[number]
-        if sentence.denies != self.denied:
-            return False
-        around = {stem for near in found[max(0, number - 1) : number + 2] for stem in near.stems}
-        enough = _MOST * len(self.stems)
-        own = len(self.stems & sentence.stems)
-        return own >= enough or (bool(own or self.values) and len(self.stems & around) >= enough)
+        if self.values:
+            near = found[max(0, number - 1) : number + 2]
+            around = {stem for one in near for stem in one.stems}
+            return self._share(around) >= _BESIDE_VALUES
+        return sentence.denies == self.denied and self._share(sentence.stems) >= _ALONE
+
+    def _share(self, held: AbstractSet[str]) -> float:
+        return len(self.stems & held) / len(self.stems) if self.stems else 1.0
 
 
 def _within(word: Word, stated: Sequence[Value]) -> bool:
