@@ -626,8 +626,10 @@ def test_an_error_of_ours_costs_nobody_the_answer(
         raise RuntimeError("ours")
 
     monkeypatch.setattr("langchain_doctrail.grounding.case_of", broken)
-    chain = rag(retriever, says(WRONG)) | check_grounding(verifier)
+    results = []
+    chain = rag(retriever, says(WRONG)) | check_grounding(verifier, on_result=results.append)
     assert mark(chain.invoke(QUESTION, config))["status"] == "skipped"
+    assert [assessment.error for assessment in results] == ["RuntimeError: ours"]
     assert [where for where, _ in captured.errors] == ["langchain.check_grounding"]
     captured.errors.clear()
 

@@ -67,11 +67,12 @@ class OnRecord:
 
 @dataclass(frozen=True, slots=True)
 class Unrecorded:
-    """An answer, and the documents that came with it."""
+    """An answer, and the documents that came with it; or why nothing more is known of it."""
 
     answer: str
-    question: str | None
-    chunks: Sequence[Mapping[str, Any]]
+    question: str | None = None
+    chunks: Sequence[Mapping[str, Any]] = ()
+    why: str = NOT_ON_RECORD
 
     @property
     def response_id(self) -> str:
@@ -81,7 +82,7 @@ class Unrecorded:
     def assess(self, verifier: Verifier) -> Assessment:
         """Check the answer."""
         if not self.chunks:
-            return unchecked(verifier, NOT_ON_RECORD)
+            return unchecked(verifier, self.why)
         with _apart():
             return check(self.answer, self.chunks, self.question, verifier=verifier)
 

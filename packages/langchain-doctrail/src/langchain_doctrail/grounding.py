@@ -185,7 +185,7 @@ class GroundingCheck(Runnable[Any, Any]):
             return _Passing(answer, case_of(answer.text, output))
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
             note("check_grounding", error)
-            return _Passing(answer, Unrecorded(answer.text, None, ()))
+            return _Passing(answer, Unrecorded(answer.text, why=_described(error)))
 
     def _is_wanted(self) -> bool:
         """What the request says; it cannot say that nothing is enforced."""
@@ -206,8 +206,8 @@ class GroundingCheck(Runnable[Any, Any]):
 
     def _broken_off(self, case: Case, error: Exception) -> Assessment:
         note("check_grounding", error)
-        why = f"{type(error).__name__}: {error}"
-        return unchecked(self._verifier, why, status="failed", response_id=case.response_id)
+        why, response_id = _described(error), case.response_id
+        return unchecked(self._verifier, why, status="failed", response_id=response_id)
 
     def _outcome(self, passing: "_Passing", assessment: Assessment) -> Outcome:
         """What becomes of an answer of which this was found; it is told to whom it concerns."""
@@ -235,6 +235,10 @@ class GroundingCheck(Runnable[Any, Any]):
 class _Passing:
     answer: AnswerIn
     case: Case
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _mark(assessment: Assessment) -> Mark:
