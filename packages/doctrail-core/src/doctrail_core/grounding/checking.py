@@ -134,6 +134,7 @@ class _Case:
             verdicts=tuple(_as_said(v, self.answer.text) for v in verdicts),
             citations=checked(self.cited, self.answer, verdicts),
             degraded_from=found.degraded_from,
+            error=found.error,
             usage=found.usage,
             cost=found.cost,
             ended_at=_now(),

@@ -7,7 +7,7 @@ a chunk's ids may be missing. Out: `{"id", "risk", "claims": [{"start", "end", "
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from doctrail_core.grounding.checking import check, chunks_of
@@ -56,6 +56,8 @@ def form(name: Any, assessment: Assessment) -> dict[str, Any]:
         "verifier": assessment.verifier,
         "version": assessment.version,
         "degraded_from": assessment.degraded_from,
+        "usage": assessment.usage and asdict(assessment.usage),
+        "cost": assessment.cost,
         "claims": [_claim(verdict) for verdict in assessment.verdicts],
         "citations": [_citation(citation) for citation in assessment.citations],
     }

@@ -26,7 +26,7 @@ class Assessment:
         verdicts: One per sentence or list item, in the order of the answer.
         citations: The sources that the answer names, checked.
         generation_id: The model call whose output was checked, where it is known.
-        error: What went wrong, or why it was skipped.
+        error: What went wrong, why it was skipped, or why another verifier took over.
         degraded_from: The verifier that should have run and did not (its budget was used up).
         usage: Tokens that the check took.
         cost: Money that the check took, in the currency that the judge was given.

@@ -72,7 +72,8 @@ class _Telling:
             yield f"  {assessment.status}: {one_line(assessment.error or 'no reason is known', _TEXT)}"
             return
         if assessment.degraded_from:
-            yield f"  in place of {one_line(assessment.degraded_from, _ID)}, which did not run"
+            why = f" ({one_line(assessment.error, _TEXT)})" if assessment.error else ""
+            yield f"  in place of {one_line(assessment.degraded_from, _ID)}, which did not run{why}"
         claims = [v for v in assessment.verdicts if v.reason != NOT_A_CLAIM]
         claims.sort(key=lambda v: (VERDICTS.index(v.verdict), -(v.score or 0.0)))
         shown = claims[: self.most]
