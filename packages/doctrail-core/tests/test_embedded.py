@@ -109,11 +109,9 @@ def test_a_no_that_answers_the_question_denies_nothing():
 
 
 def test_a_name_that_is_nowhere_is_unsupported_and_named():
-    found = verdict(
-        "The supplier Globex Industries keeps the contract data in Frankfurt.", CONTRACT
-    )
+    found = verdict("The supplier keeps the contract data in Initech's Frankfurt vault.", CONTRACT)
     assert (found.verdict, found.reason) == ("unsupported", "name_absent")
-    assert found.missing == ("Globex", "Industries", "Frankfurt")
+    assert found.missing == ("Initech", "Frankfurt")
     assert found.evidence == ()
 
 
@@ -220,6 +218,7 @@ def test_what_was_asked_is_no_news_but_no_evidence_either():
         "I hope this helps.",
         "Let me know if you have any more questions about the licence fee.",
         "In summary.",
+        "## Fees and renewal deadlines",
     ],
 )
 def test_what_claims_nothing_is_no_claim(answer):

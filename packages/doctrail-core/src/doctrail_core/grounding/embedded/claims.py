@@ -54,6 +54,7 @@ def unclaimed(text: str, found: Sequence[Word], values: int) -> str | None:
     if (
         text.rstrip("\"'\u201d\u2019)]* ").endswith("?")
         or text.rstrip("* _").endswith(":")
+        or text.startswith("#")
         or _TALK.match(text)
     ):
         return NOT_A_CLAIM

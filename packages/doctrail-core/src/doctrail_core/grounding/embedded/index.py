@@ -30,6 +30,8 @@ _ROOT = 4
 _DERIVED, _SYNONYM, _SPELT = 0.9, 0.75, 0.9
 _LONG, _LONGEST = 160, 1500
 """A sentence of no capitals, and any sentence, from this length on is taken to be several."""
+_ASKED = 400
+"""So many words of a question are taken note of."""
 _HOLE = " " * 8
 """So many blanks stand for characters that did not arrive."""
 _ENDS = ".!?\u2026\"'\u201d\u2019)]"
@@ -71,7 +73,7 @@ class Index:
     def __init__(self, passages: Sequence[Passage], question: str | None = None) -> None:
         self.passages = passages
         self.lines = [line for at, passage in enumerate(passages) for line in _lines(at, passage)]
-        self.asked = frozenset(word.stem for word in words(question or ""))
+        self.asked = frozenset(word.stem for word in words(question or "")[:_ASKED])
         self._postings: dict[str, list[int]] = defaultdict(list)
         self._seen_in: dict[str, int] = defaultdict(int)
         for at, line in enumerate(self.lines):
@@ -142,10 +144,11 @@ class Index:
         """How surely the passages or the question have the word in some form."""
         if word.stem in self.asked:
             return 1.0
-        surely = max(self.variants(word.stem).values(), default=0.0)
-        return surely or _SPELT * (
-            word.text.casefold() in self._compounds or word.text in self._acronyms
-        )
+        if surely := max(self.variants(word.stem).values(), default=0.0):
+            return surely
+        if word.text.casefold() in self._compounds or word.text in self._acronyms:
+            return _SPELT
+        return _DERIVED * any(derived(*sorted((word.stem, asked))) for asked in self.asked)
 
     def spells(self, compound: str) -> bool:
         """Whether the passages have this as one word."""

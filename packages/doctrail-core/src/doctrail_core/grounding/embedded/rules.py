@@ -4,6 +4,7 @@ The risk lies in the band of its verdict: `supported` below 0.2, `not_checked` b
 from 0.5, `contradicted` from 0.9. Within a band it grows with how much of the claim is news.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from math import exp
 
@@ -40,6 +41,7 @@ _SAME_SENTENCE = 0.8
 _SAME_BACK = 0.5
 _SAME_ORDER = 0.75
 _RIVALS = 0.1
+_POSSESSIVE = re.compile(r"['\u2019]s$")
 
 
 def judge(claim: Claim, text: str, index: Index, *, follows: bool = False) -> Verdict:
@@ -156,7 +158,7 @@ def _evidence(window: Window, index: Index) -> Evidence:
 
 def _missing(case: Examination) -> Iterable[str]:
     yield from (fact.value.text for fact in case.facts if fact.standing == "absent")
-    yield from (word.text for word in case.novelty.names)
+    yield from (_POSSESSIVE.sub("", word.text) for word in case.novelty.names)
 
 
 def _rivals(case: Examination) -> Iterable[Evidence]:
