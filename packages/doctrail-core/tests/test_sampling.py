@@ -57,6 +57,17 @@ def test_the_rule_for_low_scores_knows_what_a_score_means(make_trail, score, kin
     assert scores_below(0.3)(with_score(make_trail(), score, kind)) is low
 
 
+def test_equal_settings_can_be_told_by_their_hash_or_are_refused(scripted):
+    assert Grounding(always=[nothing_retrieved]) == Grounding()
+    assert len({Grounding(sample_rate=0.1), Grounding(sample_rate=0.1)}) == 1
+
+    class Unhashable(scripted):
+        __hash__ = None
+
+    with pytest.raises(TypeError, match="unhashable"):
+        Grounding(verifier=Unhashable())
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

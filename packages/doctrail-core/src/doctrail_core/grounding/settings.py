@@ -43,7 +43,10 @@ class Grounding:
 
         Raises:
             ValueError: A number is out of its range; the message says which.
+            TypeError: The verifier, a rule or the callback cannot be hashed: equal settings share a queue.
         """
+        object.__setattr__(self, "always", tuple(self.always))
+        hash(self)
         for name in ("sample_rate", "raised_rate"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be from 0 to 1")
