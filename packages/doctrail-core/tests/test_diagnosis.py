@@ -244,6 +244,61 @@ def test_an_answer_that_declines_is_measured_by_what_answers_the_question():
     assert diagnose(unfound).fault == "undetermined"
 
 
+def test_an_answer_without_any_source_is_nobodys_until_somebody_looks():
+    empty = asked([], "The deadline is March 15th.")
+    assert diagnose(empty).fault == "undetermined"
+    assert diagnose(empty, probe=Corpus(chunk(DEADLINE))).fault == "retrieval"
+    assert diagnose(empty, probe=Corpus(chunk(FEES))).fault == "corpus_gap"
+    unsearched = replace(empty, retrievals=())
+    assert diagnose(unsearched).missing == ("where the answer comes from: no search is on record",)
+
+
+def test_what_nothing_supports_is_invented_by_the_model():
+    trail = asked([chunk(DEADLINE)], "The supplier is located in Berlin, near the river.")
+    found = diagnose(trail)
+    assert (found.fault, found.findings[0].code) == ("generation", "baseless")
+
+
+def test_a_claim_that_only_a_lost_chunk_bears_out_is_the_assemblys_fault():
+    trail = asked([chunk(FEES, "doc_1"), chunk(DEADLINE)], DEADLINE, read=[FEES])
+    assert diagnose(trail).fault == "assembly"
+
+
+def test_a_source_that_was_never_retrieved_is_a_wrong_citation():
+    tagged = asked([chunk(DEADLINE)], f"{DEADLINE[:-1]} [DOC-ID: doc_90210].")
+    found = diagnose(tagged, expected="February 28th")
+    assert (found.fault, found.findings[0].code) == ("generation", "citation_unknown_id")
+
+
+def test_a_check_on_record_is_used_again():
+    from doctrail_core.grounding.checking import assess
+
+    trail = asked([chunk(DEADLINE)], OTHER)
+    assessed = replace(trail, assessments=(assess(trail),))
+
+    class Never:
+        name = "embedded"
+
+        def verify(self, answer):
+            raise AssertionError("it was checked already")
+
+    assert diagnose(assessed, verifier=Never()).fault == "generation"
+
+
+def test_an_agent_that_asked_much_does_not_have_all_of_it_asked_again():
+    with capture_trails() as lineage:
+        with response(QUESTION, lineage=lineage):
+            for number in range(30):
+                with retrieval(f"query {number}") as search:
+                    search.found([chunk(FEES, "doc_1")])
+            with generation([{"role": "user", "content": QUESTION}], model="m") as call:
+                call.said("I do not know.")
+        trail = lineage.trails[-1]
+    probe = Corpus(chunk(FEES, "doc_1"))
+    diagnose(trail, expected="February 28th", probe=probe)
+    assert len(probe.asked) == 12
+
+
 def test_a_newer_version_in_the_corpus_makes_a_supported_answer_stale():
     old, new = chunk(OTHER, "policy_2023"), chunk(DEADLINE, "policy_2024")
     assert diagnose(asked([old], OTHER), probe=Corpus(old, new)).fault == "stale_sources"

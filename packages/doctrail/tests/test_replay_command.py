@@ -29,7 +29,15 @@ class Runnable:
     def invoke(self, question):
         return answer(question)
 
+async def later(question):
+    return answer(question)
+
+def pieces(question):
+    yield from answer(question).split("x")
+
 def function(): return answer
+def coroutine(): return later
+def stream(): return pieces
 def engine(): return Engine()
 def runnable(): return Runnable()
 def deaf(): return lambda question: answer(question, heeds=False)
@@ -56,7 +64,7 @@ def recorded(app):
     return app
 
 
-@pytest.mark.parametrize("factory", ["function", "engine", "runnable"])
+@pytest.mark.parametrize("factory", ["function", "engine", "runnable", "coroutine", "stream"])
 def test_what_changes_without_a_document_is_shown(recorded, doctrail, myapp, factory):
     said = doctrail(
         "replay", "response-0001", "--app", f"{myapp}:{factory}", "--without-document", "doc_42"

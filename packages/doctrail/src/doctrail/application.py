@@ -44,13 +44,13 @@ def made(named: str) -> Any:
         raise UsageError(
             f"--app is {named!r}; it must be MODULE:FACTORY, such as myapp.chains:build"
         )
-    sys.path.insert(0, os.getcwd())  # noqa: PTH109 - where the command was typed, as `python -m` has it
+    here = os.getcwd()  # noqa: PTH109 - where the command was typed, as `python -m` has it
+    if here not in sys.path:
+        sys.path.insert(0, here)
     try:
         make: Any = import_module(module)
     except Exception as error:
         raise UsageError(f"--app {named}: {module} cannot be imported: {_said(error)}") from error
-    finally:
-        sys.path.pop(0)
     for name in factory.split("."):
         if not hasattr(make, name):
             raise UsageError(f"--app {named}: {module} has no {factory}")

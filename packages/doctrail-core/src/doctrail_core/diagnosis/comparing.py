@@ -12,7 +12,7 @@ from doctrail_core.model.printable import one_line
 from doctrail_core.model.wording import count
 from doctrail_core.text.sentences import sentences
 
-__all__ = ["Change", "Comparison", "Said", "compared", "tell_comparison"]
+__all__ = ["Change", "Comparison", "Moved", "Said", "compared", "tell_comparison"]
 
 Change = Literal["gone", "new", "same"]
 _SIGNS: Mapping[Change, str] = {"gone": "-", "new": "+", "same": " "}

@@ -50,7 +50,8 @@ def _diagnosed(case: Case) -> Diagnosis:
 
 def _unreadable(case: Case) -> Diagnosis | None:
     if case.trail.answer is None:
-        return case.undetermined("the answer: none is on record")
+        error = f" ({case.trail.error})" if case.trail.error else ""
+        return case.undetermined(f"the answer: none is on record{error}")
     chunks = case.evidence.retrieved.values()
     if chunks and all(chunk.text is None for chunk in chunks):
         return case.undetermined("the texts of the chunks: they were not kept")

@@ -21,6 +21,8 @@ __all__ = ["Evidence", "Found", "Place"]
 
 _DEEP = 50
 """So many chunks a probe is asked for; ten times as many as were, where that is more."""
+_MOST_QUERIES = 5
+"""An agent may have asked for a hundred things; the first ones are asked again."""
 _STATES = ("full", "partial", "ambiguous", "absent")
 _LONGEST_QUOTE = 600
 
@@ -167,7 +169,7 @@ class Evidence:
     @property
     def _queries(self) -> Iterator[tuple[str, str, bool]]:
         asked = dict.fromkeys(r.query for r in self.trail.retrievals if r.query)
-        for query in asked or dict.fromkeys(filter(None, [self.trail.question])):
+        for query in list(asked or filter(None, [self.trail.question]))[:_MOST_QUERIES]:
             yield "question", query, True
             yield "unfiltered", query, False
         if self._expected:

@@ -81,6 +81,8 @@ def _unmet(case: Case, saying: Saying) -> Diagnosis:
     if right:
         return case.superseded(followed, right) or case.unfound(right)
     looked = case.could_look()
+    if not case.trail.retrievals:
+        case.missing.append("what the answer was made from: no search is on record")
     if followed:
         text = "The answer says what this says, and this arrived in the prompt."
         return case.conclude(

@@ -22,6 +22,8 @@ _EXPECTED = "what the answer should have said"
 
 def untold(case: Case) -> Diagnosis:
     """Say what is wrong with the answer, from its claims."""
+    if not case.evidence.retrieved:
+        return _nothing_retrieved(case)
     assessment = case.assessment
     if assessment.status != "checked":
         return case.undetermined(f"a check of the answer: {assessment.error or assessment.status}")
@@ -34,6 +36,24 @@ def untold(case: Case) -> Diagnosis:
         or _miscited(case)
         or _sound(case, claims)
     )
+
+
+def _nothing_retrieved(case: Case) -> Diagnosis:
+    """The answer was made without any source: is there one?"""
+    if not case.trail.retrievals:
+        return case.undetermined("where the answer comes from: no search is on record")
+    return _unanswered(case)
+
+
+def _unanswered(case: Case) -> Diagnosis:
+    """Nothing that was retrieved answers the question: does the corpus?"""
+    if place := case.evidence.answering(_read(case.evidence.found_now)):
+        return case.unfound([place])
+    if not case.could_look():
+        return case.undetermined(_EXPECTED, case.not_retrieved(), *case.nearest())
+    case.missing.append(_EXPECTED)
+    reasons = [case.not_retrieved(), case.not_in_corpus(), *case.nearest()]
+    return case.conclude("corpus_gap", reasons)
 
 
 def _disputed(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:
@@ -85,14 +105,7 @@ def _declined(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:
         return case.conclude("generation", [evidence.finding("ignores", text, place)])
     if place := evidence.answering(_read(_absent(case))):
         return case.lost([place])
-    if place := evidence.answering(_read(evidence.found_now)):
-        return case.unfound([place])
-    if case.could_look():
-        case.missing.append(_EXPECTED)
-        return case.conclude(
-            "corpus_gap", [case.not_retrieved(), case.not_in_corpus(), *case.nearest()]
-        )
-    return case.undetermined(_EXPECTED, case.not_retrieved(), *case.nearest())
+    return _unanswered(case)
 
 
 def _baseless(case: Case, claims: Sequence[Verdict]) -> Diagnosis | None:

@@ -1,7 +1,8 @@
 """`doctrail replay`: a recorded question once more, and what changes."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
 
 from doctrail import exit_codes
 from doctrail.application import add_application, answering, made
@@ -98,13 +99,28 @@ def _replayed(trail: "Trail", options: Namespace) -> "Trail":
 def _ask(ask: Any, question: str, response_id: str, lineage: "Lineage", options: Namespace) -> None:
     try:
         with lineage.scope(response_id=response_id, question=question) as opened:
-            said = ask(question)
-            opened.answer = _text(said)
+            opened.answer = _text(_whole(ask(question)))
     except Exception as error:
         lineage.flush()
         raise UsageError(
             f"--app {options.app}: the application failed: {type(error).__name__}: {error}"
         ) from error
+
+
+def _whole(said: Any) -> Any:
+    """What was said to the end, where it is still to come: awaited, or drawn from a stream."""
+    import asyncio
+    from inspect import isawaitable
+
+    if isawaitable(said):
+        return asyncio.run(_awaited(said))
+    if callable(drawn := getattr(said, "get_response", None)):  # LlamaIndex's streaming responses
+        return drawn()
+    return "".join(map(str, cast("Iterator[Any]", said))) if isinstance(said, Iterator) else said
+
+
+async def _awaited(said: Any) -> Any:
+    return await said
 
 
 def _text(said: Any) -> str | None:
