@@ -26,10 +26,10 @@ _ELSEWHERE = 400
 _FITS, _FAR = 0.55, 0.3
 """From here on a value stands in the claim's place; up to here it stands elsewhere."""
 _CONFLICTS = 0.6
-_MARGIN = 0.1
+_MARGIN, _CLEAR = 0.1, 0.2
 _EXACT = 0.2
 """What it counts for a place that the value is said just as the claim says it."""
-_SAME_WORDS = 0.7
+_SAME_WORDS = 0.8
 """Such a share of a claim has a sentence that contradicts it."""
 _TELLING_DIGITS = 2
 _COUNTED = 12
@@ -133,7 +133,10 @@ def _standing(places: Places, alignment: Alignment) -> Standing:
     best, rival, doubt = (alike[0].fit if alike else 0.0 for alike in places.values())
     same, others = places["equal"], places["different"]
     if rival >= _CONFLICTS and rival > best + _MARGIN:
-        return "conflict" if _contradicts(places, alignment) else "weak"
+        if _contradicts(places, alignment):
+            return "conflict"
+        if same:
+            return "weak"
     if not same:
         return "weak" if doubt >= _FAR else "absent"
     if best < _FITS or doubt > best + _MARGIN:
@@ -154,7 +157,7 @@ def _contradicts(places: Places, alignment: Alignment) -> bool:
         return False
     if alignment.share(rival.line) < _SAME_WORDS:
         return False
-    nearly = (place for place in places["different"][1:] if place.fit > rival.fit - _MARGIN)
+    nearly = (place for place in places["different"][1:] if place.fit > rival.fit - _CLEAR)
     return all(compare(rival.value, place.value) == "equal" for place in nearly)
 
 
