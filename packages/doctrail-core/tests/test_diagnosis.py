@@ -331,9 +331,10 @@ def test_a_search_that_failed_is_the_searchs_fault():
             with generation([{"role": "user", "content": QUESTION}], model="m") as call:
                 call.said("I do not know.")
         trail = lineage.trails[-1]
-    found = diagnose(trail, expected="February 28th")
-    assert (found.fault, found.findings[0].code) == ("retrieval", "search_failed")
-    assert "refused" in found.findings[0].text
+    for broken in (trail, replace(trail, answer=None, error="ConnectionError: refused")):
+        found = diagnose(broken, expected="February 28th")
+        assert (found.fault, found.findings[0].code) == ("retrieval", "search_failed")
+        assert "refused" in found.findings[0].text
 
 
 # -- versions ----------------------------------------------------------------------------------------

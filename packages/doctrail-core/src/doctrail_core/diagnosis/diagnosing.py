@@ -17,6 +17,9 @@ from doctrail_core.text.identity import clean_text
 
 __all__ = ["diagnose"]
 
+_LONGEST = 4000
+"""Characters of what was expected; it goes on record, and all that was found is compared with it."""
+
 
 def diagnose(
     trail: Trail,
@@ -35,7 +38,8 @@ def diagnose(
         verifier: Who checks the answer, where it was not checked yet; default the embedded one.
         by: Who asks, for the record.
     """
-    case = Case(trail, clean_text(expected or "").strip() or None, probe, verifier)
+    wanted = clean_text(expected or "").strip()[:_LONGEST]
+    case = Case(trail, wanted or None, probe, verifier)
     try:
         return replace(_diagnosed(case), by=by)
     finally:
@@ -43,18 +47,18 @@ def diagnose(
 
 
 def _diagnosed(case: Case) -> Diagnosis:
-    if found := _unreadable(case) or _failed_search(case):
+    if found := _failed_search(case) or _unreadable(case):
         return found
     return told(case, case.expected) if case.expected else untold(case)
 
 
 def _unreadable(case: Case) -> Diagnosis | None:
-    if case.trail.answer is None:
-        error = f" ({case.trail.error})" if case.trail.error else ""
-        return case.undetermined(f"the answer: none is on record{error}")
     chunks = case.evidence.retrieved.values()
     if chunks and all(chunk.text is None for chunk in chunks):
         return case.undetermined("the texts of the chunks: they were not kept")
+    if case.trail.answer is None:
+        error = f" ({case.trail.error})" if case.trail.error else ""
+        return case.undetermined(f"the answer: none is on record{error}")
     return None
 
 
