@@ -175,12 +175,9 @@ def test_why_it_is_left_open(context, answer, reason):
     assert (found.verdict, found.reason) == ("not_checked", reason)
 
 
-@pytest.mark.parametrize(
-    "reason", ["statement_of_absence", "other_language", "table", "code", "too_long", "not_a_claim"]
-)
+@pytest.mark.parametrize("reason", ["other_language", "table", "code", "too_long", "not_a_claim"])
 def test_where_nothing_can_be_said_there_is_no_risk(reason):
     answers = {
-        "statement_of_absence": "The passages do not mention a garden.",
         "other_language": "Der Garten ist nicht erwähnt und das ist schade.",
         "table": "| flat | balcony | garden |",
         "code": "x = balcony(flat);",
@@ -189,6 +186,12 @@ def test_where_nothing_can_be_said_there_is_no_risk(reason):
     }
     (found,) = verdicts(answers[reason], "The flat has a balcony.")
     assert (found.reason, found.score) == (reason, None)
+
+
+def test_who_says_that_the_sources_do_not_tell_makes_little_up():
+    for context in ("The flat has a balcony.", ""):
+        (found,) = verdicts("Unable to answer based on the given passages.", context)
+        assert (found.reason, found.score) == ("statement_of_absence", 0.2)
 
 
 def test_a_sentence_that_points_back_is_left_open():

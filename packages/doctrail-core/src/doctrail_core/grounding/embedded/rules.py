@@ -57,8 +57,12 @@ def judge(claim: Claim, text: str, index: Index, *, follows: bool = False) -> Ve
 
 
 def unread(claim: Claim, reason: str) -> Verdict:
-    """Of what cannot be looked for nothing is said, not even a risk."""
-    return Verdict(claim=claim, verdict="not_checked", score=None, reason=reason)
+    """Of what cannot be looked for nothing is said, not even a risk.
+
+    But one who says that the sources do not tell makes nothing up: that has the least risk of what is open.
+    """
+    score = _BANDS["not_checked"][0] if reason == "statement_of_absence" else None
+    return Verdict(claim=claim, verdict="not_checked", score=score, reason=reason)
 
 
 def _ruled(claim: Claim, case: Examination, *, alone: bool) -> Verdict:
