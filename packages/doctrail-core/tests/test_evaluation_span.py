@@ -18,16 +18,16 @@ from doctrail_core.capture.events import (
 from doctrail_core.model import Message
 from doctrail_core.testing import capture_trails
 
-SECRET = "The renewal deadline is February 28th."
+TEXT = "The renewal deadline is February 28th."
 
 
 def answered(lineage):
     lineage.record(RunStarted("r", None, "app", "test", "When?", session_id="s1"))
     lineage.record(RetrievalStarted("s", "r", "Retriever", "When?", "test"))
-    lineage.record(RetrievalEnded("s", [RetrievedChunk(SECRET, "c#0", "c")]))
-    lineage.record(PromptSent("g", "r", [Message("user", SECRET)], "test", "m-1"))
-    lineage.record(GenerationEnded("g", SECRET, message_id="msg-1"))
-    lineage.record(RunEnded("r", SECRET))
+    lineage.record(RetrievalEnded("s", [RetrievedChunk(TEXT, "c#0", "c")]))
+    lineage.record(PromptSent("g", "r", [Message("user", TEXT)], "test", "m-1"))
+    lineage.record(GenerationEnded("g", TEXT, message_id="msg-1"))
+    lineage.record(RunEnded("r", TEXT))
     assert lineage.flush(20)
 
 
