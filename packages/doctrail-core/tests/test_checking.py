@@ -41,9 +41,28 @@ def test_chunks_with_one_id_are_told_apart_by_their_document():
     }
 
 
+def test_no_chunk_is_lost_because_others_have_all_its_ids():
+    given = [{"chunk_id": "0", "document_id": "a", "text": text} for text in ("x", "y", "z")]
+    assert [chunk.text for chunk in chunks_of(given).values()] == ["x", "y", "z"]
+
+
+def test_chunks_may_be_drawn_as_they_come(scripted):
+    verifier = scripted()
+    check("Yes.", (text for text in (TEXT, "Another.")), verifier=verifier)
+    assert [passage.text for passage in verifier.asked[0].passages] == [TEXT, "Another."]
+
+
+@pytest.mark.parametrize("one", [TEXT, {"text": TEXT}])
+def test_one_chunk_is_not_taken_for_many(one):
+    with pytest.raises(ValueError, match="must be a list of chunks"):
+        check("Yes.", one)
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
+        (None, "chunk 1 is none"),
+        ({"text": "t", "metadata": "m"}, "metadata of chunk 1"),
         ({"chunk_id": "c"}, "chunk 1 has no text"),
         ({"text": 3}, "chunk 1 has no text"),
         ({"text": "t", "document_id": []}, "document_id of chunk 1"),

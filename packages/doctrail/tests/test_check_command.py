@@ -98,6 +98,7 @@ def test_the_exit_code_says_whether_a_claim_failed(doctrail, answers, fail_on, a
         ('{"answer": "a", "chunks": [7]}', "chunk 0 must be an object, not int"),
         ('{"answer": "a", "chunks": [{"chunk_id": "c"}]}', "chunk 0 has no text"),
         ('{"answer": "a", "chunks": [{"text": "t", "chunk_id": []}]}', "chunk_id of chunk 0"),
+        ('{"answer": "a", "chunks": [{"text": "t", "metadata": [1]}]}', "metadata of chunk 0"),
         ('{"answer": "a", "question": 3, "chunks": []}', "`question` must be a string, not int"),
     ],
 )
@@ -117,6 +118,19 @@ def test_a_file_that_is_not_there_is_an_error_of_one_line(doctrail, tmp_path):
     said = doctrail("check", str(tmp_path / "none.jsonl"))
     assert said.code == 3
     assert "none.jsonl" in said.err
+    assert "--home" not in said.err  # which has nothing to do with it
+
+
+def test_a_file_with_a_byte_order_mark_is_read(doctrail, answers):
+    said = doctrail("check", answers("\ufeff" + line("one", TRUE)))
+    assert (said.code, [each["id"] for each in said.json_lines]) == (0, ["one"])
+
+
+def test_standard_input_is_utf_8_whatever_the_locale_is(doctrail, monkeypatch):
+    piped = io.BytesIO('{"id": "ü", "answer": "", "chunks": []}'.encode())
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(piped, encoding="ascii"))
+    said = doctrail("check", "-", "--json")
+    assert (said.code, said.json_lines[0]["id"]) == (0, "ü")
 
 
 def test_an_empty_file_is_no_error(doctrail, answers):

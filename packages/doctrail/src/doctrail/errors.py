@@ -32,7 +32,7 @@ def explained(error: Exception) -> tuple[int, str]:
 
 def _of_system(error: OSError) -> str:
     place = f": {error.filename}" if error.filename else ""
-    return (
-        f"{error.strerror or error}{place}"
-        " (check the folder's owner and free space, or name another with --home)"
-    )
+    said = f"{error.strerror or error}{place}"
+    if isinstance(error, FileNotFoundError | IsADirectoryError):
+        return said
+    return f"{said} (check the folder's owner and free space, or name another with --home)"

@@ -1,10 +1,10 @@
 """Checks one answer, of a trail or of anybody, and puts down what was found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from doctrail_core.grounding.citations import checked
 from doctrail_core.grounding.passages import arrived, other_prompt_text
@@ -23,7 +23,7 @@ _DOUBT = 0.45
 
 def check(
     answer: str,
-    chunks: Sequence[Chunk | Mapping[str, Any] | str],
+    chunks: Iterable[Chunk | Mapping[str, Any] | str],
     question: str | None = None,
     *,
     verifier: Verifier | None = None,
@@ -196,34 +196,46 @@ def _elsewhere(verdict: Verdict) -> Verdict:
     )
 
 
-def chunks_of(given: Sequence[Chunk | Mapping[str, Any] | str]) -> dict[str, Chunk]:
-    """The chunks by id; of several with one id, the later ones bear their document's, too.
+def chunks_of(given: Iterable[Chunk | Mapping[str, Any] | str]) -> dict[str, Chunk]:
+    """The chunks by id; of several with one id, the later ones are told apart, so that none is lost.
 
     Raises:
         ValueError: One is none; the message says which and why.
     """
+    if isinstance(given, str | bytes | Mapping | Chunk):
+        kind = type(cast("object", given)).__name__
+        raise ValueError(f"chunks must be a list of chunks, not one {kind}")  # noqa: TRY004  # like a chunk that is none
     named: dict[str, Chunk] = {}
-    for chunk in map(_chunk, range(len(given)), given):
+    for place, each in enumerate(given):
+        chunk = _chunk(place, each)
         known = named.setdefault(chunk.chunk_id, chunk)
         if known.text != chunk.text:
             apart = canonical_id(f"{chunk.document_id}#{chunk.chunk_id}")
+            if apart in named:
+                apart = canonical_id(f"{apart}#{place}")
             named[apart] = replace(chunk, chunk_id=apart)
     return named
 
 
-def _chunk(place: int, given: Chunk | Mapping[str, Any] | str) -> Chunk:
+def _chunk(place: int, given: object) -> Chunk:
     if isinstance(given, Chunk):
         return given
-    fields: Mapping[str, Any] = {"text": given} if isinstance(given, str) else given
+    fields: object = {"text": given} if isinstance(given, str) else given
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"chunk {place} is none: {given!r:.40}")  # noqa: TRY004  # a bad value, as below
+    fields = cast("Mapping[str, Any]", fields)
     text = fields.get("text")
     if not isinstance(text, str):
         raise ValueError(f"chunk {place} has no text: it must be a string, not {text!r:.40}")  # noqa: TRY004  # a bad value of a field
+    metadata: object = fields.get("metadata") or {}
+    if not isinstance(metadata, Mapping):
+        raise ValueError(f"metadata of chunk {place} must be a mapping, not {metadata!r:.40}")  # noqa: TRY004  # likewise
     named = {name: fields.get(name) for name in ("chunk_id", "document_id")}
     for name, value in named.items():
         if not isinstance(value, str | int | None):
             raise ValueError(f"{name} of chunk {place} must be a string, not {value!r:.40}")  # noqa: TRY004  # likewise
     ids = {name: None if value is None else str(value) for name, value in named.items()}
-    return identify(text, index=None, metadata=fields.get("metadata") or {}, **ids)
+    return identify(text, index=None, metadata=cast("Mapping[str, Any]", metadata), **ids)
 
 
 def _described(error: Exception) -> str:

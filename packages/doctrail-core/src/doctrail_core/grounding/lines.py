@@ -17,6 +17,10 @@ from doctrail_core.model import Assessment, Chunk, Citation, Evidence, Verdict
 __all__ = ["AnswerLine", "LineError", "form", "read_answers"]
 
 
+_MARK = "\ufeff"
+"""What some editors write before the first line of a file in UTF-8."""
+
+
 class LineError(ValueError):
     """A line that is no answer to check; the message says what is wrong with it."""
 
@@ -38,9 +42,10 @@ class AnswerLine:
 def read_answers(lines: Iterable[str]) -> Iterator[tuple[int, AnswerLine | LineError]]:
     """The answers, each with the number (from 1) of its line; blank lines are passed over."""
     for number, line in enumerate(lines, 1):
-        if line.strip():
+        said = line.removeprefix(_MARK)
+        if said.strip():
             try:
-                yield number, _read(line)
+                yield number, _read(said)
             except LineError as error:
                 yield number, error
 

@@ -67,6 +67,9 @@ def run(options: Namespace, terminal: Terminal) -> int:
 @contextmanager
 def _opened(file: str) -> Generator[Iterable[str]]:
     if file == "-":
+        decode = getattr(sys.stdin, "reconfigure", None)
+        if decode is not None:  # JSON is UTF-8, whatever the locale is
+            decode(encoding="utf-8", errors="replace")
         yield sys.stdin
     else:
         with open(file, encoding="utf-8", errors="replace") as lines:  # noqa: PTH123  # as it was typed
