@@ -137,6 +137,8 @@ def test_the_span_of_a_citation_is_its_brackets_or_its_part_of_them():
         ("It is due[1][2]. Paid [1, 2].", "It is due      . Paid       ."),
         ("It is due.\n\nSource: renewal.pdf", "It is due.\n\n                   "),
         ("It is due [DOC-ID: doc_9, chunk 3] (Source 2).", "It is due                                    ."),
+        ("It is due (sources: doc_4821, doc_77). Yes.", "It is due                            . Yes."),
+        ("It is due (doc_4821 has June, doc_77 May).", "It is due (doc_4821 has June, doc_77 May)."),
         ("According to doc_4821, it is due.", "According to doc_4821, it is due."),
         ("Sources vary. [sic]", "Sources vary. [sic]"),
     ],

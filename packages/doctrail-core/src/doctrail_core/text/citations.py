@@ -48,7 +48,7 @@ def without_citations(answer: str, cited: Sequence[Citation]) -> str:
 
     A source that a sentence names in plain words is a part of what it says, and stays.
     """
-    spans = [span for each in cited if (span := _brackets(answer, each.start, each.end))]
+    spans = [span for each in cited if (span := _brackets(answer, each, cited))]
     spans += _Claims(answer, cited).bare
     pieces: list[str] = []
     place = 0
@@ -381,12 +381,8 @@ class _Claims:
         if place not in self._bare:
             start, end = self._spans[place]
             first, last = (bisect_left(self._mention_starts, edge) for edge in (start, end))
-            named = [(max(m.start, start), min(m.end, end)) for m in self._mentions[first:last]]
-            rest = " ".join(
-                self._answer[start + a : start + b] for a, b in _left(named, start, end)
-            )
-            says = any(map(str.isalnum, _SOURCE_WORDS.sub("", rest)))
-            self._bare[place] = not says
+            named = self._mentions[first:last]
+            self._bare[place] = _only_names(self._answer, (start, end), named)
         return self._bare[place]
 
 
@@ -398,16 +394,32 @@ def _left(spans: Iterable[Span], start: int, end: int) -> list[Span]:
 
 
 _WIDEST = 200
+_SQUARE_EDGE = re.compile(r"[\[\]\n]")
+_ROUND_EDGE = re.compile(r"[()\n]")
 
 
-def _brackets(answer: str, start: int, end: int) -> Span | None:
+def _brackets(answer: str, cited: Citation, others: Sequence[Citation]) -> Span | None:
     """The brackets that a citation is, or stands in with others."""
+    start, end = cited.start, cited.end
     if answer[start] in "[(\u3010":
         return start, end
-    opened = answer.rfind("[", max(0, start - _WIDEST), start)
-    closed = answer.find("]", end, end + _WIDEST)
-    inside = opened >= 0 and closed >= 0 and not _BRACKET_EDGE.search(answer, opened + 1, closed)
+    square = _around(answer, start, end, "[]", _SQUARE_EDGE)
+    aside = None if square else _around(answer, start, end, "()", _ROUND_EDGE)
+    # What stands in round brackets may be a claim of its own.
+    return square or (aside if aside and _only_names(answer, aside, others) else None)
+
+
+def _around(answer: str, start: int, end: int, pair: str, edge: re.Pattern[str]) -> Span | None:
+    opened = answer.rfind(pair[0], max(0, start - _WIDEST), start)
+    closed = answer.find(pair[1], end, end + _WIDEST)
+    inside = opened >= 0 and closed >= 0 and not edge.search(answer, opened + 1, closed)
     return (opened, closed + 1) if inside else None
 
 
-_BRACKET_EDGE = re.compile(r"[\[\]\n]")
+def _only_names(answer: str, span: Span, mentions: Iterable[_Mention | Citation]) -> bool:
+    """Whether the characters say nothing but what sources are called."""
+    start, end = span
+    within = (m for m in mentions if start < m.end and m.start < end)
+    named = ((max(m.start, start), min(m.end, end)) for m in within)
+    rest = " ".join(answer[start + a : start + b] for a, b in _left(named, start, end))
+    return not any(map(str.isalnum, _SOURCE_WORDS.sub("", rest)))
