@@ -219,6 +219,17 @@ def test_a_denial_does_not_say_what_was_expected():
     assert found.fault == "generation"
 
 
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("The deadline is not on February 28th.", "generation"),
+        ("It must not be later than February 28th.", "no_fault"),
+    ],
+)
+def test_an_answer_that_denies_a_value_does_not_say_it(answer, fault):
+    assert diagnose(asked([chunk(DEADLINE)], answer), expected="February 28th").fault == fault
+
+
 # -- nobody says what would have been right ----------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ Two texts say the same when the values of the one are those of the other, and mo
 of the one stand in the other. Nobody understands either; time grows with the length of the texts alone.
 """
 
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ _ALONE, _BESIDE_VALUES = 0.75, 0.5
 """So many of the words must stand in one sentence; beside the values, in it or in those around it."""
 _MOST_VALUES = 20
 """More values are no one thing to look for, and every text is compared with each of them."""
+_NEAR = 4
+_LEADING = frozenset({"on", "in", "at", "by", "for", "the", "of", "a", "until", "before", "after"})
 _DENIALS = frozenset({"not", "no", "never", "cannot", "neither"})
 
 
@@ -39,10 +42,22 @@ class Sentence:
 
     @property
     def denies(self) -> bool:
-        return any(
-            w.text.casefold() in _DENIALS or w.text.replace("\u2019", "'").endswith("n't")
-            for w in self.words
-        )
+        return any(map(_is_denial, self.words))
+
+    @property
+    def stated(self) -> Iterator[Value]:
+        """The values, but for those that it says are not it: `not on February 28th`."""
+        return (value for value in self.values if not self._is_denied(value))
+
+    def _is_denied(self, value: Value) -> bool:
+        at = bisect_left(self.words, value.start, key=lambda word: word.start)
+        near = reversed(self.words[max(0, at - _NEAR) : at])
+        last = next((word for word in near if word.text.casefold() not in _LEADING), None)
+        return last is not None and _is_denial(last)
+
+
+def _is_denial(word: Word) -> bool:
+    return word.text.casefold() in _DENIALS or word.text.replace("\u2019", "'").endswith("n't")
 
 
 @lru_cache(maxsize=1024)
@@ -94,7 +109,7 @@ class Saying:
         """The sentences of a text that say it."""
         found = read(text)
         for number, sentence in enumerate(found):
-            if self._has_values(sentence.values) and self._has_words(found, number):
+            if self._has_values(tuple(sentence.stated)) and self._has_words(found, number):
                 yield sentence
 
     def is_in(self, text: str) -> bool:
