@@ -101,7 +101,7 @@ def test_whose_fault_it_was_is_told_with_its_place(make_trail):
     assert told(replace(trail, diagnoses=(found,))) == snapshot("""\
 
 Whose fault it was (by alice, 2026-03-01 12:00:02 UTC)
-  generation
+  generation failure: it arrived, and the answer does not keep to it
   - This arrived, and the answer says otherwise.
     see doc_4#0, characters 0 to 38: "The renewal deadline is February 28th."
   What to do: Have the model quote.\

@@ -5,8 +5,6 @@ engine, or any function of a question. What looks into the corpus may be returne
 `.retriever`: a retriever of either framework, or an object with a probe's `search`.
 """
 
-import os
-import sys
 from argparse import ArgumentParser
 from collections.abc import Callable
 from importlib import import_module
@@ -17,7 +15,7 @@ from doctrail.errors import UsageError
 if TYPE_CHECKING:
     from doctrail_core.diagnosis import Probe
 
-__all__ = ["add_application", "answering", "made", "probe_of"]
+__all__ = ["add_application", "answering", "probe_of"]
 
 _ASKED_BY = ("query", "chat", "invoke")
 """How an application is asked: LlamaIndex's engines, its chat engines, LangChain's runnables."""
@@ -31,36 +29,6 @@ def add_application(parser: ArgumentParser, *, required: bool) -> None:
         required=required,
         help="a function of yours that returns the application or its retriever; looked up from here",
     )
-
-
-def made(named: str) -> Any:
-    """What the factory returns.
-
-    Raises:
-        UsageError: There is no such module or factory, or it failed; the message says which.
-    """
-    module, _, factory = named.partition(":")
-    if not module or not factory:
-        raise UsageError(
-            f"--app is {named!r}; it must be MODULE:FACTORY, such as myapp.chains:build"
-        )
-    here = os.getcwd()  # noqa: PTH109 - where the command was typed, as `python -m` has it
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        make: Any = import_module(module)
-    except Exception as error:
-        raise UsageError(f"--app {named}: {module} cannot be imported: {_said(error)}") from error
-    for name in factory.split("."):
-        if not hasattr(make, name):
-            raise UsageError(f"--app {named}: {module} has no {factory}")
-        make = getattr(make, name)
-    if not callable(make):
-        raise UsageError(f"--app {named}: {factory} is no function")
-    try:
-        return make()
-    except Exception as error:
-        raise UsageError(f"--app {named}: {factory}() failed: {_said(error)}") from error
 
 
 def probe_of(application: Any, named: str) -> "Probe":
@@ -122,7 +90,3 @@ def _probing(module: str, package: str) -> "Callable[[Any], Probe]":
         raise UsageError(
             f"to ask this retriever, {package} must be installed: pip install {package}"
         ) from error
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

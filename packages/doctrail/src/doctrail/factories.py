@@ -10,42 +10,41 @@ from doctrail.errors import UsageError
 __all__ = ["made_by"]
 
 
-def made_by(reference: str, option: str) -> Any:
-    """Call the user's factory, found as Python finds modules from the working directory.
+def made_by(named: str, option: str) -> Any:
+    """What the user's factory returns; modules are looked up from the working directory, too.
 
     Args:
-        reference: `module:factory`, where the factory takes nothing.
+        named: `module:factory`, where the factory takes nothing.
         option: What it was typed after, for the error.
 
     Raises:
-        UsageError: There is no such module or factory, or it raised; the message says which.
+        UsageError: There is no such module or factory, or it failed; the message says which.
     """
-    module, colon, name = reference.partition(":")
-    if not (module and colon and name):
+    module, _, factory = named.partition(":")
+    if not module or not factory:
         raise UsageError(
-            f"{option} {reference!r} must be module:factory, such as my_app:make_judge"
+            f"{option} is {named!r}; it must be MODULE:FACTORY, such as myapp.chains:build"
         )
-    factory = _found(module, name, option)
-    try:
-        return factory()
-    except Exception as error:
-        raise UsageError(
-            f"{option} {reference!r}: calling {name}() failed: {type(error).__name__}: {error}"
-        ) from error
-
-
-def _found(module: str, name: str, option: str) -> Any:
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.insert(0, here)  # as `python -m` does
+        sys.path.insert(0, here)  # as `python -m` has it
     try:
-        found: Any = import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"{option} {module}:{name} cannot be loaded: {error}") from error
-    if not callable(found):
+        make: Any = import_module(module)
+    except Exception as error:
         raise UsageError(
-            f"{option} {module}:{name} cannot be called; name a function without arguments"
-        )
-    return found
+            f"{option} {named}: {module} cannot be imported: {_said(error)}"
+        ) from error
+    for name in factory.split("."):
+        if not hasattr(make, name):
+            raise UsageError(f"{option} {named}: {module} has no {factory}")
+        make = getattr(make, name)
+    if not callable(make):
+        raise UsageError(f"{option} {named}: {factory} is no function")
+    try:
+        return make()
+    except Exception as error:
+        raise UsageError(f"{option} {named}: {factory}() failed: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

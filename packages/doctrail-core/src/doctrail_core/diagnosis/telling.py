@@ -6,22 +6,12 @@ Nothing is printed that a terminal would obey.
 import textwrap
 from collections.abc import Iterator
 
-from doctrail_core.model import Diagnosis, Fault, Finding, Trail
+from doctrail_core.model import Diagnosis, Finding, Trail
 from doctrail_core.model.printable import one_line
+from doctrail_core.model.wording import FAULT_WORDS
 
-__all__ = ["FAULT_WORDS", "tell"]
+__all__ = ["tell"]
 
-FAULT_WORDS: dict[Fault, str] = {
-    "retrieval": "retrieval failure: the corpus has it, and the search did not bring it",
-    "assembly": "assembly failure: it was retrieved, and did not arrive in the prompt",
-    "generation": "generation failure: it arrived, and the answer does not keep to it",
-    "corpus_gap": "corpus gap: no document says it",
-    "stale_sources": "stale sources: the answer follows an older version",
-    "conflicting_sources": "conflicting sources: two of them disagree in one prompt",
-    "wrong_source": "the source is wrong: the answer follows what it read",
-    "undetermined": "undetermined: too little is known",
-    "no_fault": "no fault found",
-}
 _WIDTH = 100
 _ARRIVED = {
     "full": "arrived whole",

@@ -9,7 +9,7 @@ from doctrail_core.model.claim import VERDICTS, Evidence, Verdict
 from doctrail_core.model.diagnosis import Diagnosis
 from doctrail_core.model.printable import hanging, heading, one_line, wrapped
 from doctrail_core.model.trail import Trail
-from doctrail_core.model.wording import moment
+from doctrail_core.model.wording import FAULT_WORDS, moment
 
 __all__ = ["checked", "told"]
 
@@ -114,7 +114,7 @@ class _Telling:
         yield f"  {citation.state.replace('_', ' '):<18} {cited}{means}{better}"
 
     def diagnosis(self, diagnosis: Diagnosis) -> Iterator[str]:
-        yield f"  {diagnosis.fault.replace('_', ' ')}"
+        yield f"  {FAULT_WORDS[diagnosis.fault]}"
         for finding in diagnosis.findings[: None if self.full else 3]:
             yield from hanging("  - ", wrapped(one_line(finding.text), self.width - 4))
             if finding.evidence is not None:

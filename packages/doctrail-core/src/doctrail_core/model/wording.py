@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from doctrail_core.model.carried import CarriedBy, CarriedChunk, Involvement
 from doctrail_core.model.context import Arrival
+from doctrail_core.model.diagnosis import Fault
 from doctrail_core.model.generation import Generation
 from doctrail_core.model.printable import one_line
 from doctrail_core.model.retrieval import Hit, Retrieval
@@ -13,6 +14,7 @@ from doctrail_core.model.trail import Grade, Status
 
 __all__ = [
     "CARRIED_WORDS",
+    "FAULT_WORDS",
     "GRADE_WORDS",
     "STATUS_WORDS",
     "arrived",
@@ -41,6 +43,18 @@ STATUS_WORDS: dict[Status, str] = {
     "error": "failed",
     "aborted": "stopped by the caller before it was complete",
     "interrupted": "ended without an answer",
+}
+
+FAULT_WORDS: dict[Fault, str] = {
+    "retrieval": "retrieval failure: the corpus has it, and the search did not bring it",
+    "assembly": "assembly failure: it was retrieved, and did not arrive in the prompt",
+    "generation": "generation failure: it arrived, and the answer does not keep to it",
+    "corpus_gap": "corpus gap: no document says it",
+    "stale_sources": "stale sources: the answer follows an older version",
+    "conflicting_sources": "conflicting sources: two of them disagree in one prompt",
+    "wrong_source": "the source is wrong: the answer follows what it read",
+    "undetermined": "undetermined: too little is known",
+    "no_fault": "no fault found",
 }
 
 CARRIED_WORDS: dict[CarriedBy, str] = {

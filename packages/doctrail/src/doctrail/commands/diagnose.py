@@ -4,7 +4,8 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
-from doctrail.application import add_application, made, probe_of
+from doctrail.application import add_application, probe_of
+from doctrail.factories import made_by
 from doctrail.reference import add_reference, referred
 from doctrail.terminal import Terminal
 
@@ -59,7 +60,7 @@ def _diagnosed(trail: "Trail", options: Namespace) -> "Diagnosis":
 
 
 def _probe(options: Namespace) -> "Probe | None":
-    return probe_of(made(options.app), options.app) if options.app else None
+    return probe_of(made_by(options.app, "--app"), options.app) if options.app else None
 
 
 def _show(diagnosis: "Diagnosis", terminal: Terminal) -> None:

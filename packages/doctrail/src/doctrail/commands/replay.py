@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from doctrail import exit_codes
-from doctrail.application import add_application, answering, made
+from doctrail.application import add_application, answering
 from doctrail.errors import UsageError
+from doctrail.factories import made_by
 from doctrail.installation import home_of
 from doctrail.reference import add_reference, referred
 from doctrail.terminal import Terminal
@@ -85,7 +86,7 @@ def _replayed(trail: "Trail", options: Namespace) -> "Trail":
     from doctrail_core.capture.replaying import Replay, replaying
 
     lineage = configure(replace(Settings.load(), home=home_of(options), spans=False))
-    ask = answering(made(options.app), options.app)
+    ask = answering(made_by(options.app, "--app"), options.app)
     replay = Replay(frozenset(options.without_document), options.k)
     response_id = f"{trail.response_id}~replay-{uuid4().hex[:8]}"
     with replaying(replay):
