@@ -7,10 +7,11 @@ import pytest
 from doctrail_core.capture.events import RetrievedChunk
 from doctrail_core.diagnosis import diagnose
 from doctrail_core.diagnosis.sayings import Saying
-from doctrail_core.diagnosis.telling import FAULT_WORDS, tell
+from doctrail_core.diagnosis.telling import tell
 from doctrail_core.diagnosis.versions import newer, version_of
 from doctrail_core.manual import context, generation, response, retrieval
 from doctrail_core.model import Chunk, Diagnosis, Finding
+from doctrail_core.model.wording import FAULT_WORDS
 from doctrail_core.testing import capture_trails
 
 QUESTION = "When is the renewal deadline of enterprise accounts?"
