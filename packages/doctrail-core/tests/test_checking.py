@@ -6,7 +6,7 @@ import pytest
 
 from doctrail_core import check
 from doctrail_core.grounding.checking import aassess, assess, chunks_of
-from doctrail_core.grounding.verifier import Passage
+from doctrail_core.grounding.verifier import Findings, Passage
 from doctrail_core.model import Message, PromptSpan
 from doctrail_core.testing import capture_trails
 
@@ -206,3 +206,24 @@ def test_an_id_that_is_cited_is_no_part_of_what_is_claimed():
             assert (mark, verdict.verdict) == (mark, kind)
             assert mark in verdict.claim.text
             assert [c.state for c in found.citations] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (None, "AttributeError"),
+        ({"score": float("nan")}, "the score of a verdict is nan"),
+        ({"score": 1.5}, "the score of a verdict is 1.5"),
+        ({"verdict": "perhaps"}, "'perhaps' is no verdict"),
+    ],
+)
+async def test_what_makes_no_sense_is_a_check_that_failed(make_trail, scripted, found, why):
+    class Broken(scripted):
+        def verify(self, answer):
+            (verdict,) = super().verify(answer).verdicts
+            return found and Findings(verdicts=(replace(verdict, **found),), cost=0.5)
+
+    for failed in (assess(make_trail(), Broken()), await aassess(make_trail(), Broken())):
+        assert (failed.status, failed.risk, failed.verdicts) == ("failed", None, ())
+        assert why in failed.error
+        assert failed.cost == (0.5 if found else None)

@@ -10,6 +10,7 @@ from doctrail_core.grounding.citations import checked
 from doctrail_core.grounding.passages import arrived, other_prompt_text
 from doctrail_core.grounding.verifier import Answer, Findings, Passage, Verifier, VerifierError
 from doctrail_core.model import Assessment, Chunk, Citation, Trail, Verdict
+from doctrail_core.model.claim import VERDICTS
 from doctrail_core.model.involvement import answering
 from doctrail_core.text.citations import citations, without_citations
 from doctrail_core.text.identity import canonical_id, clean_text, identify
@@ -93,23 +94,39 @@ class _Case:
     def assessed(self, verifier: Verifier) -> Assessment:
         begun = _now()
         try:
-            found: Findings | Exception = verifier.verify(self.bare)
-        except Exception as error:  # noqa: BLE001  # whatever a verifier raises, the check has failed
-            found = error
-        return self._concluded(verifier, begun, found)
+            return self._checked(verifier, begun, verifier.verify(self.bare))
+        except Exception as error:  # noqa: BLE001  # whatever a verifier raises or returns, the check has failed
+            return self._failed(verifier, begun, error)
 
     async def aassessed(self, verifier: Verifier) -> Assessment:
         begun = _now()
         try:
-            found: Findings | Exception = await verifier.averify(self.bare)
-        except Exception as error:  # noqa: BLE001  # whatever a verifier raises, the check has failed
-            found = error
-        return self._concluded(verifier, begun, found)
+            return self._checked(verifier, begun, await verifier.averify(self.bare))
+        except Exception as error:  # noqa: BLE001  # whatever a verifier raises or returns, the check has failed
+            return self._failed(verifier, begun, error)
 
-    def _concluded(
-        self, verifier: Verifier, begun: datetime, found: Findings | Exception
-    ) -> Assessment:
-        assessment = Assessment(
+    def _checked(self, verifier: Verifier, begun: datetime, found: Findings) -> Assessment:
+        _refuse_nonsense(found)
+        verdicts = _excused(found.verdicts, self.bare, self.other)
+        return Assessment(
+            response_id=self.response_id,
+            verifier=verifier.name,
+            version=verifier.version,
+            status="checked",
+            started_at=begun,
+            ended_at=_now(),
+            generation_id=self.generation_id,
+            verdicts=tuple(_as_said(v, self.answer.text) for v in verdicts),
+            citations=checked(self.cited, self.answer, verdicts),
+            degraded_from=found.degraded_from,
+            error=found.error,
+            usage=found.usage,
+            cost=found.cost,
+        )
+
+    def _failed(self, verifier: Verifier, begun: datetime, error: Exception) -> Assessment:
+        spent = error if isinstance(error, VerifierError) else VerifierError("")
+        return Assessment(
             response_id=self.response_id,
             verifier=verifier.name,
             version=verifier.version,
@@ -117,28 +134,23 @@ class _Case:
             started_at=begun,
             ended_at=_now(),
             generation_id=self.generation_id,
+            citations=self.cited,
+            error=_described(error),
+            usage=spent.usage,
+            cost=spent.cost,
         )
-        if isinstance(found, Exception):
-            spent = found if isinstance(found, VerifierError) else VerifierError("")
-            return replace(
-                assessment,
-                error=_described(found),
-                citations=self.cited,
-                usage=spent.usage,
-                cost=spent.cost,
-            )
-        verdicts = _excused(found.verdicts, self.bare, self.other)
-        return replace(
-            assessment,
-            status="checked",
-            verdicts=tuple(_as_said(v, self.answer.text) for v in verdicts),
-            citations=checked(self.cited, self.answer, verdicts),
-            degraded_from=found.degraded_from,
-            error=found.error,
-            usage=found.usage,
-            cost=found.cost,
-            ended_at=_now(),
-        )
+
+
+def _refuse_nonsense(found: Findings) -> None:
+    """What is no verdict is a check that failed: a risk that is not a number would pass for none."""
+    for each in found.verdicts:
+        if each.verdict not in VERDICTS:
+            why = f"{each.verdict!r:.40} is no verdict"
+        elif each.score is not None and not 0 <= each.score <= 1:
+            why = f"the score of a verdict is {each.score!r:.40}; it must be from 0 to 1"
+        else:
+            continue
+        raise VerifierError(why, usage=found.usage, cost=found.cost)
 
 
 def _as_said(verdict: Verdict, answer: str) -> Verdict:

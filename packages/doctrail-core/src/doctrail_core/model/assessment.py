@@ -59,7 +59,7 @@ class Assessment:
     def noisy_or(self) -> float | None:
         """The risk that at least one claim is not grounded, were the claims independent: 1 - prod(1 - score)."""
         scores = self._scores()
-        return 1 - prod(1 - score for score in scores) if scores is not None else None
+        return 1 - prod((1 - score for score in scores), start=1.0) if scores is not None else None
 
     @property
     def counts(self) -> dict[VerdictKind, int]:
