@@ -1,5 +1,6 @@
 """Checking in the background: nobody waits for it, nothing of it is lost without being counted."""
 
+import asyncio
 import os
 import threading
 
@@ -104,6 +105,25 @@ def test_a_check_that_keeps_failing_is_on_record_as_failed(work, found, make_tra
     assert (failed.status, failed.risk, failed.verdicts) == ("failed", None, ())
     assert failed.error == "ConnectionError: the judge is down"
     assert worker.tally == CheckTally(offered=1, failed=1)
+    assert worker._faults.counted == {"checks of answers that failed": 1}
+
+
+def test_a_verifier_that_would_end_its_thread_costs_no_other_answer_its_check(
+    work, found, make_trail, scripted
+):
+    class Cancelled(scripted):
+        def verify(self, answer):
+            if not self.asked:
+                self.asked.append(answer)
+                raise asyncio.CancelledError
+            return super().verify(answer)
+
+    worker = work(verifier=Cancelled())
+    worker.offer(make_trail("first"))
+    worker.offer(make_trail("second"))
+    assert worker.flush(20)
+    assert [assessment.response_id for assessment in found] == ["second"]
+    assert worker.tally == CheckTally(offered=2, checked=1, failed=1)
 
 
 def test_the_share_is_that_of_the_response_ids(work, found, make_trail, scripted):

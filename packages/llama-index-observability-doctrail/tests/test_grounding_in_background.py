@@ -150,6 +150,7 @@ def test_a_check_that_fails_is_on_record_and_costs_nothing(rag, verifier):
     assert str(engine.query(rag.question)) == rag.answer
     [assessment] = found(rag)
     assert [assessment.status, assessment.risk] == ["failed", None]
+    assert rag.captured.dropped.pop("checks of answers that failed") == 1
 
 
 def test_a_judge_that_is_a_model_of_the_host_leaves_no_lineage(rag, verifier, everything):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from doctrail_core.grounding.sampling import Rule, nothing_retrieved
 from doctrail_core.grounding.verifier import Verifier
@@ -43,8 +44,12 @@ class Grounding:
 
         Raises:
             ValueError: A number is out of its range; the message says which.
-            TypeError: The verifier, a rule or the callback cannot be hashed: equal settings share a queue.
+            TypeError: The verifier is none; or it, a rule or the callback cannot be hashed: equal settings
+                share a queue.
         """
+        if not isinstance(self.verifier, Verifier | None):  # type: ignore[reportUnnecessaryIsInstance]  # many will pass a model
+            kind = type(cast("object", self.verifier)).__name__
+            raise TypeError(f"{kind} is no verifier; a model judges as JudgeVerifier(...)")
         object.__setattr__(self, "always", tuple(self.always))
         hash(self)
         for name in ("sample_rate", "raised_rate"):

@@ -23,6 +23,7 @@ __all__ = ["CheckTally", "Worker"]
 _FLAGGED = 0.5
 """From this risk on an answer is flagged; see `Verdict.score`."""
 _FULL = "answers not checked, because too many were waiting"
+_FAILED = "checks of answers that failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ class Worker:
                 try:
                     assessment = self._check(trail)
                     self._report(trail, assessment)
-                except Exception as error:  # noqa: BLE001  # one answer must not cost the next one's check
+                except BaseException as error:  # noqa: BLE001  # one answer must not cost the next one's check
                     self._faults.note("checking an answer", error)
                 finally:
                     self._done(assessment)
@@ -158,6 +159,8 @@ class Worker:
 
     def _report(self, trail: Trail, assessment: Assessment) -> None:
         self._found(trail, assessment)
+        if assessment.status == "failed":
+            self._faults.count(_FAILED)
         if self._grounding.on_assessment is not None:
             self._grounding.on_assessment(assessment)
 
