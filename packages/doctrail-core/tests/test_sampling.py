@@ -69,7 +69,9 @@ def test_equal_settings_can_be_told_by_their_hash_or_are_refused(scripted):
 
 
 def test_a_model_is_no_verifier_and_the_user_is_told_how_it_judges():
-    with pytest.raises(TypeError, match=r"dict is no verifier; a model judges as JudgeVerifier"):
+    with pytest.raises(
+        TypeError, match=r"dict is no verifier; a chat model judges as JudgeVerifier"
+    ):
         Grounding(verifier={})
 
 

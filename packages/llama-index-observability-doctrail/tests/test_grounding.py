@@ -588,6 +588,11 @@ async def test_a_judge_that_asks_a_model_of_the_host_leaves_no_lineage_either(ra
     rag.captured.dropped.clear()  # no word of this model is a verdict
 
 
+def test_a_model_in_the_place_of_a_verifier_is_refused_at_once(rag):
+    with pytest.raises(TypeError, match="a chat model judges as"):
+        GroundingPostprocessor(rag.llm)
+
+
 async def test_a_check_in_async_code_does_not_block_the_event_loop(rag, verifier, checked):
     loop, free = asyncio.get_running_loop(), asyncio.Event()
 

@@ -8,15 +8,14 @@ import asyncio
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables.config import var_child_runnable_config
 
 from doctrail_core import suppress
-from doctrail_core.grounding.checking import aassess, assess, check
+from doctrail_core.grounding.checking import aassess, assess, check, unchecked
 from doctrail_core.grounding.verifier import Verifier
-from doctrail_core.model import Assessment, AssessmentStatus, Trail
+from doctrail_core.model import Assessment, Trail
 from doctrail_core.text.identity import clean_text
 from langchain_doctrail.artifacts import documents_in, of_tool
 from langchain_doctrail.documents import retrieved
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from doctrail_core import Lineage
 
-__all__ = ["NOT_ON_RECORD", "Case", "OnRecord", "Unrecorded", "case_of", "unchecked"]
+__all__ = ["NOT_ON_RECORD", "Case", "OnRecord", "Unrecorded", "case_of"]
 
 NOT_ON_RECORD = (
     "nothing of this answer is on record, and no documents come with it; pass a LineageCallbackHandler"
@@ -110,22 +109,6 @@ def case_of(answer: str, output: object) -> Case:
             return OnRecord(lineage, known, part)
     chunks = [_fields_of(document) for document in _beside(output)]
     return Unrecorded(answer, question_in(output), chunks)
-
-
-def unchecked(
-    verifier: Verifier, why: str, *, status: AssessmentStatus = "skipped", response_id: str = ""
-) -> Assessment:
-    """The state of an answer that there was nothing to check by, or whose check broke off."""
-    now = datetime.now(UTC)
-    return Assessment(
-        response_id=response_id,
-        verifier=verifier.name,
-        version=verifier.version,
-        status=status,
-        started_at=now,
-        ended_at=now,
-        error=why,
-    )
 
 
 def _part(known: Trail, calls: set[str]) -> Trail:

@@ -16,14 +16,14 @@ from langchain_core.runnables.config import ensure_config
 from typing_extensions import override
 
 from doctrail_core.capture.scope import current_scope
-from doctrail_core.grounding.checking import embedded
+from doctrail_core.grounding.checking import embedded, unchecked
 from doctrail_core.grounding.enforcement import REFUSAL, Enforcement, UngroundedAnswerError
 from doctrail_core.grounding.settings import Grounding
-from doctrail_core.grounding.verifier import Verifier
+from doctrail_core.grounding.verifier import Verifier, refuse_others
 from doctrail_core.model import Assessment, VerdictKind
 from langchain_doctrail.answers import AnswerIn, Mark, answer_within
 from langchain_doctrail.callbacks import LineageCallbackHandler, check_wanted
-from langchain_doctrail.cases import NOT_ON_RECORD, Case, Unrecorded, case_of, unchecked
+from langchain_doctrail.cases import NOT_ON_RECORD, Case, Unrecorded, case_of
 from langchain_doctrail.listening import is_heard, note
 from langchain_doctrail.streaming import CheckedStream, Outcome
 
@@ -66,11 +66,7 @@ def check_grounding(
         TypeError: `grounding` is nothing that checks.
     """
     verifier = grounding.verifier if isinstance(grounding, Grounding) else grounding
-    if not isinstance(verifier, Verifier | None):  # type: ignore[reportUnnecessaryIsInstance]  # many will pass a model
-        raise TypeError(
-            f"{type(verifier).__name__} is no verifier; a chat model judges as"
-            " JudgeVerifier(langchain_judge(model))"
-        )
+    refuse_others(verifier)
     told = grounding.on_assessment if isinstance(grounding, Grounding) else None
     refuse = "raise" if refusal is None or enforce == "raise" else "refuse"
     enforcement = Enforcement(
@@ -206,8 +202,7 @@ class GroundingCheck(Runnable[Any, Any]):
 
     def _broken_off(self, case: Case, error: Exception) -> Assessment:
         note("check_grounding", error)
-        why, response_id = _described(error), case.response_id
-        return unchecked(self._verifier, why, status="failed", response_id=response_id)
+        return unchecked(self._verifier, error, status="failed", response_id=case.response_id)
 
     def _outcome(self, passing: "_Passing", assessment: Assessment) -> Outcome:
         """What becomes of an answer of which this was found; it is told to whom it concerns."""

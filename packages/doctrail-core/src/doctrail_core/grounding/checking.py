@@ -8,14 +8,21 @@ from typing import Any, cast
 
 from doctrail_core.grounding.citations import checked
 from doctrail_core.grounding.passages import arrived, other_prompt_text
-from doctrail_core.grounding.verifier import Answer, Findings, Passage, Verifier, VerifierError
-from doctrail_core.model import Assessment, Chunk, Citation, Trail, Verdict
+from doctrail_core.grounding.verifier import (
+    Answer,
+    Findings,
+    Passage,
+    Verifier,
+    VerifierError,
+    refuse_others,
+)
+from doctrail_core.model import Assessment, AssessmentStatus, Chunk, Citation, Trail, Verdict
 from doctrail_core.model.claim import VERDICTS
 from doctrail_core.model.involvement import answering
 from doctrail_core.text.citations import citations, without_citations
 from doctrail_core.text.identity import canonical_id, clean_text, identify
 
-__all__ = ["aassess", "assess", "check", "chunks_of", "embedded"]
+__all__ = ["aassess", "assess", "check", "chunks_of", "embedded", "unchecked"]
 
 _ELSEWHERE = "other_prompt_text"
 _DOUBT = 0.45
@@ -42,7 +49,9 @@ def check(
 
     Raises:
         ValueError: A chunk is none; the message says which and why.
+        TypeError: The verifier is none.
     """
+    refuse_others(verifier)
     given = chunks_of(chunks)
     passages = tuple(Passage(c.chunk_id, c.document_id, c.text or "") for c in given.values())
     said = clean_text(answer)
@@ -55,7 +64,9 @@ def assess(trail: Trail, verifier: Verifier | None = None) -> Assessment:
     """Check the answer of a response against what arrived in its prompts. A verifier's failure is its status."""
     verifier = verifier or embedded()
     case = _case(trail)
-    return _skipped(trail, verifier, case) if isinstance(case, str) else case.assessed(verifier)
+    if isinstance(case, str):
+        return unchecked(verifier, case, response_id=trail.response_id)
+    return case.assessed(verifier)
 
 
 async def aassess(trail: Trail, verifier: Verifier | None = None) -> Assessment:
@@ -63,8 +74,28 @@ async def aassess(trail: Trail, verifier: Verifier | None = None) -> Assessment:
     verifier = verifier or embedded()
     case = _case(trail)
     if isinstance(case, str):
-        return _skipped(trail, verifier, case)
+        return unchecked(verifier, case, response_id=trail.response_id)
     return await case.aassessed(verifier)
+
+
+def unchecked(
+    verifier: Verifier,
+    why: str | Exception,
+    *,
+    status: AssessmentStatus = "skipped",
+    response_id: str = "",
+) -> Assessment:
+    """The state of an answer that there was nothing to check by, or whose check broke off."""
+    now = _now()
+    return Assessment(
+        response_id=response_id,
+        verifier=verifier.name,
+        version=verifier.version,
+        status=status,
+        started_at=now,
+        ended_at=now,
+        error=_described(why) if isinstance(why, Exception) else why,
+    )
 
 
 @cache
@@ -126,16 +157,12 @@ class _Case:
 
     def _failed(self, verifier: Verifier, begun: datetime, error: Exception) -> Assessment:
         spent = error if isinstance(error, VerifierError) else VerifierError("")
-        return Assessment(
-            response_id=self.response_id,
-            verifier=verifier.name,
-            version=verifier.version,
-            status="failed",
+        broken_off = unchecked(verifier, error, status="failed", response_id=self.response_id)
+        return replace(
+            broken_off,
             started_at=begun,
-            ended_at=_now(),
             generation_id=self.generation_id,
             citations=self.cited,
-            error=_described(error),
             usage=spent.usage,
             cost=spent.cost,
         )
@@ -174,19 +201,6 @@ def _case(trail: Trail) -> _Case | str:
         other_prompt_text(trail),
         cited,
         next((g.generation_id for g in reversed(list(answering(trail)))), None),
-    )
-
-
-def _skipped(trail: Trail, verifier: Verifier, why: str) -> Assessment:
-    now = _now()
-    return Assessment(
-        response_id=trail.response_id,
-        verifier=verifier.name,
-        version=verifier.version,
-        status="skipped",
-        started_at=now,
-        ended_at=now,
-        error=why,
     )
 
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 from doctrail_core.grounding.sampling import Rule, nothing_retrieved
-from doctrail_core.grounding.verifier import Verifier
+from doctrail_core.grounding.verifier import Verifier, refuse_others
 from doctrail_core.model import Assessment
 
 __all__ = ["Grounding"]
@@ -47,9 +46,7 @@ class Grounding:
             TypeError: The verifier is none; or it, a rule or the callback cannot be hashed: equal settings
                 share a queue.
         """
-        if not isinstance(self.verifier, Verifier | None):  # type: ignore[reportUnnecessaryIsInstance]  # many will pass a model
-            kind = type(cast("object", self.verifier)).__name__
-            raise TypeError(f"{kind} is no verifier; a model judges as JudgeVerifier(...)")
+        refuse_others(self.verifier)
         object.__setattr__(self, "always", tuple(self.always))
         hash(self)
         for name in ("sample_rate", "raised_rate"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from doctrail_core.model import Claim, Usage, Verdict
 
-__all__ = ["Answer", "Findings", "Passage", "Verifier", "VerifierError"]
+__all__ = ["Answer", "Findings", "Passage", "Verifier", "VerifierError", "refuse_others"]
 
 
 class VerifierError(Exception):
@@ -93,3 +93,14 @@ class Verifier(ABC):
     def verify_batch(self, answers: Sequence[Answer]) -> Sequence[Findings]:
         """Check many; a verifier that is faster at many at once overrides this."""
         return [self.verify(answer) for answer in answers]
+
+
+def refuse_others(verifier: object) -> None:
+    """Let a verifier pass, and None, which means the embedded one; many will give a model.
+
+    Raises:
+        TypeError: It is something else; the message says how a model judges.
+    """
+    if not isinstance(verifier, Verifier | None):
+        kind = type(verifier).__name__
+        raise TypeError(f"{kind} is no verifier; a chat model judges as JudgeVerifier(...)")

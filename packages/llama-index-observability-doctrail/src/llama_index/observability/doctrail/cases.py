@@ -6,7 +6,6 @@ saw that, the nodes that it names as its sources.
 
 import asyncio
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from llama_index.core.base.response.schema import (
@@ -20,9 +19,9 @@ from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import QueryBundle, QueryType
 
 from doctrail_core import Trail
-from doctrail_core.grounding.checking import aassess, assess, check
+from doctrail_core.grounding.checking import aassess, assess, check, unchecked
 from doctrail_core.grounding.verifier import Verifier
-from doctrail_core.model import Assessment, AssessmentStatus
+from doctrail_core.model import Assessment
 from doctrail_core.model.part import part
 from doctrail_core.text.identity import clean_text
 from llama_index.observability.doctrail.handlers import RUNS
@@ -31,7 +30,7 @@ from llama_index.observability.doctrail.note import GroundingNote, LineageNote
 from llama_index.observability.doctrail.places import Place
 from llama_index.observability.doctrail.streams import Heard
 
-__all__ = ["Case", "Checked", "case_of", "without_verdicts"]
+__all__ = ["Case", "Checked", "case_of"]
 
 Checked = (
     Response | PydanticResponse | StreamingResponse | AsyncStreamingResponse | AgentChatResponse
@@ -56,6 +55,11 @@ class Case:
     note: GroundingNote = field(default_factory=GroundingNote)
     heard: Heard = field(default_factory=Heard)
     trail: Trail | None = None
+
+    @property
+    def response_id(self) -> str:
+        """The id of the response that it is or is in; empty where it is not on record."""
+        return self.place.response_id if self.place else ""
 
     @property
     def said(self) -> str | None:
@@ -111,15 +115,15 @@ class Case:
     def _check(self, verifier: Verifier) -> Assessment:
         """Check it against the sources that it names itself."""
         if not self.response.source_nodes:
-            return without_verdicts(
-                verifier, "skipped", "nothing is known of what it was made from"
-            )
+            why = "nothing is known of what it was made from"
+            return unchecked(verifier, why, response_id=self.response_id)
         sources = [
             {"text": c.text, "chunk_id": c.chunk_id, "document_id": c.document_id}
             for c in chunks(self.response.source_nodes, None)
         ]
-        response_id = self.place.response_id if self.place else ""
-        return check(self.text, sources, self.question, verifier=verifier, response_id=response_id)
+        return check(
+            self.text, sources, self.question, verifier=verifier, response_id=self.response_id
+        )
 
 
 def case_of(response: Any, query: QueryType | None) -> Case:
@@ -141,16 +145,3 @@ def case_of(response: Any, query: QueryType | None) -> Case:
     case = Case(response, question, place or RUNS.place(active_span_id.get()))
     response.metadata["grounding"] = case.note
     return case
-
-
-def without_verdicts(verifier: Verifier, status: AssessmentStatus, why: str) -> Assessment:
-    now = datetime.now(UTC)
-    return Assessment(
-        response_id="",
-        verifier=verifier.name,
-        version=verifier.version,
-        status=status,
-        started_at=now,
-        ended_at=now,
-        error=why,
-    )

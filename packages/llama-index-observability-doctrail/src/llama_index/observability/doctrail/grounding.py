@@ -27,16 +27,16 @@ from typing import Any, Literal, NoReturn, TypeVar
 from llama_index.core.schema import QueryType
 
 from doctrail_core import suppress
-from doctrail_core.grounding.checking import embedded
+from doctrail_core.grounding.checking import embedded, unchecked
 from doctrail_core.grounding.enforcement import (
     REFUSAL,
     Action,
     Enforcement,
     UngroundedAnswerError,
 )
-from doctrail_core.grounding.verifier import Verifier
+from doctrail_core.grounding.verifier import Verifier, refuse_others
 from doctrail_core.model import Assessment, VerdictKind
-from llama_index.observability.doctrail.cases import Case, Checked, case_of, without_verdicts
+from llama_index.observability.doctrail.cases import Case, Checked, case_of
 from llama_index.observability.doctrail.handlers import RUNS
 
 __all__ = ["GroundingPostprocessor", "UngroundedAnswerError"]
@@ -70,7 +70,13 @@ class GroundingPostprocessor:
         if_unchecked: Action = "pass",
         refusal: str = REFUSAL,
     ) -> None:
-        """Check nothing yet."""
+        """Check nothing yet.
+
+        Raises:
+            TypeError: The verifier is none.
+            ValueError: `enforce`, `on` or `if_unchecked` is not among its choices.
+        """
+        refuse_others(verifier)
         self.verifier = verifier or embedded()
         self.enforcement = Enforcement(
             action=enforce or "pass",
@@ -178,18 +184,18 @@ class GroundingPostprocessor:
             with suppress():
                 return case.assess(self.verifier)
         except Exception as error:  # noqa: BLE001  # `if_unchecked` says what then
-            return self._failed(error)
+            return self._failed(case, error)
 
     async def _aassess(self, case: Case) -> Assessment:
         try:
             with suppress():
                 return await case.aassess(self.verifier)
         except Exception as error:  # noqa: BLE001  # likewise
-            return self._failed(error)
+            return self._failed(case, error)
 
-    def _failed(self, error: Exception) -> Assessment:
+    def _failed(self, case: Case, error: Exception) -> Assessment:
         RUNS.fault("grounding", error)
-        return without_verdicts(self.verifier, "failed", f"{type(error).__name__}: {error}")
+        return unchecked(self.verifier, error, status="failed", response_id=case.response_id)
 
 
 def _closing(source: Any) -> AbstractContextManager[object]:
