@@ -66,7 +66,7 @@ def test_the_span_says_what_was_found_in_both_conventions(checked, scripted):
         answered(lineage)
         span = evaluation(lineage)
         assert span.attributes["openinference.span.kind"] == "EVALUATOR"
-        assert span.attributes["evaluations.0.evaluation.name"] == "grounding"
+        assert span.attributes["evaluations.0.evaluation.name"] == "grounding_risk"
         assert span.attributes["evaluations.0.evaluation.score"] == 0.95
         assert span.attributes["evaluations.0.evaluation.label"] == "contradicted"
         assert span.attributes["evaluations.0.evaluation.annotator_kind"] == "CODE"
@@ -74,7 +74,7 @@ def test_the_span_says_what_was_found_in_both_conventions(checked, scripted):
         (event,) = span.events
         assert event.name == "gen_ai.evaluation.result"
         assert dict(event.attributes) == {
-            "gen_ai.evaluation.name": "grounding",
+            "gen_ai.evaluation.name": "grounding_risk",
             "gen_ai.evaluation.score.value": 0.95,
             "gen_ai.evaluation.score.label": "contradicted",
             "gen_ai.evaluation.explanation": "1 contradicted",

@@ -21,6 +21,11 @@ def test_it_is_an_evaluator(evaluator):
     evaluator.update_prompts({})
 
 
+def test_a_model_in_the_place_of_a_verifier_is_refused_at_once(rag):
+    with pytest.raises(TypeError, match="a chat model judges as"):
+        GroundingEvaluator(rag.llm)
+
+
 async def test_it_passes_what_the_contexts_support_and_says_what_they_do_not(
     rag, evaluator, verifier
 ):

@@ -18,6 +18,8 @@ from doctrail_core.telemetry import semconv as sc
 __all__ = ["write_evaluation"]
 
 _NAME = "grounding"
+_SCORED = "grounding_risk"
+"""What the score is: on a dashboard more is taken for better, unless it says otherwise."""
 _JUDGES = {"judge": "LLM"}
 _SHOWN = 100
 """So many verdicts are on a span, the riskiest first; the trail has all."""
@@ -64,7 +66,7 @@ def _attributes(
     trail: Trail, assessment: Assessment, label: str, why: str
 ) -> dict[str, AttributeValue]:
     evaluation = {
-        sc.EVALUATION_NAME: _NAME,
+        sc.EVALUATION_NAME: _SCORED,
         sc.EVALUATION_SCORE: assessment.risk,
         sc.EVALUATION_LABEL: label,
         sc.EVALUATION_EXPLANATION: why,
@@ -95,7 +97,7 @@ def _result(
 ) -> dict[str, AttributeValue]:
     checked = (g for g in trail.generations if g.generation_id == assessment.generation_id)
     found: dict[str, AttributeValue | None] = {
-        sc.GENAI_EVALUATION_NAME: _NAME,
+        sc.GENAI_EVALUATION_NAME: _SCORED,
         sc.GENAI_EVALUATION_SCORE: assessment.risk,
         sc.GENAI_EVALUATION_LABEL: label,
         sc.GENAI_EVALUATION_EXPLANATION: why,

@@ -9,7 +9,7 @@ from llama_index.core.prompts.mixin import PromptDictType
 
 from doctrail_core import suppress
 from doctrail_core.grounding.checking import check, embedded
-from doctrail_core.grounding.verifier import Verifier
+from doctrail_core.grounding.verifier import Verifier, refuse_others
 from doctrail_core.model import VERDICTS, Assessment
 
 __all__ = ["GroundingEvaluator"]
@@ -29,7 +29,12 @@ class GroundingEvaluator(BaseEvaluator):
     """
 
     def __init__(self, verifier: Verifier | None = None) -> None:
-        """Check nothing yet."""
+        """Check nothing yet.
+
+        Raises:
+            TypeError: The verifier is none.
+        """
+        refuse_others(verifier)
         self.verifier = verifier or embedded()
 
     def _get_prompts(self) -> PromptDictType:
