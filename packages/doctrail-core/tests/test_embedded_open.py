@@ -128,6 +128,62 @@ def verdicts(answer, *texts, question=None):
             "Use it so: def add(a, b): return a + b", "def add(a, b): return a + b", id="code"
         ),
         pytest.param("The area is a = b * c.", "a = b * c + 1", id="formula"),
+        pytest.param(
+            "The Lessor shall compensate the Lessee for any damage to the roof.",
+            "The Lessee shall compensate the Lessor for any damage to the roof.",
+            id="parties exchanged",
+        ),
+        pytest.param(
+            "The ferry sails from Oslo to Kiel every two days.",
+            "The ferry sails from Kiel to Oslo every two days.",
+            id="names exchanged side by side",
+        ),
+        pytest.param(
+            "The jury preferred Lyon rather than Nantes for the fair.",
+            "The jury preferred Nantes rather than Lyon for the fair.",
+            id="one name instead of another",
+        ),
+        pytest.param(
+            "The opera was written by Ada Holm and staged by Per Lind.",
+            "The opera was written by Per Lind.",
+            id="another clause",
+        ),
+        pytest.param(
+            "The pool is closed on Sundays and open on Fridays.",
+            "The pool is open on Sundays.",
+            id="another clause before it",
+        ),
+        pytest.param(
+            "Ida is taller than Olaf, and Olaf runs the bakery in Bergen.",
+            "Ida runs the bakery in Bergen.",
+            id="another clause of another subject",
+        ),
+        pytest.param(
+            "Guests with a dog should not use this lift. Guests with a pram should use half the lift.",
+            "Guests with a pram should not use this lift.",
+            id="halves of two sentences",
+        ),
+        pytest.param(
+            "Adults may borrow three books every 2 weeks. Pupils aged 6 to 12 may borrow one book every 2 weeks.",
+            "Pupils aged 6 to 12 may borrow three books every 2 weeks.",
+            id="the value of the sentence before",
+        ),
+        pytest.param(
+            "Does the ticket include the ferry? No, it does not.",
+            "The ticket includes the ferry.",
+            id="a question",
+        ),
+        pytest.param(
+            "Never:\n- open the valve by hand\n- clean the lens with alcohol",
+            "Clean the lens with alcohol.",
+            id="an item of a list of what not to do",
+        ),
+        pytest.param(
+            "The rent was raised to $900.", "The rent was raised by $900.", id="by and to"
+        ),
+        pytest.param(
+            "The rent was cut from $900 to $850.", "The rent was cut to $900.", id="from and to"
+        ),
     ],
 )
 def test_it_is_never_supported(context, answer):
@@ -143,6 +199,21 @@ def test_it_is_never_supported(context, answer):
     ("context", "answer", "reason"),
     [
         ("The schools are Oakwood and Elmwood.", "There are two schools.", "derived_number"),
+        (
+            "The mill opened in 1950 and closed in 1990.",
+            "The mill was open for 40 years.",
+            "derived_number",
+        ),
+        (
+            "The tent costs $120 and the stove costs $45.",
+            "The tent and the stove cost $165.",
+            "derived_number",
+        ),
+        (
+            "75 percent of the members voted.",
+            "Three quarters of the members voted.",
+            "derived_number",
+        ),
         ("The contract ends in June 2024.", "The contract ends next quarter.", "relative_date"),
         ("The tenant may sublet the flat.", "The tenant must sublet the flat.", "modality_differs"),
         ("Some delegates voted.", "All delegates voted.", "quantifier_differs"),
@@ -239,3 +310,36 @@ def test_foreign_passages_beside_english_ones_leave_open_what_they_may_say():
     (found,) = verdicts(answer, "The flat has a balcony.", german)
     assert alone.verdict == "unsupported"
     assert (found.verdict, found.reason) == ("not_checked", "other_language")
+
+
+@pytest.mark.parametrize(
+    ("context", "answer"),
+    [
+        pytest.param(
+            "The rent fell from $900 to $850 in May.",
+            "In May, the rent fell from $900 to $850.",
+            id="moved to the front",
+        ),
+        pytest.param(
+            "The opera was written by Ada Holm and staged by Per Lind.",
+            "The opera was staged by Per Lind.",
+            id="a clause left out",
+        ),
+        pytest.param(
+            "You must:\n- wear a helmet on the site\n- close the gate behind you",
+            "You must wear a helmet on the site.",
+            id="an item of a list of what to do",
+        ),
+    ],
+)
+def test_what_only_moves_or_leaves_out_a_part_is_supported(context, answer):
+    (found,) = verdicts(answer, context)
+    assert found.verdict == "supported"
+
+
+def test_what_may_not_be_without_is_not_denied_by_what_may_be_with():
+    (found,) = verdicts(
+        "The tenant may sublet the flat with the written consent of the landlord.",
+        "The tenant may not sublet the flat without the written consent of the landlord.",
+    )
+    assert found.verdict == "not_checked"

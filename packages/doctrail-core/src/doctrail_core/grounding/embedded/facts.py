@@ -5,9 +5,9 @@ another one, by a clear margin and in a sentence that says the same otherwise, t
 contradicted; else nobody can say. Each value of the evidence serves one value of the claim.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import combinations, islice
 from typing import Literal, NamedTuple
 
 from doctrail_core.grounding.embedded.alignment import Alignment
@@ -34,6 +34,10 @@ _SAME_WORDS = 0.8
 _TELLING_DIGITS = 2
 _COUNTED = 12
 """Numbers up to here may have been counted by the reader."""
+_RECKONED = 40
+"""So many values of the aligned sentences may have been added up or subtracted."""
+_YEAR = {"month": 12, None: 1}
+"""So many of a unit make a year; a number of no unit may be an age."""
 
 
 class Place(NamedTuple):
@@ -122,7 +126,9 @@ def _fact(value: Value, places: Places, alignment: Alignment, index: Index) -> F
     standing = _standing(places, alignment)
     if standing in {"absent", "weak"} and value.relative:
         standing = "relative"
-    elif standing == "absent" and _may_be_counted(value):
+    elif standing == "absent" and (
+        _may_be_counted(value) or _worked_out(value, alignment.near, index)
+    ):
         standing = "derived"
     elif standing == "absent" and _related(value, index):
         standing = "weak"
@@ -168,6 +174,26 @@ def _may_be_counted(value: Value) -> bool:
     said = value.text.partition(" ")[0]
     small = value.in_words or (said.isdecimal() and int(said[:9]) <= _COUNTED)
     return value.kind in {"count", "duration"} and small
+
+
+def _worked_out(value: Value, near: frozenset[int], index: Index) -> bool:
+    """Whether it is a share written otherwise, the sum or difference of two amounts, or the time between two years."""
+    if value.number is None:
+        return False
+    others = [other for at in sorted(near) for other in index.lines[at].values][:_RECKONED]
+    if value.kind == "fraction":
+        return value.number * 100 in {other.number for other in others if other.unit == "%"}
+    amounts = {
+        other.number for other in others if (other.kind, other.unit) == (value.kind, value.unit)
+    }
+    if any(value.number in {one + two, abs(one - two)} for one, two in _pairs(amounts)):
+        return True
+    years = {abs(one - two) for one, two in _pairs({other.year for other in others})}
+    return value.unit in _YEAR and value.number / _YEAR[value.unit] in years
+
+
+def _pairs(numbers: Iterable[float | None]) -> Iterator[tuple[float, float]]:
+    return combinations([number for number in numbers if number is not None], 2)
 
 
 def _related(value: Value, index: Index) -> bool:

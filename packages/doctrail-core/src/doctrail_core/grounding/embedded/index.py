@@ -35,14 +35,16 @@ _ASKED = 400
 _HOLE = " " * 8
 """So many blanks stand for characters that did not arrive."""
 _ENDS = ".!?\u2026\"'\u201d\u2019)]"
+_CLOSING = "\"'\u201d\u2019)]* "
 _HEAD = 2000
 """So much of a passage shows what it is."""
+_ITEM = re.compile(r"\n[ \t]{0,8}(?:[-*+\u2022\u00b7]|\(?\w{1,3}[.)])[ \t]*$")
 _STOP = re.compile(r"(?<=[a-z0-9)%]{2})[.!?](?=\s+[a-z0-9])\s+")
 
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence of a passage: characters `[start, end)` of its text."""
+    """A sentence of a passage: characters `[start, end)` of its text. Of an item of a list `lead` is what leads to it."""
 
     passage: int
     start: int
@@ -52,6 +54,7 @@ class Line:
     stems: frozenset[str]
     data: bool
     open: bool
+    lead: str
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
@@ -61,6 +64,11 @@ class Line:
     def cut(self) -> bool:
         """Whether part of the sentence did not arrive: long blanks stand in its place."""
         return _HOLE in self.text or self.open
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question, which says nothing by itself."""
+        return self.text.rstrip(_CLOSING).endswith("?")
 
     @cached_property
     def prose(self) -> bool:
@@ -189,13 +197,18 @@ class Index:
 
 def _lines(at: int, passage: Passage) -> Iterable[Line]:
     data = is_data(passage.text[:_HEAD])
+    lead, done = "", 0
     for start, end in _spans(passage.text):
         text = passage.text[start:end]
         found = tuple(words(text))
         told = frozenset(word.stem for word in found if word.kind != "function")
-        yield Line(
-            at, start, end, text, found, told, data, _borders_on_a_hole(passage.text, start, end)
-        )
+        cut = _borders_on_a_hole(passage.text, start, end)
+        if "\n" in (gap := passage.text[done:start]) and not _ITEM.search(gap):
+            lead = ""
+        yield Line(at, start, end, text, found, told, data, cut, lead)
+        if text.endswith(":"):
+            lead = text
+        done = end
 
 
 def _borders_on_a_hole(text: str, start: int, end: int) -> bool:

@@ -8,7 +8,7 @@ __all__ = ["foreign"]
 
 _OTHERS = (
     "der die das und ist nicht ein eine einen einer mit für von zu den dem des auf im sich auch wird sind war bei aus "
-    "nach wurde werden über oder dass le la les du et est une un dans pour que qui pas sur par avec il elle sont été aux "
+    "nach wurde werden über oder dass zum zur vom beim durch kann le la les du et est une un dans pour que qui pas sur par avec il elle sont été aux "
     "ce cette el los las una por con como más del y es se su al lo en fue son gli che di non per sono della nel è och att "
     "det som av är på inte för till het een van niet voor op te zijn werd ook o os um uma não com foi ao dos das na mais "
     "og ikke til er i jest w z się nie do ve bir bu için ile da ja on ei että oli не на что это как и по из для был"

@@ -4,8 +4,6 @@ Two sentences with the same words may differ in just these, and then neither sup
 """
 
 import re
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Collection, Sequence
 from itertools import islice
 
@@ -17,7 +15,6 @@ __all__ = [
     "bare",
     "difference",
     "opposed",
-    "ordered",
     "points_back",
     "relates",
     "unframed",
@@ -31,6 +28,7 @@ _NEGATION = re.compile(
 )
 _FLIP = re.compile(r"\b(?:not|no(?!,)|never|cannot|neither)\b|n['\u2019]t\b", re.IGNORECASE)
 """The negations that make the very opposite of a sentence; the others only change its sense."""
+_WITHOUT = re.compile(r"\b(?:without|except|unless)\b", re.IGNORECASE)
 _CLAUSE_END = re.compile(
     r"[,;:()—]|\b(?:and|but|or|because|which|that|although|while|unless|except)\b", re.IGNORECASE
 )
@@ -59,7 +57,7 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 _RELATION = re.compile(
-    r"\b(?:because|due to|caus\w{1,3}|therefore|thus|as a result|consequently|led to|leads? to|before|after|while|since|than|despite|although)\b",
+    r"\b(?:because|due to|caus\w{1,3}|therefore|thus|as a result|consequently|led to|leads? to|before|after|while|since|than|instead of|despite|although)\b",
     re.IGNORECASE,
 )
 _SOURCE = r"(?:passages?|texts?|contexts?|documents?|sources?|articles?|excerpts?|content|information|paragraphs?|references?|materials?)"
@@ -79,7 +77,6 @@ _POINTS_BACK = re.compile(
     re.IGNORECASE,
 )
 _SCOPE = 3
-_PLACES = 8
 
 
 def difference(claim: str, evidence: str) -> str | None:
@@ -132,30 +129,22 @@ def relates(text: str) -> bool:
 def opposed(claim: str, mine: Sequence[Word], evidence: str, theirs: Sequence[Word]) -> bool:
     """Whether of two sentences of the same words one denies the other.
 
-    By its count of negations, and by those that stand before the words of the other.
+    By its count of negations, and by those that stand before the words of the other. `Not without` is more
+    than `with`: what only changes the sense must be in both.
     """
+    if _turns(claim) != _turns(evidence):
+        return False
     if (len(_FLIP.findall(claim)) - len(_FLIP.findall(evidence))) % 2 == 0:
         return False
     return _denials(claim, mine, stems(theirs)) != _denials(evidence, theirs, stems(mine))
 
 
+def _turns(text: str) -> int:
+    return len(_WITHOUT.findall(text))
+
+
 def _denials(text: str, found: Sequence[Word], other: Collection[str]) -> int:
     return sum(_denies(text, m.end(), found, other) for m in _FLIP.finditer(text)) % 2
-
-
-def ordered(claim: Sequence[str], evidence: Sequence[str]) -> float:
-    """The share of the words that both have that stand in the same order in both."""
-    places: dict[str, list[int]] = defaultdict(list)
-    for at, stem in enumerate(evidence):
-        if len(places[stem]) < _PLACES:
-            places[stem].append(at)
-    shared = [stem for stem in claim if stem in places]
-    ends: list[int] = []  # the last places of the rows of one, two, three ... words
-    for stem in shared:
-        for at in reversed(places[stem]):
-            row = bisect_left(ends, at)
-            ends[row : row + 1] = [at]
-    return len(ends) / len(shared) if shared else 1.0
 
 
 def _denies(text: str, end: int, found: Sequence[Word], other: Collection[str]) -> bool:

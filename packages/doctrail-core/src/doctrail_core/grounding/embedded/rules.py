@@ -13,7 +13,8 @@ from doctrail_core.grounding.embedded.claims import tells, unclaimed
 from doctrail_core.grounding.embedded.examination import Examination, examine
 from doctrail_core.grounding.embedded.facts import Fact, Place, Standing
 from doctrail_core.grounding.embedded.index import Index, Line
-from doctrail_core.grounding.embedded.logic import attributes, opposed, ordered, points_back
+from doctrail_core.grounding.embedded.logic import attributes, opposed, points_back
+from doctrail_core.grounding.embedded.order import ordered
 from doctrail_core.grounding.embedded.support import VERBATIM, closest, doubt, supporting
 from doctrail_core.grounding.embedded.words import stems, words
 from doctrail_core.model import Claim, Evidence, Verdict, VerdictKind

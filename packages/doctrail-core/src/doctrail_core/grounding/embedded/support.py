@@ -6,9 +6,10 @@ from doctrail_core.grounding.embedded.alignment import Window, lacking
 from doctrail_core.grounding.embedded.examination import Examination
 from doctrail_core.grounding.embedded.facts import Place
 from doctrail_core.grounding.embedded.index import Line
-from doctrail_core.grounding.embedded.logic import bare, difference, ordered, relates
+from doctrail_core.grounding.embedded.logic import bare, difference, relates
 from doctrail_core.grounding.embedded.novelty import weigh
-from doctrail_core.grounding.embedded.words import Word
+from doctrail_core.grounding.embedded.order import exchanged, ordered, severed
+from doctrail_core.grounding.embedded.words import Word, words
 
 __all__ = ["VERBATIM", "closest", "doubt", "supporting"]
 
@@ -48,7 +49,7 @@ def doubt(case: Examination, window: Window) -> str | None:
     lines = [case.index.lines[at] for at in window.lines]
     if window.coverage < _COVERED or _left_out(case, window) > _LEFT_OUT:
         return "partial_overlap"
-    if any(line.cut for line in lines):
+    if any(line.cut or line.asks for line in lines):
         return "needs_context"
     if len(lines) > 1 and case.novelty.rearranged > VERBATIM:
         return "needs_context"
@@ -57,7 +58,7 @@ def doubt(case: Examination, window: Window) -> str | None:
     if not all(_stands_in(fact.same, window) for fact in case.facts):
         return "weak_value"
     text = " ".join(bare(line.text, line.values) for line in lines)
-    return difference(case.bare, text) or _reordered(case, lines)
+    return difference(case.bare, f"{lines[0].lead} {text}") or _reordered(case, lines)
 
 
 def _left_out(case: Examination, window: Window) -> float:
@@ -80,7 +81,24 @@ def _stands_in(places: Iterable[Place], window: Window) -> bool:
 
 def _reordered(case: Examination, lines: Sequence[Line]) -> str | None:
     """`A owns B` has the words of `B owns A`; and `A before B` those of `B before A`."""
-    theirs = [word.stem for line in lines for word in line.words if word.kind == "content"]
-    mine = [word.stem for word in case.words if word.kind == "content"]
+    mine = _content(case.words)
+    theirs = [_content(line.words) for line in lines]
+    if len(lines) > 1:
+        told = [word.stem for line in lines for word in line.words]
+        return "partial_overlap" if ordered(_stems(words(case.text)), told) < 1 else None
     least = _NEARLY_ALL if relates(case.bare) else _IN_ORDER
-    return "partial_overlap" if ordered(mine, theirs) < least else None
+    if (
+        ordered(_stems(mine), _stems(theirs[0])) < least
+        or exchanged(case.bare, mine, theirs[0])
+        or severed(case.bare, mine, lines[0].text, theirs[0])
+    ):
+        return "partial_overlap"
+    return None
+
+
+def _content(found: Iterable[Word]) -> list[Word]:
+    return [word for word in found if word.kind == "content"]
+
+
+def _stems(found: Iterable[Word]) -> list[str]:
+    return [word.stem for word in found]
