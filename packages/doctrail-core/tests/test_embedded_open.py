@@ -139,8 +139,8 @@ def verdicts(answer, *texts, question=None):
             id="names exchanged side by side",
         ),
         pytest.param(
-            "The jury preferred Lyon rather than Nantes for the fair.",
-            "The jury preferred Nantes rather than Lyon for the fair.",
+            "The jury chose Lyon instead of Nantes for the new fair.",
+            "The jury chose Nantes instead of Lyon for the new fair.",
             id="one name instead of another",
         ),
         pytest.param(
@@ -159,13 +159,13 @@ def verdicts(answer, *texts, question=None):
             id="another clause of another subject",
         ),
         pytest.param(
-            "Guests with a dog should not use this lift. Guests with a pram should use half the lift.",
-            "Guests with a pram should not use this lift.",
+            "Tenants with cats should not use this lift. Tenants with bikes should use half the stairs.",
+            "Tenants with bikes should not use this lift.",
             id="halves of two sentences",
         ),
         pytest.param(
-            "Adults may borrow three books every 2 weeks. Pupils aged 6 to 12 may borrow one book every 2 weeks.",
-            "Pupils aged 6 to 12 may borrow three books every 2 weeks.",
+            "Adults may take two tablets every 6 hours. Children aged 6 to 12 may take one tablet every 6 hours.",
+            "Children aged 6 to 12 may take two tablets every 6 hours.",
             id="the value of the sentence before",
         ),
         pytest.param(
@@ -182,7 +182,7 @@ def verdicts(answer, *texts, question=None):
             "The rent was raised to $900.", "The rent was raised by $900.", id="by and to"
         ),
         pytest.param(
-            "The rent was cut from $900 to $850.", "The rent was cut to $900.", id="from and to"
+            "The rates were cut from 5% to 4.5%.", "The rates were cut to 5%.", id="from and to"
         ),
     ],
 )
