@@ -161,26 +161,25 @@ def judges(tmp_path, monkeypatch):
     """A module of the user's: fake models that quote what they are told to, of either kind."""
     (tmp_path / "my_judges.py").write_text(
         """
-import json
-import re
-
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-
-
 def ruled(prompt):
     return "this is no JSON"
 
 
-class FakeModel(BaseChatModel):
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        said = AIMessage(ruled(str(messages)))
-        return ChatResult(generations=[ChatGeneration(message=said)])
+def a_model():
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
+    from langchain_core.outputs import ChatGeneration, ChatResult
 
-    @property
-    def _llm_type(self):
-        return "fake"
+    class FakeModel(BaseChatModel):
+        def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+            said = AIMessage(ruled(str(messages)))
+            return ChatResult(generations=[ChatGeneration(message=said)])
+
+        @property
+        def _llm_type(self):
+            return "fake"
+
+    return FakeModel()
 
 
 def a_function():
@@ -194,9 +193,9 @@ def a_number():
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("factory", ["FakeModel", "a_function"])
+@pytest.mark.parametrize("factory", ["a_model", "a_function"])
 def test_a_judge_that_makes_no_sense_has_failed_and_says_so(doctrail, answers, judges, factory):
-    if factory == "FakeModel":
+    if factory == "a_model":
         pytest.importorskip("langchain_doctrail")
     said = doctrail(
         "check",
