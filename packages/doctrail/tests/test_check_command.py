@@ -221,7 +221,6 @@ def test_a_local_model_that_cannot_be_loaded_is_told(doctrail, answers):
 
 
 def test_what_is_no_model_is_told(doctrail, answers, judges):
-    pytest.importorskip("langchain_core")
     said = doctrail(
         "check", answers(line("q", TRUE)), "--verifier", "judge", "--model", "my_judges:a_number"
     )
