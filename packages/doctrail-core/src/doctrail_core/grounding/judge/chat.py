@@ -56,8 +56,8 @@ class Chat:
             return model
         if not callable(model):
             raise TypeError(
-                f"a judge needs a function of messages, not {type(model).__name__}; the adapters make "
-                "one of their framework's models"
+                f"a judge needs a function of messages, not {type(model).__name__}; langchain_judge(model)"
+                " and llama_index_judge(llm) of the adapters make one"
             )
         if _is_async(model):
             return cls(ask_later=cast("AskLater", model))
