@@ -31,7 +31,7 @@ def plain(text):
 def shop(tmp_path, monkeypatch):
     """The page's module where the commands are typed, with its one answer on record."""
     text = PAGE.read_text(encoding="utf-8")
-    (tmp_path / "shop.py").write_text(MODULE.search(text)[1].partition("\n\nprint(")[0])
+    (tmp_path / "shop.py").write_text(MODULE.search(text)[1])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DOCTRAIL_HOME", str(tmp_path / "home"))
     monkeypatch.syspath_prepend(str(tmp_path))
