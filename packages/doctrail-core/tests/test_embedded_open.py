@@ -330,6 +330,11 @@ def test_foreign_passages_beside_english_ones_leave_open_what_they_may_say():
             "You must wear a helmet on the site.",
             id="an item of a list of what to do",
         ),
+        pytest.param(
+            "Whereas the landlord, to prevent a dispute, has acknowledged the terms, they agree as follows:\n1. The rent is $900.",
+            "The rent is $900.",
+            id="an item of a list with a long introduction",
+        ),
     ],
 )
 def test_what_only_moves_or_leaves_out_a_part_is_supported(context, answer):

@@ -44,7 +44,7 @@ _STOP = re.compile(r"(?<=[a-z0-9)%]{2})[.!?](?=\s+[a-z0-9])\s+")
 
 @dataclass(frozen=True)
 class Line:
-    """A sentence of a passage: characters `[start, end)` of its text. Of an item of a list `lead` is what leads to it."""
+    """A sentence of a passage: characters `[start, end)` of its text. Of an item of a list `lead` is the clause that leads to it."""
 
     passage: int
     start: int
@@ -207,7 +207,7 @@ def _lines(at: int, passage: Passage) -> Iterable[Line]:
             lead = ""
         yield Line(at, start, end, text, found, told, data, cut, lead)
         if text.endswith(":"):
-            lead = text
+            lead = text[max(map(text.rfind, ",;")) + 1 :]
         done = end
 
 
