@@ -9,6 +9,7 @@ from doctrail_core.grounding.checking import aassess, assess, chunks_of
 from doctrail_core.grounding.verifier import Findings, Passage
 from doctrail_core.model import Message, PromptSpan
 from doctrail_core.testing import capture_trails
+from doctrail_core.text.identity import content_hash
 
 TEXT = "The renewal deadline for enterprise accounts is February 28th."
 WRONG = "The renewal deadline for enterprise accounts is March 15th."
@@ -22,6 +23,7 @@ def test_an_answer_is_checked_without_any_framework_or_file():
     assert (evidence.chunk_id, TEXT[evidence.start : evidence.end]) == ("c-1", "February 28th")
     assert (found.status, found.verifier) == ("checked", "embedded")
     assert found.risk == verdict.score
+    assert found.answer_hash == content_hash(WRONG)
 
 
 def test_chunks_may_be_bare_texts(scripted):

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -19,6 +20,7 @@ from doctrail_core.capture.events import (
 from doctrail_core.grounding.verifier import Answer, Passage
 from doctrail_core.ledger import open_ledger
 from doctrail_core.model import Citation, Diagnosis, Evidence, Finding, Message
+from doctrail_core.text.identity import content_hash
 from doctrail_core.trails import findings, open_trails
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -190,3 +192,28 @@ def test_what_was_found_while_a_response_was_open_outlives_its_end(
     with open_trails(home) as trails:
         assert [use.grade for use in trails.chunks_of("c")] == ["supports"]
         assert trails.get("r").assessments == (found,)
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("The renewal deadline is March 15th.", "The renewal deadline is March 15th."),
+        ("It was transformed before it was checked.", None),
+    ],
+)
+def test_a_claim_of_an_answer_that_was_refused_is_not_told_in_the_words_of_the_refusal(
+    lineage, make_assessment, make_verdict, home, output, told
+):
+    checked = "The renewal deadline is March 15th."
+    lineage.record(RunStarted("r", None, "app", "test", "When?"))
+    lineage.record(PromptSent("g", "r", [Message("user", "When?")], "test", "m-1"))
+    lineage.record(GenerationEnded("g", output))
+    known = lineage.so_far("r")
+    verdict = make_verdict("unsupported", Answer(checked, ()))
+    found = replace(make_assessment(known, verdict), answer_hash=content_hash(checked))
+    lineage.assessed(found, known)
+    lineage.record(RunEnded("r", "I cannot answer this from the sources that I have."))
+    assert lineage.flush()
+    with open_trails(home) as trails:
+        (verdict,) = trails.get("r").assessments[0].verdicts
+    assert verdict.claim.text == told

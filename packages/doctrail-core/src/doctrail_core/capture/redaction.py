@@ -47,6 +47,7 @@ def redact_assessment(assessment: Assessment, content: Content) -> Assessment:
         verdicts=tuple(map(_verdict, assessment.verdicts)),
         citations=tuple(replace(c, cited="") for c in assessment.citations),
         error=_kind(assessment.error),
+        answer_hash=None,
     )
 
 

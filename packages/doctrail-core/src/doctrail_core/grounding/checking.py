@@ -20,7 +20,7 @@ from doctrail_core.model import Assessment, AssessmentStatus, Chunk, Citation, T
 from doctrail_core.model.claim import VERDICTS
 from doctrail_core.model.involvement import answering
 from doctrail_core.text.citations import citations, without_citations
-from doctrail_core.text.identity import canonical_id, clean_text, identify
+from doctrail_core.text.identity import canonical_id, clean_text, content_hash, identify
 
 __all__ = ["aassess", "assess", "check", "chunks_of", "embedded", "unchecked"]
 
@@ -153,6 +153,7 @@ class _Case:
             error=found.error,
             usage=found.usage,
             cost=found.cost,
+            answer_hash=content_hash(self.answer.text),
         )
 
     def _failed(self, verifier: Verifier, begun: datetime, error: Exception) -> Assessment:

@@ -30,6 +30,7 @@ class Assessment:
         degraded_from: The verifier that should have run and did not (its budget was used up).
         usage: Tokens that the check took.
         cost: Money that the check took, in the currency that the judge was given.
+        answer_hash: Of the text that was checked; an answer may be replaced by a refusal afterwards.
     """
 
     response_id: str
@@ -45,6 +46,7 @@ class Assessment:
     degraded_from: str | None = None
     usage: Usage | None = None
     cost: float | None = None
+    answer_hash: str | None = None
 
     @property
     def risk(self) -> float | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from doctrail_core.durable.columns import rank_of_grade
 from doctrail_core.model import Assessment, Chunk, Claim, Diagnosis, Finding, Trail, Verdict
 from doctrail_core.model.trail import cited_in, supporting_in
-from doctrail_core.text.identity import canonical_id, clean_text
+from doctrail_core.text.identity import canonical_id, clean_text, content_hash
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -140,15 +140,24 @@ def _bare(verdict: Verdict) -> Verdict:
 
 
 def _assessment(found: Assessment, trail: Trail, chunks: Mapping[str, Chunk]) -> Assessment:
-    return replace(found, verdicts=tuple(_verdict(v, trail, chunks) for v in found.verdicts))
+    text = _checked_text(found, trail)
+    return replace(found, verdicts=tuple(_verdict(v, text, chunks) for v in found.verdicts))
 
 
-def _verdict(bare: Verdict, trail: Trail, chunks: Mapping[str, Chunk]) -> Verdict:
+def _checked_text(found: Assessment, trail: Trail) -> str | None:
+    """What was checked: the answer, or what the model said in whose place an answer was put or added to."""
+    if found.answer_hash is None or trail.answer is None:
+        return trail.answer
+    said = (trail.answer, *(g.output for g in trail.generations if g.output is not None))
+    return next((text for text in said if content_hash(text) == found.answer_hash), None)
+
+
+def _verdict(bare: Verdict, text: str | None, chunks: Mapping[str, Chunk]) -> Verdict:
     start, end = bare.claim.start, bare.claim.end
     said = bare.conflicting_value
     return replace(
         bare,
-        claim=Claim(start, end, None if trail.answer is None else trail.answer[start:end]),
+        claim=Claim(start, end, None if text is None else text[start:end]),
         conflicting_value=_stretch(bare, chunks) if said == _IN_THE_TRAIL else said,
     )
 
