@@ -1,12 +1,13 @@
 """What becomes of an answer is decided by the settings and the assessment, and by nothing else."""
 
 import pickle
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from doctrail_core.grounding.enforcement import REFUSAL, Enforcement, UngroundedAnswerError
-from doctrail_core.model import NOT_A_CLAIM, Assessment, Claim, Evidence, Verdict
+from doctrail_core.model import NOT_A_CLAIM, Assessment, Citation, Claim, Evidence, Verdict
 
 ANSWER = "The renewal deadline was March 15th. It is strict."
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -53,6 +54,15 @@ def test_a_refusal_takes_the_place_of_the_answer():
     assert Enforcement().enforce(ANSWER, assessed(CONTRADICTED)) == REFUSAL
     own = Enforcement(refusal="Ask a person.")
     assert own.enforce(ANSWER, assessed(CONTRADICTED)) == "Ask a person."
+
+
+def test_a_note_cites_nothing_that_would_be_read_as_a_citation_of_the_answer():
+    claim = Claim(7, 46, "It ended on March 15th [doc_1] (doc_2).")
+    cited = (Citation(30, 37, "doc_1", "ok"), Citation(38, 45, "doc_2", "ok"))
+    found = replace(assessed(replace(CONTRADICTED, claim=claim)), citations=cited)
+    note = Enforcement(action="annotate").note(found)
+    assert "doc_" not in note
+    assert '"It ended on March 15th .", the source says "February 28th"' in note
 
 
 def test_only_verdicts_that_were_named_count():

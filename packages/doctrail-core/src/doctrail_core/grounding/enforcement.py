@@ -5,12 +5,13 @@ Pure, and the same for every adapter. What a check did not say is never held aga
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from doctrail_core.model import NOT_A_CLAIM, VERDICTS, Assessment, Verdict, VerdictKind
+from doctrail_core.model import NOT_A_CLAIM, VERDICTS, Assessment, Citation, Verdict, VerdictKind
 from doctrail_core.model.printable import one_line
 from doctrail_core.model.wording import few
+from doctrail_core.text.citations import without_citations
 
 __all__ = ["REFUSAL", "Action", "Enforcement", "UngroundedAnswerError"]
 
@@ -118,13 +119,22 @@ def _objected(assessment: Assessment, on: tuple[VerdictKind, ...]) -> Iterator[V
 
 
 def _lines(assessment: Assessment, on: tuple[VerdictKind, ...]) -> Iterator[str]:
-    return map(_line, _objected(assessment, on))
+    return (_line(verdict, assessment.citations) for verdict in _objected(assessment, on))
 
 
-def _line(verdict: Verdict) -> str:
+def _line(verdict: Verdict, cited: tuple[Citation, ...]) -> str:
     claim = verdict.claim
-    said = _quoted(claim.text) if claim.text else f"characters {claim.start}-{claim.end}"
+    said = f"characters {claim.start}-{claim.end}"
+    if claim.text:
+        said = _quoted(_uncited(claim.text, claim.start, cited))
     return f"{_WORDS[verdict.verdict]}: {said}{''.join(_details(verdict))}"
+
+
+def _uncited(text: str, start: int, cited: tuple[Citation, ...]) -> str:
+    """A claim that begins at this place, without what it cites."""
+    within = [c for c in cited if start <= c.start and c.end <= start + len(text)]
+    moved = [replace(c, start=c.start - start, end=c.end - start) for c in within]
+    return without_citations(text, moved) if moved else text
 
 
 def _details(verdict: Verdict) -> Iterator[str]:
