@@ -348,3 +348,10 @@ def test_what_may_not_be_without_is_not_denied_by_what_may_be_with():
         "The tenant may not sublet the flat without the written consent of the landlord.",
     )
     assert found.verdict == "not_checked"
+
+
+@pytest.mark.parametrize("last", [0, 1])
+def test_what_one_of_two_like_sentences_denies_is_not_denied_by_their_order(last):
+    texts = ["The bridge opened on May 3, 1998.", "The bridge did not open in 1998."]
+    (found,) = verdicts(texts[0], texts[last], texts[1 - last])
+    assert found.verdict == "supported"

@@ -23,7 +23,7 @@ __all__ = [
 _NEGATION = re.compile(
     r"\b(?:not|no|never|none|neither|nor|cannot|without|nobody|nothing|nowhere|unable|fail(?:s|ed|ing)?|lack(?:s|ed|ing)?"
     r"|prohibit\w{0,4}|forbid\w{0,4}|exclud\w{0,4}|except|refus\w{0,3}|den(?:y|ies|ied|ying)|hardly|barely|rarely|seldom"
-    r"|prevent\w{0,3}|avoid\w{0,3}|stop(?:s|ped)|non|isn|unlike(?:ly)?|false|myth|untrue|instead of|rather than)\b|n['\u2019]t\b",
+    r"|prevent\w{0,3}|avoid\w{0,3}|stop(?:s|ped)|non|isn|unlike(?:ly)?|false|myth|untrue|instead of|rather than|(?:apart|aside) from)\b|n['\u2019]t\b",
     re.IGNORECASE,
 )
 _FLIP = re.compile(r"\b(?:not|no(?!,)|never|cannot|neither)\b|n['\u2019]t\b", re.IGNORECASE)
@@ -43,7 +43,7 @@ _PERMISSION = re.compile(
 _POSSIBILITY = re.compile(
     r"\b(?:can|could|might|may|would|should|possib\w{2,4}|likely|unlikely|probabl\w|perhaps|potential\w{0,2}|expect\w{0,3}|plan(?:s|ned)?"
     r"|propos\w{1,4}|intend\w{0,3}|alleg\w{1,5}|believ\w{1,3}|thought|suspect\w{0,3}|suggest\w{0,3}|rumou?r\w{0,3}|claim(?:s|ed)?"
-    r"|report(?:s|ed|edly)|appear(?:s|ed)?|seem(?:s|ed)?|almost|nearly|hop(?:e|es|ed)|aim(?:s|ed)?|attempt\w{0,3}|tr(?:y|ies|ied))\b",
+    r"|report(?:s|ed|edly)|appear(?:s|ed)?|seem(?:s|ed)?|almost|nearly|hop(?:e|es|ed)|want(?:s|ed)?|wish(?:es|ed)?|aim(?:s|ed)?|attempt\w{0,3}|tr(?:y|ies|ied))\b",
     re.IGNORECASE,
 )
 _QUANTIFIER = re.compile(
@@ -53,7 +53,7 @@ _QUANTIFIER = re.compile(
     re.IGNORECASE,
 )
 _CONDITION = re.compile(
-    r"\b(?:if|unless|except|provided that|notwithstanding|subject to|in case|as long as|only when|other than|until|once)\b",
+    r"\b(?:if|unless|except|provided that|notwithstanding|subject to|in case|as long as|only (?:when|where|if|in|on|at|for|with|after|during|upon)|other than|until|once)\b",
     re.IGNORECASE,
 )
 _RELATION = re.compile(

@@ -36,20 +36,24 @@ def ordered(claim: Sequence[str], evidence: Sequence[str]) -> float:
     return len(ends) / len(shared) if shared else 1.0
 
 
-def exchanged(text: str, claim: Sequence[Word], evidence: Sequence[Word]) -> bool:
-    """Whether two words change places around another one, or two names that stand side by side."""
-    places, mine = _once(evidence), _once(claim)
+def exchanged(text: str, claim: Sequence[Word], evidence: str, words: Sequence[Word]) -> bool:
+    """Whether two words change places around another one, or around one of grammar: `from A to B`."""
+    places, mine = _once(words), _once(claim)
     shared = [word for word in claim if word.stem in places and word.stem in mine]
     ends: list[int] = []  # as in `ordered`, of rows that run backwards
     for word in shared:
         ends[(row := bisect_left(ends, -places[word.stem])) : row + 1] = [-places[word.stem]]
     return len(ends) >= _EXCHANGE or any(
         places[other.stem] + 1 == places[one.stem]
-        and _names(one, other, evidence[places[one.stem]], evidence[places[other.stem]])
-        and not _AND.search(between := text[one.end : other.start])
-        and between.strip() not in _PARTS
+        and _linked(text[one.end : other.start])
+        and _linked(evidence[words[places[other.stem]].end : words[places[one.stem]].start])
         for one, other in pairwise(shared)
     )
+
+
+def _linked(between: str) -> bool:
+    """Whether words are tied by others, in which their order counts."""
+    return any(map(str.isalpha, between)) and not _AND.search(between)
 
 
 def severed(text: str, claim: Sequence[Word], evidence: str, words: Sequence[Word]) -> bool:
@@ -83,7 +87,3 @@ def _once(found: Sequence[Word]) -> Mapping[str, int]:
     """The places of words that are there just once."""
     counted = Counter(word.stem for word in found)
     return {word.stem: at for at, word in enumerate(found) if counted[word.stem] == 1}
-
-
-def _names(*found: Word) -> bool:
-    return all(word.capitalised for word in found)

@@ -102,14 +102,25 @@ def _open(case: Examination, *, alone: bool) -> str | None:
 
 
 def _denial(case: Examination) -> Window | None:
-    """A sentence of the evidence that says nearly the same words in their order, while one of the two denies them."""
-    for window in case.alignment.windows:
-        if window.first == window.last and window.coverage >= _SAME_SENTENCE:
-            line = case.index.lines[window.first]
-            if _near_identical(case, line):
-                denied = opposed(case.text, case.words, line.text, line.words)
-                return window if denied else None
-    return None
+    """A sentence of the evidence that says nearly the same words in their order, while one of the two denies them.
+
+    Unless another one that comes as close does not.
+    """
+    lines = case.index.lines
+    near = [
+        window
+        for window in case.alignment.windows
+        if window.first == window.last
+        and window.coverage >= _SAME_SENTENCE
+        and _near_identical(case, lines[window.first])
+    ]
+    closest = [window for window in near if window.coverage == near[0].coverage]
+    denied = all(_denies(case, lines[window.first]) for window in closest)
+    return next(iter(closest), None) if denied else None
+
+
+def _denies(case: Examination, line: Line) -> bool:
+    return opposed(case.text, case.words, line.text, line.words)
 
 
 def _near_identical(case: Examination, line: Line) -> bool:

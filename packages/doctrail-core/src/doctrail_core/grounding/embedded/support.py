@@ -89,7 +89,7 @@ def _reordered(case: Examination, lines: Sequence[Line]) -> str | None:
     least = _NEARLY_ALL if relates(case.bare) else _IN_ORDER
     if (
         ordered(_stems(mine), _stems(theirs[0])) < least
-        or exchanged(case.bare, mine, theirs[0])
+        or exchanged(case.bare, mine, lines[0].text, theirs[0])
         or severed(case.bare, mine, lines[0].text, theirs[0])
     ):
         return "partial_overlap"
