@@ -62,7 +62,7 @@ def test_a_note_cites_nothing_that_would_be_read_as_a_citation_of_the_answer():
     found = replace(assessed(replace(CONTRADICTED, claim=claim)), citations=cited)
     note = Enforcement(action="annotate").note(found)
     assert "doc_" not in note
-    assert '"It ended on March 15th .", the source says "February 28th"' in note
+    assert '"It ended on March 15th.", the source says "February 28th"' in note
 
 
 def test_only_verdicts_that_were_named_count():

@@ -4,6 +4,7 @@ Pure, and the same for every adapter. What a check did not say is never held aga
 `if_unchecked` says so.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -134,7 +135,11 @@ def _uncited(text: str, start: int, cited: tuple[Citation, ...]) -> str:
     """A claim that begins at this place, without what it cites."""
     within = [c for c in cited if start <= c.start and c.end <= start + len(text)]
     moved = [replace(c, start=c.start - start, end=c.end - start) for c in within]
-    return without_citations(text, moved) if moved else text
+    words = " ".join(without_citations(text, moved).split())
+    return _GAP.sub("", words) if moved else text
+
+
+_GAP = re.compile(r" (?=[.,;:!?])")
 
 
 def _details(verdict: Verdict) -> Iterator[str]:
