@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from doctrail_core.diagnosis.case import Case
 from doctrail_core.diagnosis.probe import Probe
-from doctrail_core.diagnosis.sayings import read
+from doctrail_core.diagnosis.sayings import forget
 from doctrail_core.diagnosis.told import told
 from doctrail_core.diagnosis.untold import untold
 from doctrail_core.grounding.verifier import Verifier
@@ -43,7 +43,7 @@ def diagnose(
     try:
         return replace(_diagnosed(case), by=by)
     finally:
-        read.cache_clear()
+        forget()
 
 
 def _diagnosed(case: Case) -> Diagnosis:

@@ -16,7 +16,7 @@ from doctrail_core.text.sentences import sentences
 from doctrail_core.text.spans import Span
 from doctrail_core.text.values import Value, compare, values_in
 
-__all__ = ["Saying", "Sentence", "read"]
+__all__ = ["Saying", "Sentence", "forget", "read", "stated"]
 
 _ALONE, _BESIDE_VALUES = 0.75, 0.5
 """So many of the words must stand in one sentence; beside the values, in it or in those around it."""
@@ -66,10 +66,22 @@ def read(text: str) -> tuple[Sentence, ...]:
     return tuple(_sentence(text, span) for span in sentences(text))
 
 
+@lru_cache(maxsize=1024)
+def stated(text: str) -> tuple[Value, ...]:
+    """The values of a text, kept as long."""
+    return tuple(map(_bare, values_in(text)))
+
+
+def forget() -> None:
+    """Let go of all texts that were read."""
+    read.cache_clear()
+    stated.cache_clear()
+
+
 def _sentence(text: str, span: Span) -> Sentence:
     start, end = span
     said = text[start:end]
-    return Sentence(start, end, tuple(words(said)), tuple(map(_bare, values_in(said))))
+    return Sentence(start, end, tuple(words(said)), stated(said))
 
 
 def _bare(value: Value) -> Value:
@@ -91,15 +103,15 @@ class Saying:
     @classmethod
     def of(cls, text: str, *, beside: Collection[str] = ()) -> Self:
         """What a text says; words that are in `beside` are no news."""
-        stated = tuple(map(_bare, values_in(text)[:_MOST_VALUES]))
+        values = stated(text)[:_MOST_VALUES]
         found = words(text)
         telling = frozenset(
             word.stem
             for word in found
-            if word.kind == "content" and not _within(word, stated) and word.stem not in beside
+            if word.kind == "content" and not _within(word, values) and word.stem not in beside
         )
         denied = any(sentence.denies for sentence in read(text))
-        return cls(stated, telling, denied and bool(telling))
+        return cls(values, telling, denied and bool(telling))
 
     @property
     def empty(self) -> bool:

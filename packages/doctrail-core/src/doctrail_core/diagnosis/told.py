@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from doctrail_core.diagnosis.case import Case
 from doctrail_core.diagnosis.evidence import Place
-from doctrail_core.diagnosis.sayings import Saying, read
+from doctrail_core.diagnosis.sayings import Saying, read, stated
 from doctrail_core.grounding.embedded.words import words
 from doctrail_core.model import NOT_A_CLAIM, Citation, Diagnosis, Finding
-from doctrail_core.text.values import compare, values_in
+from doctrail_core.text.values import compare
 
 __all__ = ["told"]
 
@@ -120,7 +120,7 @@ def _arrived(
 def _instead(case: Case, saying: Saying) -> _Instead | None:
     """Another value of the same kind, or else the first thing that the answer claims."""
     kinds = {value.kind for value in saying.values}
-    for value in values_in(case.answer):
+    for value in stated(case.answer):
         differs = any(compare(value, right) == "different" for right in saying.values)
         if value.kind in kinds and differs and value.text not in (case.trail.question or ""):
             return _Instead(Saying(values=(value,)), value.text)
