@@ -131,6 +131,15 @@ def test_what_only_a_deeper_search_finds_is_the_searchs_fault():
     assert "k = 2" in found.fix
 
 
+def test_what_the_same_search_finds_by_now_takes_no_deeper_search():
+    trail = asked([chunk(FEES, "doc_1")], "The context does not say.")
+    found = diagnose(trail, expected="February 28th", probe=Corpus(chunk(DEADLINE)))
+    assert found.fault == "retrieval"
+    assert [f.code for f in found.findings] == ["not_retrieved", "found_now"]
+    assert "finds it now, at rank 1 of k = 1" in found.findings[1].text
+    assert "Ask again" in found.fix
+
+
 def test_what_the_filter_leaves_out_is_told_from_what_is_too_deep():
     trail = asked([chunk(FEES, "doc_1")], "The context does not say.")
     probe = Corpus(chunk(FEES, "doc_1"), chunk(DEADLINE), hidden={"doc_4821"})

@@ -135,6 +135,9 @@ class Case:
         k = max((r.k or 0 for r in self.trail.retrievals), default=0)
         filters = next((r.filters for r in self.trail.retrievals if r.filters), None)
         match found.by if found else "expected":
+            case "question" if found and found.rank < k:
+                code = "found_now"
+                how = f"the same question finds it now, at rank {found.rank + 1} of k = {k}, and did not then"
             case "question":
                 beyond = f", beyond k = {k}" if k else ""
                 code = "k_too_small"

@@ -9,6 +9,8 @@ __all__ = ["remedy"]
 _BY_CODE = {
     "search_failed": "Mend the search: it failed, and the answer was made without it.",
     "k_too_small": "Retrieve more chunks (k = {rank} or more), or rerank a deeper search.",
+    "found_now": "See what changed since: {document} was added or indexed anew, the search is another one, or"
+    " equal scores come in any order. Ask again, and check the answer.",
     "filtered_out": "Change the search's filter, or the metadata of {document}.",
     "not_found_by_question": "Make the index find it by the words that people use: hybrid search, another"
     " embedding, smaller chunks, or the missing words in {document}.",
