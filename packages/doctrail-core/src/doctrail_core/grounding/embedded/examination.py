@@ -28,7 +28,6 @@ class Examination:
     text: str
     bare: str
     words: Sequence[Word]
-    numbers: Sequence[Word]
     alignment: Alignment
     facts: Sequence[Fact]
     novelty: Novelty
@@ -60,7 +59,6 @@ def examine(text: str, found: Sequence[Word], stated: Sequence[Value], index: In
         text=text,
         bare=bare(text, stated),
         words=told,
-        numbers=[word for word in told if word.kind == "number"],
         alignment=alignment,
         facts=facts(stated, found, alignment, index),
         novelty=novelty(told, index, [value.start for value in stated]),
