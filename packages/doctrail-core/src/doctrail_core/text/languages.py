@@ -30,16 +30,25 @@ _OTHERS = (
     "os um uma n\u00e3o com foi ao dos das na mais pelo "
     "og ikke til er jest w z si\u0119 nie ve bir bu i\u00e7in je ja ei ett\u00e4 oli"
 )
-_SMALL_WORDS = dict.fromkeys(_OTHERS.split(), -1) | dict.fromkeys(_ENGLISH.split(), 1)
+_SMALL_WORDS: dict[str, int] = {
+    **dict.fromkeys(_OTHERS.split(), -1),
+    **dict.fromkeys(_ENGLISH.split(), 1),
+}
 
 
 def is_english(text: str) -> bool | None:
     """Whether it is; None if it is too short to tell, or has no small words, as headings and names have."""
-    words = _WORD.findall(text[:_READ])
+    words: list[str] = _WORD.findall(text[:_READ])
     if len(words) < _FEWEST_WORDS:
         return None
     if sum(word[0] > _LATIN_ENDS for word in words) > _OTHER_SCRIPT * len(words):
         return False
-    first, *others = words  # capitals within a sentence are names: Los Angeles, NON-DISCLOSURE
-    votes = sum(_SMALL_WORDS.get(word, 0) for word in (first.casefold(), *others))
+    votes = sum(_vote(*each) for each in zip(["", *words], words, [*words[1:], ""], strict=False))
     return votes > 0 if votes else None
+
+
+def _vote(before: str, word: str, after: str) -> int:
+    """Capitals within a sentence are names, and so is what goes with them: Los Angeles, Charles de Gaulle."""
+    vote = _SMALL_WORDS.get(word if before else word.casefold(), 0)
+    of_a_name = (not before or before[0].isupper()) and after[:1].isupper()
+    return 0 if vote < 0 and of_a_name else vote

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Sequence
 
-from doctrail_core.grounding.embedded.languages import foreign
 from doctrail_core.grounding.embedded.lexicon import framing
 from doctrail_core.grounding.embedded.structure import structure
 from doctrail_core.grounding.embedded.words import Word
 from doctrail_core.model import NOT_A_CLAIM, Claim
+from doctrail_core.text.languages import is_english
 from doctrail_core.text.sentences import sentences
 
 __all__ = ["claims", "tells", "unclaimed"]
@@ -47,7 +47,7 @@ def unclaimed(text: str, found: Sequence[Word], values: int) -> str | None:
         return "too_long"
     if kind := structure(text):
         return kind
-    if foreign(found):
+    if is_english(text) is False:
         return "other_language"
     if _ABSENCE.search(text) and _SOURCES.search(text):
         return "statement_of_absence"

@@ -11,12 +11,12 @@ from functools import cached_property
 from itertools import pairwise
 from math import log
 
-from doctrail_core.grounding.embedded.languages import foreign
 from doctrail_core.grounding.embedded.lexicon import synonyms
 from doctrail_core.grounding.embedded.spelling import acronyms, compounds
 from doctrail_core.grounding.embedded.structure import is_data, structure
 from doctrail_core.grounding.embedded.words import Word, derived, words
 from doctrail_core.grounding.verifier import Passage
+from doctrail_core.text.languages import is_english
 from doctrail_core.text.sentences import sentences
 from doctrail_core.text.spans import Span
 from doctrail_core.text.values import Value, values_in
@@ -106,7 +106,7 @@ class Index:
     def _kinds(self) -> Sequence[str | None]:
         texts = [text for passage in self.passages if (text := passage.text[:_HEAD]).strip()]
         return [
-            "table" if is_data(text) else "other_language" if foreign(words(text)) else None
+            "table" if is_data(text) else "other_language" if is_english(text) is False else None
             for text in texts
         ]
 

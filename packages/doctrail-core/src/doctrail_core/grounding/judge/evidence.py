@@ -6,12 +6,12 @@ from functools import cached_property
 
 from doctrail_core.grounding.embedded import EmbeddedVerifier
 from doctrail_core.grounding.embedded.index import Index
-from doctrail_core.grounding.embedded.languages import foreign
 from doctrail_core.grounding.embedded.words import words
 from doctrail_core.grounding.judge.quotes import Quotable
 from doctrail_core.grounding.judge.rulings import Ruling
 from doctrail_core.grounding.verifier import Answer, Passage
 from doctrail_core.model import Claim, Evidence
+from doctrail_core.text.languages import is_english
 from doctrail_core.text.sentences import sentences
 from doctrail_core.text.spans import Span
 from doctrail_core.text.values import Value, compare, values_in
@@ -92,8 +92,7 @@ def _related(answer: Answer, claim: Claim, passages: Sequence[Passage]) -> bool:
     """
     index, stated = Index(passages), answer.text[claim.start : claim.end]
     said = words(stated) + ([] if values_in(stated) else words(answer.question or ""))
-    told = [word for line in index.lines for word in line.words]
-    if foreign(said) or foreign(told):
+    if is_english(stated) is False or any(is_english(p.text) is False for p in passages):
         return True
     return any(index.variants(word.stem) for word in said if word.kind != "function")
 
