@@ -136,7 +136,8 @@ def _checked(again: "Trail | None", replay: "Replay", options: Namespace) -> "Tr
     if again is None or not (again.retrievals or again.generations):
         raise UsageError(
             f"--app {options.app} answered, and nothing of it was recorded: neither a search nor a model's"
-            " call was seen. Is the adapter of its framework installed and imported?"
+            " call was seen. Is the adapter of its framework installed and imported? An engine of LlamaIndex also"
+            " needs a LineageRetriever, a LineageQueryEngine or a LineageInstrumentor."
         )
     if (replay.k or replay.without_documents) and not replay.heeded:
         raise UsageError(
