@@ -1,8 +1,8 @@
 """Asks a LangChain retriever again, after an answer went wrong: deeper, without its filters, and unrecorded."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.retrievers import BaseRetriever
 
@@ -13,9 +13,6 @@ from langchain_doctrail.fields import fields
 from langchain_doctrail.search import Found, VectorSearch
 
 __all__ = ["RetrieverProbe", "deepened", "retriever_probe"]
-
-_DEEPEST = 8
-"""So many retrievers may be wrapped around each other."""
 
 
 def retriever_probe(retriever: BaseRetriever, *, lift_filters: bool = True) -> "RetrieverProbe":
@@ -34,7 +31,9 @@ class RetrieverProbe:
 
     def __init__(self, retriever: BaseRetriever, *, lift_filters: bool) -> None:
         """Search nothing yet."""
-        self._searching = tuple(_searching(retriever, _DEEPEST))
+        from doctrail_core.diagnosis.probe import searchers
+
+        self._searching = tuple(searchers(retriever, BaseRetriever))
         self._lift_filters = lift_filters
 
     def search(self, query: str, k: int, *, filtered: bool) -> Sequence[RetrievedChunk]:
@@ -43,24 +42,6 @@ class RetrieverProbe:
         with suppress():
             found = [_asked(retriever, query, k, filtered=keep) for retriever in self._searching]
         return [chunk for one in found for chunk in _chunks(one)]
-
-
-def _searching(retriever: BaseRetriever, depth: int) -> Iterator[BaseRetriever]:
-    """The retrievers that search something themselves; the others ask those."""
-    inner = list(_inside(retriever)) if depth else []
-    if not inner:
-        yield retriever
-    for one in inner:
-        yield from _searching(one, depth - 1)
-
-
-def _inside(retriever: BaseRetriever) -> Iterator[BaseRetriever]:
-    for value in list(vars(retriever).values()):
-        yield from (member for member in _members(value) if isinstance(member, BaseRetriever))
-
-
-def _members(value: Any) -> Iterable[Any]:
-    return cast("Iterable[Any]", value) if isinstance(value, list | tuple) else (value,)
 
 
 def _asked(retriever: BaseRetriever, query: str, k: int, *, filtered: bool) -> Found:

@@ -1,6 +1,6 @@
 """Whose fault a wrong answer was."""
 
 from doctrail_core.diagnosis.diagnosing import diagnose
-from doctrail_core.diagnosis.probe import Probe
+from doctrail_core.diagnosis.probe import Probe, searchers
 
-__all__ = ["Probe", "diagnose"]
+__all__ = ["Probe", "diagnose", "searchers"]

@@ -1,20 +1,18 @@
 """Asks a LlamaIndex retriever again, after an answer went wrong: deeper, without its filters, and unrecorded."""
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from llama_index.core.base.base_retriever import BaseRetriever
 
 from doctrail_core.capture.events import RetrievedChunk
 from doctrail_core.capture.scope import suppress
-from llama_index.observability.doctrail.describe import inner, score_kind
+from llama_index.observability.doctrail.describe import score_kind
 from llama_index.observability.doctrail.hits import chunks
 
 __all__ = ["RetrieverProbe", "retriever_probe", "widened"]
 
-_DEEPEST = 8
-"""So many retrievers may be wrapped around each other."""
 _COUNTS = ("_similarity_top_k", "similarity_top_k", "_top_k", "top_k")
 _FILTERS = ("_filters", "_doc_ids", "_node_ids", "corpus_weight_mask")
 
@@ -35,7 +33,9 @@ class RetrieverProbe:
 
     def __init__(self, retriever: BaseRetriever, *, lift_filters: bool) -> None:
         """Search nothing yet."""
-        self._searching = tuple(_searching(retriever, _DEEPEST))
+        from doctrail_core.diagnosis.probe import searchers
+
+        self._searching = tuple(searchers(retriever, BaseRetriever))
         self._lift_filters = lift_filters
 
     def search(self, query: str, k: int, *, filtered: bool) -> Sequence[RetrievedChunk]:
@@ -47,27 +47,6 @@ class RetrieverProbe:
                 hits = widened(retriever, k, filtered=keep).retrieve(query)
                 found += chunks(hits, score_kind(retriever))
         return found
-
-
-def _searching(retriever: BaseRetriever, depth: int) -> Iterator[BaseRetriever]:
-    """The retrievers that search something themselves; the others ask those."""
-    base = cast("BaseRetriever", inner(retriever))
-    within = list(_inside(base)) if depth else []
-    if not within:
-        yield base
-    for one in within:
-        yield from _searching(one, depth - 1)
-
-
-def _inside(retriever: BaseRetriever) -> Iterator[BaseRetriever]:
-    for value in list(vars(retriever).values()):
-        yield from (member for member in _members(value) if isinstance(member, BaseRetriever))
-
-
-def _members(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return cast("dict[Any, Any]", value).values()
-    return cast("Iterable[Any]", value) if isinstance(value, list | tuple) else (value,)
 
 
 def widened(retriever: BaseRetriever, k: int, *, filtered: bool) -> BaseRetriever:
