@@ -269,6 +269,17 @@ def test_texts_that_are_not_kept_are_checked_all_the_same(scripted):
         assert lineage.trails[0].answer is None
 
 
+def test_the_ledger_gets_no_more_of_a_checked_answer_than_is_kept(scripted):
+    settings = Settings(content="off", spans=False)
+    with capture_trails(settings, Grounding(**ALL, verifier=scripted())) as lineage:
+        answer(lineage, "a")
+        assert lineage.flush(20)
+        kind, told = lineage.entries[-1]
+        assert kind == "assessed"
+        assert [(c.text, c.content_hash) for c in told.chunks.values()] == [(None, None)]
+        assert told.answer is None
+
+
 def test_a_request_names_its_own_checks(scripted):
     with capture_trails() as lineage:
         checks = lineage.checks(Grounding(**ALL, verifier=scripted()))

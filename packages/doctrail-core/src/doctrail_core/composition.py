@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
 from doctrail_core.capture.recorder import Recorder
-from doctrail_core.capture.redaction import redact_assessment, redact_diagnosis
+from doctrail_core.capture.redaction import redact, redact_assessment, redact_diagnosis
 from doctrail_core.capture.reports import Closed, Reports
 from doctrail_core.capture.scope import Scope, current_scope, entered
 from doctrail_core.capture.sessions import Sessions
@@ -208,6 +208,7 @@ class Lineage:
                 raise LookupError("an assessment of a response that is not on record")  # noqa: TRY301  # reported below
             assessment = replace(assessment, response_id=about.response_id)
             kept = redact_assessment(assessment, self.settings.content)
+            about = redact(about, self.settings.content)
             about = replace(about, assessments=(*about.assessments, kept))
             self._put("assessed", about, partial(self._storage.trails.append_assessment, kept))
             self._recorder.assessed(kept)
