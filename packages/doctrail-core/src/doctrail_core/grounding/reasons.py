@@ -15,7 +15,6 @@ REASONS: Mapping[str, str] = MappingProxyType(
         # contradicted
         "value_conflict": "the evidence has another value in the same place",
         "negation_differs": "the evidence says the same with or without a negation",
-        "antonym": "the evidence says the opposite word",
         "contradicted_by_model": "a model takes the evidence to contradict it",
         # unsupported
         "value_absent": "a value of it is nowhere in what arrived",
