@@ -203,12 +203,9 @@ class Lineage:
             trail: The response, where it is at hand, such as one that is still open.
         """
         try:
-            about = trail or self.get(assessment.response_id)
-            if about is None:
-                raise LookupError("an assessment of a response that is not on record")  # noqa: TRY301  # reported below
-            assessment = replace(assessment, response_id=about.response_id)
+            about = self._on_record(assessment.response_id, trail)
             kept = redact_assessment(assessment, self.settings.content)
-            about = redact(about, self.settings.content)
+            kept = replace(kept, response_id=about.response_id)
             about = replace(about, assessments=(*about.assessments, kept))
             self._put("assessed", about, partial(self._storage.trails.append_assessment, kept))
             self._recorder.assessed(kept)
@@ -227,10 +224,9 @@ class Lineage:
             trail: The response, where it is at hand.
         """
         try:
-            about = trail or self.get(diagnosis.response_id)
-            if about is None:
-                raise LookupError("a diagnosis of a response that is not on record")  # noqa: TRY301  # reported below
+            about = self._on_record(diagnosis.response_id, trail)
             kept = redact_diagnosis(diagnosis, self.settings.content)
+            kept = replace(kept, response_id=about.response_id)
             about = replace(about, diagnoses=(*about.diagnoses, kept))
             self._put("diagnosed", about, partial(self._storage.trails.append_diagnosis, kept))
             if self._last is not None and self._last.response_id == about.response_id:
@@ -311,6 +307,17 @@ class Lineage:
 
     def _found(self, trail: Trail, assessment: Assessment) -> None:
         self.assessed(assessment, trail)
+
+    def _on_record(self, response_id: str, trail: Trail | None) -> Trail:
+        """The response that something was found about, as far as it is kept.
+
+        Raises:
+            LookupError: There is none of that id.
+        """
+        about = trail or self.get(response_id)
+        if about is None:
+            raise LookupError("something was found about a response that is not on record")
+        return redact(about, self.settings.content)
 
     def _put(self, kind: EntryKind, about: Trail, keep: Callable[[], None]) -> None:
         """Ledger first, then trail store; one that fails does not cost the other."""
