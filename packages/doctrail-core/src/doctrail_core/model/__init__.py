@@ -8,6 +8,7 @@ from doctrail_core.model.claim import VERDICTS, Claim, Evidence, Verdict, Verdic
 from doctrail_core.model.context import AbsenceReason, Arrival, ArrivalState, Context, PromptSpan
 from doctrail_core.model.diagnosis import Diagnosis, Fault, Finding
 from doctrail_core.model.generation import Generation, Message, ToolCall, ToolRequest, Usage
+from doctrail_core.model.receipt import Receipt
 from doctrail_core.model.retrieval import Hit, Retrieval, ScoreKind
 from doctrail_core.model.step import Step
 from doctrail_core.model.trail import (
@@ -48,6 +49,7 @@ __all__ = [
     "Involvement",
     "Message",
     "PromptSpan",
+    "Receipt",
     "Retrieval",
     "ScoreKind",
     "SourceDocument",

@@ -65,6 +65,7 @@ class Trail:
 
     Steps, retrievals, generations and tool calls form one tree by `parent_id`. `citations` were resolved
     when the response closed; `assessments` and `diagnoses` were added later, in the order of time.
+    `answer_hash` is `sha256:<hex>`, where the hash is kept and the answer is not.
     """
 
     response_id: str
@@ -90,6 +91,7 @@ class Trail:
     citations: tuple[Citation, ...] = ()
     assessments: tuple[Assessment, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    answer_hash: str | None = None
 
     @property
     def chunks(self) -> dict[str, Chunk]:
