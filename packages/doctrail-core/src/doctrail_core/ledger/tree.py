@@ -213,13 +213,11 @@ def verify_consistency(
     old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]
 ) -> bool:
     """Whether the proof shows that one tree only grew into the other (RFC 9162, 2.1.4.2)."""
-    if not 0 < old <= new or not _are_hashes(old_root, new_root, *proof):
-        return False
-    if old == new:
+    if old == new > 0:
         return old_root == new_root and not proof
-    path = [old_root, *proof] if old.bit_count() == 1 else list(proof)
-    if not proof:
+    if not 0 < old < new or not proof or not _are_hashes(old_root, new_root, *proof):
         return False
+    path = [old_root, *proof] if old.bit_count() == 1 else list(proof)
     index, last = old - 1, new - 1
     while index & 1:
         index >>= 1

@@ -1,0 +1,256 @@
+"""The tree of RFC 9162: the transparency community's vectors, pymerkle as an oracle, and all small trees."""
+
+import base64
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymerkle import InmemoryTree
+
+from doctrail_core.ledger.tree import (
+    EMPTY_ROOT,
+    Frontier,
+    Tile,
+    consistency,
+    inclusion,
+    leaf_hash,
+    node_hash,
+    root_of,
+    subtree_of,
+    verify_consistency,
+    verify_inclusion,
+)
+
+VECTORS = Path(__file__).parent / "data" / "merkle"
+ALL_SMALL = 130
+
+
+class Log:
+    """A tree with all its leaves and tiles at hand."""
+
+    def __init__(self, leaves=()):
+        self.leaves = [leaf_hash(each) for each in leaves]
+        self.frontier = Frontier()
+        self.tiles = {
+            (tile.level, tile.number): tile.hash for tile in self.frontier.append_all(self.leaves)
+        }
+        self.subtree = subtree_of(self.stored)
+
+    def stored(self, level, first, last):
+        if level == 0:
+            return self.leaves[first:last]
+        return [self.tiles[level, number] for number in range(first, last)]
+
+
+@pytest.fixture(scope="module")
+def small():
+    return Log(str(number).encode() for number in range(ALL_SMALL))
+
+
+@pytest.fixture(scope="module")
+def large():
+    return Log(str(number).encode() for number in range(70_000))
+
+
+def vectors(kind):
+    loaded = json.loads((VECTORS / f"{kind}.json").read_text())
+    assert len(loaded) == 98
+    return [pytest.param(vector, id=name) for name, vector in loaded.items()]
+
+
+def decoded(text):
+    return base64.b64decode(text or "")
+
+
+@pytest.mark.parametrize("vector", vectors("inclusion"))
+def test_an_inclusion_proof_is_judged_as_the_transparency_community_judges_it(vector):
+    said = verify_inclusion(
+        vector["leafIdx"],
+        vector["treeSize"],
+        decoded(vector["leafHash"]),
+        [decoded(each) for each in vector["proof"] or []],
+        decoded(vector["root"]),
+    )
+    assert said is not vector["wantErr"], vector["desc"]
+
+
+@pytest.mark.parametrize("vector", vectors("consistency"))
+def test_a_consistency_proof_is_judged_as_the_transparency_community_judges_it(vector):
+    said = verify_consistency(
+        vector["size1"],
+        vector["size2"],
+        decoded(vector["root1"]),
+        decoded(vector["root2"]),
+        [decoded(each) for each in vector["proof"] or []],
+    )
+    assert said is not vector["wantErr"], vector["desc"]
+
+
+def test_the_tree_of_the_rfc_has_the_root_that_it_is_known_for():
+    data = "", "00", "10", "2021", "3031", "40414243", "5051525354555657"
+    tree = Log(bytes.fromhex(each) for each in (*data, "606162636465666768696a6b6c6d6e6f"))
+    assert tree.frontier.root().hex() == (
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"
+    )
+
+
+def test_an_empty_tree_has_the_root_of_no_bytes():
+    assert Frontier().root() == EMPTY_ROOT == root_of(0, Log().subtree)
+
+
+def test_every_proof_of_every_small_tree_is_right(small):
+    roots = [root_of(size, small.subtree) for size in range(ALL_SMALL + 1)]
+    for size in range(1, ALL_SMALL + 1):
+        for seq in range(size):
+            proof = inclusion(seq, size, small.subtree)
+            assert verify_inclusion(seq, size, small.leaves[seq], proof, roots[size])
+        for old in range(1, size + 1):
+            proof = consistency(old, size, small.subtree)
+            assert verify_consistency(old, size, roots[old], roots[size], proof)
+
+
+def test_no_proof_of_a_small_tree_fits_another_leaf_or_another_place(small):
+    # Another size it may fit: which one a root has is what a checkpoint says, not a proof.
+    size, root = 21, root_of(21, small.subtree)
+    for seq, leaf, place in product(range(size), repeat=3):
+        proof = inclusion(seq, size, small.subtree)
+        said = verify_inclusion(place, size, small.leaves[leaf], proof, root)
+        assert said == (seq == leaf == place)
+
+
+def test_a_proof_with_one_bit_turned_is_refused(large):
+    size, seq, old = 70_000, 65_535, 65_537
+    root, old_root = large.frontier.root(), root_of(old, large.subtree)
+    inside, between = (
+        inclusion(seq, size, large.subtree),
+        consistency(old, size, large.subtree),
+    )
+    for number in range(len(inside)):
+        turned = [*inside[:number], turn(inside[number]), *inside[number + 1 :]]
+        assert not verify_inclusion(seq, size, large.leaves[seq], turned, root)
+    for number in range(len(between)):
+        turned = [*between[:number], turn(between[number]), *between[number + 1 :]]
+        assert not verify_consistency(old, size, old_root, root, turned)
+
+
+def turn(value):
+    return bytes([value[0] ^ 1]) + value[1:]
+
+
+def test_a_frontier_tells_each_tile_once_with_the_hash_of_all_that_is_in_it(large):
+    assert sorted(large.tiles) == [(1, n) for n in range(273)] + [(2, 0)]
+    assert large.tiles[1, 7] == Log(str(n).encode() for n in range(1792, 2048)).frontier.root()
+    assert large.tiles[2, 0] == root_of(65_536, large.subtree)
+
+
+def test_a_tile_is_told_with_the_append_that_fills_it(large):
+    frontier = Frontier()
+    assert frontier.append_all(large.leaves[:255]) == []
+    assert frontier.append(large.leaves[255]) == [Tile(1, 0, large.tiles[1, 0])]
+    assert frontier.append(large.leaves[256]) == []
+
+
+def test_proofs_in_a_large_tree_read_tiles_and_hold(large):
+    root = large.frontier.root()
+    for seq in (0, 1, 255, 256, 65_535, 65_536, 69_999):
+        proof = inclusion(seq, 70_000, large.subtree)
+        assert verify_inclusion(seq, 70_000, large.leaves[seq], proof, root)
+        if seq:
+            proof = consistency(seq, 70_000, large.subtree)
+            assert verify_consistency(seq, 70_000, root_of(seq, large.subtree), root, proof)
+
+
+def test_proofs_stay_possible_when_the_leaves_of_full_tiles_are_gone(large):
+    def pruned(level, first, last):
+        assert level or first >= 65_536, "it asked for a leaf that was pruned"
+        return large.stored(level, first, last)
+
+    subtree = subtree_of(pruned)
+    root = root_of(70_000, subtree)
+    assert root == large.frontier.root()
+    proof = inclusion(65_540, 70_000, subtree)
+    assert verify_inclusion(65_540, 70_000, large.leaves[65_540], proof, root)
+    assert Frontier.at(65_536, subtree).size == 65_536
+
+
+def test_a_store_that_has_lost_hashes_is_told_so():
+    log = Log([b"a", b"b", b"c"])
+    log.leaves.pop()
+    with pytest.raises(LookupError, match="missing between entries 2 and 3"):
+        root_of(3, log.subtree)
+
+
+@pytest.mark.parametrize(("seq", "size"), [(-1, 5), (5, 5), (0, 0)])
+def test_there_is_no_proof_of_an_entry_outside_the_tree(small, seq, size):
+    with pytest.raises(ValueError, match="no entry"):
+        inclusion(seq, size, small.subtree)
+
+
+@pytest.mark.parametrize(("old", "new"), [(0, 5), (6, 5), (-1, 3)])
+def test_there_is_no_proof_of_growth_from_nothing_or_backwards(small, old, new):
+    with pytest.raises(ValueError, match="cannot be shown"):
+        consistency(old, new, small.subtree)
+
+
+def test_a_frontier_survives_being_stored(small):
+    for size in range(ALL_SMALL):
+        frontier = Frontier.at(size, small.subtree)
+        again = Frontier.from_bytes(bytes(frontier))
+        assert again == frontier
+        assert again.root() == root_of(size, small.subtree)
+        again.append_all(small.leaves[size:])
+        assert again == small.frontier
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(8 + 32), (1).to_bytes(8), (1).to_bytes(8) + bytes(31), (3).to_bytes(8) * 5]
+)
+def test_bytes_that_are_no_frontier_are_refused(data):
+    with pytest.raises(ValueError, match="frontier"):
+        Frontier.from_bytes(data)
+
+
+def test_a_copy_of_a_frontier_grows_apart(small):
+    frontier = Frontier.at(5, small.subtree)
+    copied = frontier.copy()
+    copied.append(small.leaves[5])
+    assert (frontier.size, copied.size) == (5, 6)
+    assert frontier == Frontier.at(5, small.subtree)
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=600), st.data())
+def test_any_tree_and_its_proofs_are_those_that_pymerkle_makes(leaves, data):
+    log, oracle = Log(leaves), InmemoryTree(algorithm="sha256")
+    for leaf in leaves:
+        oracle.append_entry(leaf)
+    size = len(leaves)
+    seq, old = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    assert log.frontier.root() == oracle.get_root()
+    assert root_of(old, log.subtree) == oracle.get_root(old)
+    # Theirs begin with the leaf, or with the subtree that both trees share, also where that is known.
+    theirs = oracle.prove_inclusion(seq + 1).path
+    assert theirs == [log.leaves[seq], *inclusion(seq, size, log.subtree)]
+    ours = consistency(old, size, log.subtree)
+    assert verify_consistency(old, size, oracle.get_root(old), oracle.get_root(), ours)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 700), max_size=5))
+def test_how_leaves_are_grouped_when_they_are_appended_changes_nothing(groups):
+    leaves = [leaf_hash(str(number).encode()) for number in range(sum(groups))]
+    grouped, told, start = Frontier(), [], 0
+    for size in groups:
+        told += grouped.append_all(leaves[start : start + size])
+        start += size
+    single = Frontier()
+    assert told == [tile for leaf in leaves for tile in single.append(leaf)]
+    assert grouped == single
+
+
+def test_leaves_and_nodes_cannot_be_taken_for_each_other():
+    left, right = leaf_hash(b"a"), leaf_hash(b"b")
+    assert leaf_hash(left + right) != node_hash(left, right)
