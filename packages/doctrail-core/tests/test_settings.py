@@ -34,9 +34,27 @@ def test_switches_understand_the_usual_words(word, meant):
     ("environment", "message"),
     [
         ({"DOCTRAIL_CONTENT": "some"}, "content is 'some'; it must be one of full, hash, off"),
+        (
+            {"DOCTRAIL_DURABILITY": "full"},
+            "durability is 'full'; it must be one of bounded, strict",
+        ),
+        ({"DOCTRAIL_WHEN_UNRECORDED": "x"}, "in code or as DOCTRAIL_WHEN_UNRECORDED"),
         ({"DOCTRAIL_SPANS": "maybe"}, "DOCTRAIL_SPANS is 'maybe'; it must be on or off"),
     ],
 )
 def test_a_value_that_means_nothing_is_refused_by_name(environment, message):
     with pytest.raises(SettingsError, match=message):
         Settings.load(environment)
+
+
+def test_a_power_cut_costs_little_and_a_full_disk_no_answer_unless_more_is_asked_for():
+    assert (Settings().durability, Settings().when_unrecorded) == ("bounded", "count")
+    environment = {"DOCTRAIL_DURABILITY": "strict", "DOCTRAIL_WHEN_UNRECORDED": "refuse"}
+    settings = Settings.load(environment)
+    assert (settings.durability, settings.when_unrecorded) == ("strict", "refuse")
+
+
+def test_the_password_of_a_database_is_not_shown_where_settings_are():
+    settings = Settings.load({"DOCTRAIL_DATABASE": "postgresql://me:secret@db/answers"})
+    assert settings.database == "postgresql://me:secret@db/answers"
+    assert "secret" not in repr(settings)

@@ -28,6 +28,10 @@ def test_where_nothing_is_recorded_yet_nothing_is_wrong(home, doctrail):
 def test_every_setting_is_shown_with_where_it_comes_from(app, doctrail, monkeypatch):
     monkeypatch.setenv("DOCTRAIL_CONTENT", "hash")
     monkeypatch.setenv("OTEL_SERVICE_NAME", "support-bot")
+    monkeypatch.setenv("DOCTRAIL_DURABILITY", "strict")
+    monkeypatch.setenv(
+        "DOCTRAIL_DATABASE", "postgresql://me:secret@db.example:5432/answers?x=secret"
+    )
     chosen = {
         c["name"]: (c["value"], c["origin"]) for c in doctrail("doctor", "--json").json["settings"]
     }
@@ -37,6 +41,9 @@ def test_every_setting_is_shown_with_where_it_comes_from(app, doctrail, monkeypa
         "span_content": (False, "default"),
         "spans": (True, "default"),
         "service": ("support-bot", "OTEL_SERVICE_NAME"),
+        "durability": ("strict", "DOCTRAIL_DURABILITY"),
+        "when_unrecorded": ("count", "default"),
+        "database": ("postgresql://db.example:5432/answers", "DOCTRAIL_DATABASE"),
     }
     assert set(chosen) == {field.name for field in fields(Settings)}
 

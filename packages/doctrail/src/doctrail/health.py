@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from doctrail_core.capture.settings import Settings, SettingsError
 from doctrail_core.durable.errors import NothingRecordedError, StoreError
@@ -31,6 +31,9 @@ _SOURCES = {
     "span_content": ("DOCTRAIL_SPAN_CONTENT",),
     "spans": ("DOCTRAIL_SPANS",),
     "service": ("DOCTRAIL_SERVICE", "OTEL_SERVICE_NAME"),
+    "durability": ("DOCTRAIL_DURABILITY",),
+    "when_unrecorded": ("DOCTRAIL_WHEN_UNRECORDED",),
+    "database": ("DOCTRAIL_DATABASE",),
 }
 _PATIENCE = 2.0
 
@@ -112,11 +115,19 @@ def choices(
 ) -> Iterator[Choice]:
     """Every setting with its origin. What an application sets in code is not seen from here."""
     for name, variables in _SOURCES.items():
-        value = getattr(settings, name)
+        value = _shown(name, getattr(settings, name))
         origin = next((v for v in variables if environment.get(v)), "default")
         if name == "home" and home is not None:
             origin = "--home"
-        yield Choice(name, str(value) if isinstance(value, Path) else value, origin)
+        yield Choice(name, value, origin)
+
+
+def _shown(name: str, value: Any) -> str | bool | None:
+    if name == "database" and value is not None:
+        address = urlsplit(value)
+        host = address.netloc.rpartition("@")[2]
+        return f"{address.scheme}://{host}{address.path}"  # without who, or a password
+    return str(value) if isinstance(value, Path) else value
 
 
 def _ledger(home: Home) -> StoreHealth:

@@ -2,12 +2,26 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 Content = Literal["full", "hash", "off"]
 """`full` keeps texts in the trail store, `hash` only their hashes, `off` neither: ids, scores, offsets."""
+
+Durability = Literal["bounded", "strict"]
+"""What a power cut may cost: `bounded` the last 50 ms, `strict` nothing, at the price of a device flush."""
+
+WhenUnrecorded = Literal["count", "refuse"]
+"""What becomes of an answer that cannot be put on record: `count` gives it and tells of the loss, `refuse`
+raises `NotRecordedError` in its place."""
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "content": get_args(Content),
+    "durability": get_args(Durability),
+    "when_unrecorded": get_args(WhenUnrecorded),
+}
 
 
 class SettingsError(ValueError):
@@ -24,6 +38,9 @@ class Settings:
         span_content: Whether spans carry texts as well as ids (`DOCTRAIL_SPAN_CONTENT`).
         spans: Whether spans are emitted at all (`DOCTRAIL_SPANS`).
         service: The application's name (`DOCTRAIL_SERVICE`, else `OTEL_SERVICE_NAME`).
+        durability: What a power cut may cost (`DOCTRAIL_DURABILITY`).
+        when_unrecorded: What becomes of an answer that cannot be recorded (`DOCTRAIL_WHEN_UNRECORDED`).
+        database: A `postgresql://` address of the ledger; default SQLite in `home` (`DOCTRAIL_DATABASE`).
     """
 
     home: Path = Path(".doctrail")
@@ -31,6 +48,9 @@ class Settings:
     span_content: bool = False
     spans: bool = True
     service: str | None = None
+    durability: Durability = "bounded"
+    when_unrecorded: WhenUnrecorded = "count"
+    database: str | None = field(default=None, repr=False)  # it may hold a password
 
     @classmethod
     def load(cls, environment: Mapping[str, str] | None = None, **code: Any) -> Self:
@@ -50,16 +70,20 @@ class Settings:
             "span_content": _switch(env, "DOCTRAIL_SPAN_CONTENT"),
             "spans": _switch(env, "DOCTRAIL_SPANS"),
             "service": env.get("DOCTRAIL_SERVICE") or env.get("OTEL_SERVICE_NAME"),
+            "durability": env.get("DOCTRAIL_DURABILITY"),
+            "when_unrecorded": env.get("DOCTRAIL_WHEN_UNRECORDED"),
+            "database": env.get("DOCTRAIL_DATABASE"),
         }
         found |= {name: value for name, value in code.items() if value is not None}
         given = {name: value for name, value in found.items() if value not in (None, "")}
         if "home" in given:
             given["home"] = Path(given["home"]).expanduser()
-        if given.get("content", "full") not in get_args(Content):
-            raise SettingsError(
-                f"content is {given['content']!r}; it must be one of {', '.join(get_args(Content))}"
-                " (set in code or as DOCTRAIL_CONTENT)"
-            )
+        for name, words in _CHOICES.items():
+            if given.get(name, words[0]) not in words:
+                raise SettingsError(
+                    f"{name} is {given[name]!r}; it must be one of {', '.join(words)}"
+                    f" (set in code or as DOCTRAIL_{name.upper()})"
+                )
         return cls(**given)
 
 
