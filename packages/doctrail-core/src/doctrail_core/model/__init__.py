@@ -1,11 +1,21 @@
 """The frozen records of one answer's lineage. No I/O and no telemetry in here."""
 
+from doctrail_core.model.access import (
+    AccessDecision,
+    AccessPolicy,
+    ChunkAccess,
+    LabelledChunk,
+    PolicyConfiguration,
+    Principal,
+    Ruling,
+)
 from doctrail_core.model.assessment import NOT_A_CLAIM, Assessment, AssessmentStatus
 from doctrail_core.model.carried import CarriedBy, CarriedChunk, Involvement
 from doctrail_core.model.chunk import Chunk, IdOrigin
 from doctrail_core.model.citation import Citation, CitationState
 from doctrail_core.model.claim import VERDICTS, Claim, Evidence, Verdict, VerdictKind
 from doctrail_core.model.context import AbsenceReason, Arrival, ArrivalState, Context, PromptSpan
+from doctrail_core.model.derivation import Derivation
 from doctrail_core.model.diagnosis import Diagnosis, Fault, Finding
 from doctrail_core.model.generation import Generation, Message, ToolCall, ToolRequest, Usage
 from doctrail_core.model.receipt import Receipt
@@ -26,6 +36,8 @@ __all__ = [
     "NOT_A_CLAIM",
     "VERDICTS",
     "AbsenceReason",
+    "AccessDecision",
+    "AccessPolicy",
     "Arrival",
     "ArrivalState",
     "Assessment",
@@ -33,10 +45,12 @@ __all__ = [
     "CarriedBy",
     "CarriedChunk",
     "Chunk",
+    "ChunkAccess",
     "Citation",
     "CitationState",
     "Claim",
     "Context",
+    "Derivation",
     "Diagnosis",
     "EntryKind",
     "Evidence",
@@ -47,10 +61,14 @@ __all__ = [
     "Hit",
     "IdOrigin",
     "Involvement",
+    "LabelledChunk",
     "Message",
+    "PolicyConfiguration",
+    "Principal",
     "PromptSpan",
     "Receipt",
     "Retrieval",
+    "Ruling",
     "ScoreKind",
     "SourceDocument",
     "StageKind",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from doctrail_core.model.access import AccessDecision
 from doctrail_core.model.chunk import Chunk
 
 ScoreKind = Literal["similarity", "distance", "relevance", "rerank", "fused", "unknown"]
@@ -27,7 +28,8 @@ class Retrieval:
     `enclosing_id` names the retrieval that this one ran inside of (a sub-query, an ensemble member);
     None means that the application itself got these hits. `parent_id` names the run right around it, of
     whatever kind; None means the response itself. `k`, `filters`, `search_type` and `store`
-    are None where the host does not tell.
+    are None where the host does not tell. `access` are the decisions on what was found; what they denied is
+    in no hit.
     """
 
     retrieval_id: str
@@ -45,3 +47,4 @@ class Retrieval:
     tool_call_id: str | None = None
     error: str | None = None
     parent_id: str | None = None
+    access: tuple[AccessDecision, ...] = ()

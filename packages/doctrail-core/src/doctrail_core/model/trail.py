@@ -10,6 +10,7 @@ from doctrail_core.model.carried import CarriedChunk, Involvement
 from doctrail_core.model.chunk import Chunk
 from doctrail_core.model.citation import Citation
 from doctrail_core.model.context import Context
+from doctrail_core.model.derivation import Derivation
 from doctrail_core.model.diagnosis import Diagnosis
 from doctrail_core.model.generation import Generation, ToolCall
 from doctrail_core.model.retrieval import Retrieval
@@ -65,6 +66,8 @@ class Trail:
 
     Steps, retrievals, generations and tool calls form one tree by `parent_id`. `citations` were resolved
     when the response closed; `assessments` and `diagnoses` were added later, in the order of time.
+    `derivations` say what the documents behind it were made from, as far as their chunks told; `reused`
+    names the earlier responses whose answers a cache gave again.
     `answer_hash` is `sha256:<hex>`, where the hash is kept and the answer is not.
     """
 
@@ -91,6 +94,8 @@ class Trail:
     citations: tuple[Citation, ...] = ()
     assessments: tuple[Assessment, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    derivations: tuple[Derivation, ...] = ()
+    reused: tuple[str, ...] = ()
     answer_hash: str | None = None
 
     @property
