@@ -10,7 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from doctrail_core.model import AbsenceReason, Message, ScoreKind, ToolRequest, Usage
+from doctrail_core.model import (
+    AbsenceReason,
+    AccessDecision,
+    Message,
+    PolicyConfiguration,
+    ScoreKind,
+    ToolRequest,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from doctrail_core.capture.sinks import Checks
@@ -111,6 +119,7 @@ class RetrievedChunk:
 
     `metadata` may hold anything; it is copied, made JSON and bounded by the recorder at once.
     `document_id` None means: look into the metadata (`document_id`, `doc_id`, `source`, ...).
+    `derived_from` names documents that the chunk's was made from, beside those that its metadata names.
     """
 
     text: str
@@ -120,6 +129,19 @@ class RetrievedChunk:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     score: float | None = None
     score_kind: ScoreKind = "unknown"
+    derived_from: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessDecided:
+    """It was decided which of what a running retrieval found may go on; the rest does not.
+
+    It is told before `RetrievalEnded`, whose chunks are those that were released.
+    """
+
+    run_id: str
+    decisions: Sequence[AccessDecision]
+    configurations: Sequence[PolicyConfiguration] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +199,19 @@ class GenerationStreamed:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerReused:
+    """An answer, or a model's part in it, was not made now: a cache gave that of an earlier response."""
+
+    run_id: str
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationEnded:
-    """A model answered. `model`, when the response names one, is more exact than the request's."""
+    """A model answered. `model`, when the response names one, is more exact than the request's.
+
+    `cached` says that no model was asked: the host's cache had the message from an earlier call.
+    """
 
     run_id: str
     output: str | None
@@ -188,6 +221,7 @@ class GenerationEnded:
     message_id: str | None = None
     tool_requests: Sequence[ToolRequest] = ()
     at: int | None = None
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +253,8 @@ Event = (
     | RunFailed
     | RetrievalStarted
     | RetrievalDescribed
+    | AccessDecided
+    | AnswerReused
     | RetrievalEnded
     | ContextSelected
     | PromptSent

@@ -17,6 +17,8 @@ from functools import partial
 from typing import Any
 
 from doctrail_core.capture.events import (
+    AccessDecided,
+    AnswerReused,
     ContextSelected,
     Event,
     GenerationEnded,
@@ -35,6 +37,7 @@ from doctrail_core.capture.events import (
 from doctrail_core.capture.records import (
     chunk_record,
     cleaned,
+    derivation_record,
     describe,
     generation_record,
     retrieval_record,
@@ -48,6 +51,7 @@ from doctrail_core.capture.sinks import FaultSink, SpanSink, StageSpan
 from doctrail_core.capture.tally import Counts, Dropped, Tally
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import Assessment, StageKind, Status, Trail
+from doctrail_core.text.identity import canonical_id
 
 MAX_OPEN_RESPONSES = 10_000
 """Beyond this many, the oldest response is closed as interrupted: its host lost it."""
@@ -95,6 +99,8 @@ class Recorder:
             RunFailed: self._run_failed,
             RetrievalStarted: self._retrieval_started,
             RetrievalDescribed: self._retrieval_described,
+            AccessDecided: self._access_decided,
+            AnswerReused: self._answer_reused,
             RetrievalEnded: self._retrieval_ended,
             ContextSelected: self._context_selected,
             PromptSent: self._prompt_sent,
@@ -266,6 +272,7 @@ class Recorder:
             return
         response = run.response
         self._concern(response, event)
+        self._derived(response, event.carried)
         told = [] if event.auxiliary else [chunk_record(chunk) for chunk in event.carried]
         with self._lock:
             response.told.update((chunk.chunk_id, chunk) for chunk in told)
@@ -293,6 +300,24 @@ class Recorder:
         run = self._runs.get(event.run_id)
         if run is not None and run.kind == "retrieval":
             run.described = event
+
+    def _access_decided(self, event: AccessDecided) -> None:
+        run = self._runs.get(event.run_id)
+        if run is None or run.kind != "retrieval":
+            self.faults.count("decisions on access without their search")
+            return
+        self.reports.configured(event.configurations)
+        with self._lock:
+            run.response.decided_in(run, event.decisions)
+
+    def _answer_reused(self, event: AnswerReused) -> None:
+        run = self._runs.get(event.run_id)
+        earlier = canonical_id(event.response_id)
+        if run is None:
+            self.faults.count("answers reused outside of a response")
+        elif earlier not in (*run.response.reused, canonical_id(run.response.response_id)):
+            run.response.reused[earlier] = None
+            self.reports.reused(run.response, earlier)
 
     def _generation_streamed(self, event: GenerationStreamed) -> None:
         run = self._runs.get(event.run_id)
@@ -333,8 +358,17 @@ class Recorder:
     ) -> None:
         retrieval = retrieval_record(run, chunks, at, error, self._hash_in(run))
         run.response.retrievals.append(retrieval)
+        if retrieval.access:
+            self.reports.decided(run.response, retrieval)
+        self._derived(run.response, chunks)
         if run.span is not None:
             run.span.end(retrieval, at=at, error=error)
+
+    def _derived(self, response: OpenResponse, chunks: Sequence[RetrievedChunk]) -> None:
+        """Note what the chunks' documents were made from."""
+        for derivation in filter(None, map(derivation_record, chunks)):
+            response.derivations[derivation] = None
+            self.reports.derived(derivation)
 
     def _generation_ended(self, event: GenerationEnded) -> None:
         if ended := self._end(event.run_id, event.at):

@@ -1,7 +1,11 @@
 """From what events said to the records of a trail: texts cleaned, ids settled, scores checked."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, cast
+from uuid import UUID
 
 from doctrail_core.capture.events import (
     GenerationEnded,
@@ -13,9 +17,14 @@ from doctrail_core.capture.events import (
     ToolCalled,
     ToolReturned,
 )
+from doctrail_core.capture.redaction import error_kind
 from doctrail_core.capture.response import OpenResponse, OpenRun
+from doctrail_core.capture.settings import Content
 from doctrail_core.model import (
+    AccessDecision,
     Chunk,
+    ChunkAccess,
+    Derivation,
     Generation,
     Hit,
     Message,
@@ -25,10 +34,13 @@ from doctrail_core.model import (
     ToolCall,
     ToolRequest,
 )
-from doctrail_core.text.identity import clean_text, identify
+from doctrail_core.text.identity import canonical_id, clean_text, identify
 from doctrail_core.text.snapshot import json_value
 
 _LONGEST_ERROR = 2000
+_DERIVED_FROM = "derived_from"
+_MOST_SOURCES = 1024
+"""So many sources of one document are recorded: metadata may hold anything."""
 
 
 def utc(nanoseconds: int) -> datetime:
@@ -79,6 +91,7 @@ def retrieval_record(
         tool_call_id=_tool_call_id(tool),
         error=describe(error),
         parent_id=run.parent_id,
+        access=tuple(run.access),
     )
 
 
@@ -177,6 +190,57 @@ def chunk_record(found: RetrievedChunk) -> Chunk:
         index=found.index,
         metadata=found.metadata,
     )
+
+
+def derivation_record(found: RetrievedChunk) -> Derivation | None:
+    """What the chunk's document was made from, as host and metadata say it."""
+    said = found.metadata.get(_DERIVED_FROM)
+    if said is None and not found.derived_from:
+        return None
+    document_id = chunk_record(found).document_id
+    named = (*found.derived_from, *_named_in(said))
+    sources = dict.fromkeys(canonical_id(name) for name in named if name.strip())
+    sources.pop(document_id, None)
+    kept = tuple(islice(sources, _MOST_SOURCES))
+    return Derivation(document_id, kept) if kept else None
+
+
+def access_body(
+    decision: AccessDecision, retrieval: Retrieval, search: int, content: Content
+) -> dict[str, Any]:
+    """A decision as the ledger gets it; of what was denied, no more than its ids and its label.
+
+    Args:
+        decision: One of the retrieval's.
+        retrieval: The search, with the hits that were released.
+        search: Which one of the response it is, from 1.
+        content: What may be kept of texts.
+    """
+    hits = {(hit.chunk.document_id, hit.chunk.chunk_id): hit.chunk for hit in retrieval.hits}
+    chunks = [
+        asdict(access) | _version(hits.get((access.document_id, access.chunk_id)), access, content)
+        for access in decision.chunks
+    ]
+    error = error_kind(decision.error)
+    return asdict(decision) | {"search": search, "error": error, "chunks": chunks}
+
+
+def _version(hit: Chunk | None, access: ChunkAccess, content: Content) -> dict[str, Any]:
+    """Which version of a chunk it was."""
+    if hit is None or not access.allowed:
+        return {}
+    kept = None if content == "off" else hit.content_hash
+    return {"content_hash": kept, "source": hit.source, "version": hit.version}
+
+
+def _named_in(value: object) -> Iterator[str]:
+    """A document's id, or each in a list of them."""
+    several = isinstance(value, list | tuple | set | frozenset)
+    for name in cast("Iterable[object]", value) if several else (value,):
+        if isinstance(name, str):
+            yield name
+        elif isinstance(name, int | UUID) and not isinstance(name, bool):
+            yield str(name)
 
 
 def _hit(

@@ -15,6 +15,7 @@ from doctrail_core.model import (
     Trail,
     Verdict,
 )
+from doctrail_core.text.identity import content_hash
 
 
 def redact(trail: Trail, content: Content) -> Trail:
@@ -26,7 +27,8 @@ def redact(trail: Trail, content: Content) -> Trail:
         trail,
         question=None,
         answer=None,
-        error=_kind(trail.error),
+        answer_hash=content_hash(trail.answer) if keep_hash and trail.answer else None,
+        error=error_kind(trail.error),
         retrievals=tuple(_retrieval(r, keep_hash=keep_hash) for r in trail.retrievals),
         generations=tuple(_generation(g) for g in trail.generations),
         tool_calls=tuple(_tool_call(t) for t in trail.tool_calls),
@@ -46,7 +48,7 @@ def redact_assessment(assessment: Assessment, content: Content) -> Assessment:
         assessment,
         verdicts=tuple(map(_verdict, assessment.verdicts)),
         citations=tuple(replace(c, cited="") for c in assessment.citations),
-        error=_kind(assessment.error),
+        error=error_kind(assessment.error),
         answer_hash=None,
     )
 
@@ -61,7 +63,14 @@ def redact_diagnosis(diagnosis: Diagnosis, content: Content) -> Diagnosis:
 
 def _retrieval(retrieval: Retrieval, *, keep_hash: bool) -> Retrieval:
     hits = tuple(replace(h, chunk=_chunk(h.chunk, keep_hash=keep_hash)) for h in retrieval.hits)
-    return replace(retrieval, query=None, filters=None, error=_kind(retrieval.error), hits=hits)
+    return replace(
+        retrieval,
+        query=None,
+        filters=None,
+        error=error_kind(retrieval.error),
+        hits=hits,
+        access=tuple(replace(d, error=error_kind(d.error)) for d in retrieval.access),
+    )
 
 
 def _chunk(chunk: Chunk, *, keep_hash: bool) -> Chunk:
@@ -75,7 +84,7 @@ def _generation(generation: Generation) -> Generation:
         output=None,
         parameters={k: v for k, v in generation.parameters.items() if isinstance(v, int | float)},
         messages=tuple(replace(m, text=None) for m in generation.messages),
-        error=_kind(generation.error),
+        error=error_kind(generation.error),
         tool_requests=tuple(replace(r, arguments=None) for r in generation.tool_requests),
     )
 
@@ -86,13 +95,13 @@ def _verdict(verdict: Verdict) -> Verdict:
 
 
 def _step(step: Step) -> Step:
-    return replace(step, input=None, output=None, error=_kind(step.error))
+    return replace(step, input=None, output=None, error=error_kind(step.error))
 
 
 def _tool_call(call: ToolCall) -> ToolCall:
-    return replace(call, arguments=None, result=None, error=_kind(call.error))
+    return replace(call, arguments=None, result=None, error=error_kind(call.error))
 
 
-def _kind(error: str | None) -> str | None:
+def error_kind(error: str | None) -> str | None:
     """`ValueError: the secret` -> `ValueError`."""
     return None if error is None else error.partition(":")[0]

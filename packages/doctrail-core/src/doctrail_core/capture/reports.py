@@ -4,13 +4,17 @@ In the order of worth: ledger, trail store, spans. One that fails costs neither 
 the others.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from typing import Any
 
 from doctrail_core.capture.assembly import with_arrivals
 from doctrail_core.capture.carrying import Earlier
 from doctrail_core.capture.records import (
+    access_body,
     generation_record,
     retrieval_record,
     step_record,
@@ -22,7 +26,16 @@ from doctrail_core.capture.response import OpenResponse, OpenRun
 from doctrail_core.capture.sessions import Past, Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import Checks, FaultSink, LedgerSink, TrailSink
-from doctrail_core.model import CarriedChunk, EntryKind, Status, Step, Trail
+from doctrail_core.model import (
+    CarriedChunk,
+    Derivation,
+    EntryKind,
+    PolicyConfiguration,
+    Retrieval,
+    Status,
+    Step,
+    Trail,
+)
 from doctrail_core.model.trail import arrived_in
 from doctrail_core.text.citations import citations
 
@@ -30,6 +43,7 @@ _LEFT_OPEN = "never ended"
 _MOST_BEHIND = 256
 """So many chunks that were behind earlier answers are recorded, those of the latest: in a conversation of
 hundreds of turns, every one would bring along whatever was retrieved in it."""
+_NOTED = 10_000
 _LEFT_OUT = "chunks behind answers of long ago, not recorded again"
 
 
@@ -54,6 +68,38 @@ class Reports:
     faults: FaultSink
     query_hash: Callable[[str], str]
     closed: Callable[["Closed"], None]
+    _noted: OrderedDict[Hashable, None] = field(default_factory=OrderedDict[Hashable, None])
+    """What was put on record once and need not be again, the latest."""
+
+    def configured(self, policies: Iterable[PolicyConfiguration]) -> None:
+        """Put policies on record when this process first decides by them."""
+        for policy in policies:
+            if self._first_time((os.getpid(), policy)):  # after a fork each process says it itself
+                self._note("configured", {"what": "access policy", **asdict(policy)})
+
+    def decided(self, response: OpenResponse, retrieval: Retrieval) -> None:
+        """Put on record what a search was allowed to hand on, before it does."""
+        search = len(response.retrievals)
+        for decision in retrieval.access:
+            body = access_body(decision, retrieval, search, self.settings.content)
+            self._note("access", body, response.response_id)
+
+    def derived(self, derivation: Derivation) -> None:
+        """Put on record what a document was made from."""
+        if self._first_time(derivation):
+            body = {"document": derivation.document_id, "from": list(derivation.sources)}
+            self._note("derived", body)
+
+    def reused(self, response: OpenResponse, earlier: str) -> None:
+        """Put on record that a response gives the answer of an earlier one."""
+        self._note("reused", {"of": earlier}, response.response_id)
+
+    def _first_time(self, what: Hashable) -> bool:
+        known = what in self._noted
+        self._noted[what] = None
+        if len(self._noted) > _NOTED:
+            self._noted.popitem(last=False)
+        return not known
 
     def sources_known(self, response: OpenResponse, at: int) -> None:
         """Put on record what was retrieved so far."""
@@ -140,6 +186,12 @@ class Reports:
         except Exception as error:  # noqa: BLE001  # a full disk must not cost the user the answer
             self.faults.note("ledger", error)
 
+    def _note(self, kind: str, body: Mapping[str, Any], response_id: str | None = None) -> None:
+        try:
+            self.ledger.note(kind, body, response_id)
+        except Exception as error:  # noqa: BLE001  # likewise
+            self.faults.note("ledger", error)
+
     def _keep(self, trail: Trail) -> None:
         try:
             self.trails.append(trail)
@@ -178,6 +230,8 @@ class Reports:
             carried=carried,
             assessments=tuple(response.assessments),
             turn=turn,
+            derivations=tuple(response.derivations),
+            reused=tuple(response.reused),
         )
 
     def _with_arrivals(self, trail: Trail, response: OpenResponse, past: Past) -> Trail:

@@ -3,6 +3,7 @@
 Nothing in here outlives the response: the recorder forgets the whole tree when it closes.
 """
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,7 +16,18 @@ from doctrail_core.capture.events import (
     ToolCalled,
 )
 from doctrail_core.capture.sinks import Checks, StageSpan
-from doctrail_core.model import Assessment, Chunk, Generation, Retrieval, Status, Step, ToolCall
+from doctrail_core.model import (
+    AccessDecision,
+    Assessment,
+    Chunk,
+    ChunkAccess,
+    Derivation,
+    Generation,
+    Retrieval,
+    Status,
+    Step,
+    ToolCall,
+)
 from doctrail_core.text.identity import canonical_id, clean_text
 
 StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
@@ -42,6 +54,7 @@ class OpenRun:
     span: StageSpan | None = None
     described: RetrievalDescribed | None = None
     streamed: str | None = None
+    access: list[AccessDecision] = field(default_factory=list[AccessDecision])
 
     @property
     def run_id(self) -> str:
@@ -108,6 +121,8 @@ class OpenResponse:
     assessments: list[Assessment] = field(default_factory=list[Assessment])
     checks: Checks | None = None
     check: bool | None = None
+    derivations: dict[Derivation, None] = field(default_factory=dict[Derivation, None])
+    reused: dict[str, None] = field(default_factory=dict[str, None])
     told: dict[str, Chunk] = field(default_factory=dict[str, Chunk])
     """The chunks that the host said it keeps with the messages of a prompt, by id."""
 
@@ -120,7 +135,7 @@ class OpenResponse:
     @property
     def is_an_answer(self) -> bool:
         """Whether anything was retrieved or generated; other runs concern nobody."""
-        return bool(self.retrievals or self.generations or self.open_generations)
+        return bool(self.retrievals or self.generations or self.open_generations or self.reused)
 
     def retrieved(self) -> frozenset[str]:
         """The ids of the chunks that were retrieved so far."""
@@ -139,12 +154,28 @@ class OpenResponse:
         self.on_record |= found
         return True
 
+    def decided_in(self, run: OpenRun, decisions: Iterable[AccessDecision]) -> None:
+        """Note what a retriever releases; what it does not is no find of those inside of it either."""
+        apart = [replace(d, chunks=tuple(map(self._apart, d.chunks))) for d in decisions]
+        run.access += apart
+        withheld = {(c.document_id, c.chunk_id) for d in apart for c in d.denied}
+        released = {(c.document_id, c.chunk_id) for d in apart for c in d.chunks if c.allowed}
+        inside = {run.run_id}
+        for place, inner in reversed(list(enumerate(self.retrievals))):
+            if inner.enclosing_id in inside:
+                inside.add(inner.retrieval_id)
+                self.retrievals[place] = _without(inner, withheld - released)
+
+    def _apart(self, access: ChunkAccess) -> ChunkAccess:
+        first = self.chunk_documents.setdefault(access.chunk_id, access.document_id)
+        return replace(access, chunk_id=_named_apart(access.document_id, access.chunk_id, first))
+
     def named_apart(self, chunk: Chunk) -> Chunk:
         """Two documents whose chunks have the same id, as those of two stores may, keep apart."""
         first = self.chunk_documents.setdefault(chunk.chunk_id, chunk.document_id)
         if first == chunk.document_id:
             return chunk
-        return replace(chunk, chunk_id=canonical_id(f"{chunk.document_id}#{chunk.chunk_id}"))
+        return replace(chunk, chunk_id=_named_apart(chunk.document_id, chunk.chunk_id, first))
 
     def asked(self) -> str:
         """The user's question: as told, as its first run was asked, or the first query to a retriever."""
@@ -189,3 +220,15 @@ class OpenResponse:
             return self.output
         outputs = (g.output for g in reversed(self.generations) if not g.auxiliary)
         return next((output for output in outputs if output), None)
+
+
+def _named_apart(document_id: str, chunk_id: str, first: str) -> str:
+    """The id of a chunk whose plain id was first that of a chunk of the document `first`."""
+    return chunk_id if first == document_id else canonical_id(f"{document_id}#{chunk_id}")
+
+
+def _without(retrieval: Retrieval, withheld: Collection[tuple[str, str]]) -> Retrieval:
+    hits = tuple(
+        h for h in retrieval.hits if (h.chunk.document_id, h.chunk.chunk_id) not in withheld
+    )
+    return retrieval if len(hits) == len(retrieval.hits) else replace(retrieval, hits=hits)

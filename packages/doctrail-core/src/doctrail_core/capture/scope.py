@@ -1,6 +1,6 @@
-"""What holds for the current request: the response it belongs to, or that nothing be recorded.
+"""What holds for the current request: the response it belongs to, for whom it is, or that nothing be recorded.
 
-Both live in context variables, so they follow async tasks and copied contexts, and they are set and
+All live in context variables, so they follow async tasks and copied contexts, and they are set and
 reset in the same place: nothing leaks into whoever consumes a generator.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from doctrail_core.capture.events import Event
+from doctrail_core.model import Principal
 
 
 class Records(Protocol):
@@ -34,6 +35,7 @@ class Scope:
 
 
 _SCOPE: ContextVar[Scope | None] = ContextVar("doctrail_scope", default=None)
+_PRINCIPAL: ContextVar[Principal | None] = ContextVar("doctrail_principal", default=None)
 _SUPPRESSED: ContextVar[bool] = ContextVar("doctrail_suppressed", default=False)
 _prepare: list[Callable[[], None]] = []
 
@@ -58,6 +60,30 @@ def entered(scope: Scope) -> Generator[Scope]:
         yield scope
     finally:
         _SCOPE.reset(token)
+
+
+def current_principal() -> Principal | None:
+    """For whom the running code works, if that was said."""
+    return _PRINCIPAL.get()
+
+
+@contextmanager
+def acting_for(principal: Principal | str | None) -> Generator[None]:
+    """Work for this principal: guarded retrievers in here release what it may read.
+
+    Args:
+        principal: Who it is. An id alone keeps the roles that the same principal has around this; None
+            changes nothing.
+    """
+    around = _PRINCIPAL.get()
+    named = Principal(principal) if isinstance(principal, str) else principal
+    if named is None or (isinstance(principal, str) and around and around.id == principal):
+        named = around
+    token = _PRINCIPAL.set(named)
+    try:
+        yield
+    finally:
+        _PRINCIPAL.reset(token)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Where a recorder sends what it knows. It sees its sinks through these protocols alone."""
 
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 from doctrail_core.model import (
     Assessment,
@@ -21,6 +21,14 @@ class LedgerSink(Protocol):
 
     def append(self, kind: EntryKind, trail: Trail) -> None:
         """Put the response on record, as far as it is known, or what was said about it last.
+
+        Raises:
+            OSError: It could not be written.
+        """
+        ...
+
+    def note(self, kind: str, body: Mapping[str, Any], response_id: str | None = None) -> None:
+        """Put an event on record, about a response or about none.
 
         Raises:
             OSError: It could not be written.

@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -74,10 +74,17 @@ class MemoryLedger:
     """Keeps what was put on record, in order."""
 
     entries: list[tuple[EntryKind, Trail]] = field(default_factory=list[tuple[EntryKind, Trail]])
+    events: list[tuple[str, Mapping[str, Any], str | None]] = field(
+        default_factory=list[tuple[str, Mapping[str, Any], str | None]]
+    )
 
     def append(self, kind: EntryKind, trail: Trail) -> None:
         """Keep the fact."""
         self.entries.append((kind, trail))
+
+    def note(self, kind: str, body: Mapping[str, Any], response_id: str | None = None) -> None:
+        """Keep the event."""
+        self.events.append((kind, body, response_id))
 
 
 @dataclass
@@ -179,6 +186,11 @@ class CapturedLineage(Lineage):
     def entries(self) -> list[tuple[EntryKind, Trail]]:
         """What went on the ledger, in order."""
         return self.storage.ledger.entries
+
+    @property
+    def events(self) -> list[tuple[str, Mapping[str, Any], str | None]]:
+        """The events that went on the ledger beside, in order: kind, body, response."""
+        return self.storage.ledger.events
 
     @property
     def errors(self) -> list[tuple[str, BaseException]]:
