@@ -16,9 +16,9 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.capture.settings import Settings
 from doctrail_core.composition import Lineage
-from doctrail_core.ledger.entry import decode as ledger_entry
-from doctrail_core.ledger.entry import encode as ledger_bytes
-from doctrail_core.ledger.entry import from_trail
+from doctrail_core.ledger.record import decode as ledger_entry
+from doctrail_core.ledger.record import encode as ledger_bytes
+from doctrail_core.ledger.record import from_trail
 from doctrail_core.model import Message
 from doctrail_core.testing import capture_trails
 from doctrail_core.trails.codec import decode, encode, joined, taken_apart

@@ -16,7 +16,7 @@ from doctrail_core.durable.intake import sizes
 from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.spool import Spool
 from doctrail_core.ledger import open_ledger
-from doctrail_core.ledger.entry import encode, from_trail
+from doctrail_core.ledger.record import encode, from_trail
 from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.sqlite import LedgerWriter
 from doctrail_core.trails import open_trails
@@ -114,7 +114,7 @@ def test_a_database_of_somebody_else(home, stream, opened, writer):
 
 def test_the_ledger_in_the_place_of_the_trails(home):
     home.ensure("trails")
-    LedgerWriter(home.database("ledger")).close()
+    LedgerWriter(home).close()
     shutil.copy(home.database("ledger"), home.database("trails"))
     with pytest.raises(StoreError, match="not a doctrail trail store"):
         open_trails(home)
@@ -154,7 +154,7 @@ def test_only_the_owner_may_read_a_store(home, stream, opened, writer):
 
 def test_a_store_locked_by_another_program(home, journal, faults, make_trail):
     home.ensure("ledger")
-    LedgerWriter(home.database("ledger")).close()
+    LedgerWriter(home).close()
     journal.append("answered", make_trail())
     with closing(sqlite3.connect(home.database("ledger"), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -168,7 +168,7 @@ def test_a_store_locked_by_another_program(home, journal, faults, make_trail):
 
 def test_readers_do_not_wait_for_the_writer(home, make_trail):
     home.ensure("ledger")
-    with closing(LedgerWriter(home.database("ledger"))) as writer:
+    with closing(LedgerWriter(home)) as writer:
         writer.commit([entry(make_trail)], {}, ())
         writer._connection.execute("BEGIN IMMEDIATE")
         with open_ledger(home) as ledger:
@@ -216,8 +216,8 @@ def test_what_another_process_holds_back_is_told_with_the_answer(
 def test_two_writers_who_both_believe_to_be_the_only_one_bring_nothing_twice(home, make_trail):
     home.ensure("ledger")
     with (
-        closing(LedgerWriter(home.database("ledger"))) as one,
-        closing(LedgerWriter(home.database("ledger"))) as two,
+        closing(LedgerWriter(home)) as one,
+        closing(LedgerWriter(home)) as two,
     ):
         one.commit([entry(make_trail)], {"file": 10}, ())
         with pytest.raises(StoreError, match="another process wrote"):
@@ -282,7 +282,7 @@ def _fill(journal, make_trail, acknowledged):
 
 def test_a_database_that_may_not_grow_keeps_what_waits_in_the_spool(home, journal, make_trail):
     home.ensure("ledger")
-    LedgerWriter(home.database("ledger")).close()
+    LedgerWriter(home).close()
     journal.append("answered", make_trail())
     limited = (
         "import resource, sys\n"
@@ -293,7 +293,7 @@ def test_a_database_that_may_not_grow_keeps_what_waits_in_the_spool(home, journa
         "try:\n    open_ledger(Home(Path(sys.argv[1])))\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"
     )
-    journal._sequencer._stop.set()
+    journal._sequencer._syncing.stop(0)
     command = [sys.executable, "-c", limited, str(home.path)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert said.startswith("StoreError")

@@ -232,7 +232,7 @@ def test_an_interpreter_that_exits_drains_what_it_wrote(home):
     command = [sys.executable, "-c", program, str(home.path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     assert done.stderr == ""
-    with closing(LedgerReader(home.database("ledger"))) as ledger:
+    with open_ledger(home, drain=False) as ledger:
         assert ledger.count() == 1
     assert list(home.spool("ledger").glob("*.spool")) == []
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from doctrail_core import Lineage
-    from doctrail_core.ledger.sqlite import LedgerReader
+    from doctrail_core.ledger.reader import LedgerReader
     from doctrail_core.trails.sqlite import TrailReader
 
 __all__ = ["PATIENCE", "home_of", "ledger_of", "lineage_of", "trails_of"]

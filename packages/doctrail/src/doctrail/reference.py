@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from doctrail_core import Trail
-    from doctrail_core.ledger.entry import LedgerEntry
+    from doctrail_core.ledger.entry import Entry
     from doctrail_core.trails.store import TrailSummary
 
 __all__ = ["add_reference", "referred"]
@@ -57,27 +57,30 @@ def _told_by_ledger(options: Namespace, terminal: Terminal) -> bool:
     try:
         with ledger_of(options, terminal) as ledger:
             entries = ledger.entries_of(options.response)
+            if entries:
+                documents = ledger.documents_of(entries[-1])
+                _complain_of_no_trail(options.response, entries[-1], documents, terminal)
     except NothingRecordedError:
         return False
-    if entries:
-        _complain_of_no_trail(entries[-1], terminal)
     return bool(entries)
 
 
-def _complain_of_no_trail(entry: "LedgerEntry", terminal: Terminal) -> None:
-    from datetime import datetime
-
+def _complain_of_no_trail(
+    response_id: str, entry: "Entry", documents: "Sequence[str]", terminal: Terminal
+) -> None:
+    from doctrail_core.durable.columns import moment as at
+    from doctrail_core.model.printable import one_line
     from doctrail_core.model.wording import few, moment
 
-    when = moment(datetime.fromisoformat(entry.timestamp))
+    when = moment(at(entry.time_us + entry.duration_us))
     known = (
         f"was complete at {when} ({entry.status}), but its trail is not kept"
         if entry.kind == "answered"
         else f"has no trail: its sources were retrieved at {when}; it still runs, or its process died"
     )
     terminal.complain(
-        f"response {entry.response_id} {known}. The ledger names its documents:"
-        f" {few(entry.document_ids) or 'none'}. `doctrail affected --document ID` tells how deeply each was involved."
+        f"response {one_line(response_id)} {known}. The ledger names its documents:"
+        f" {few(documents) or 'none'}. `doctrail affected --document ID` tells how deeply each was involved."
     )
 
 

@@ -8,9 +8,22 @@ from uuid import uuid4
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.home import FILE_MODE
 
-__all__ = ["KEY_BYTES", "load_or_create_key"]
+__all__ = ["KEY_BYTES", "load_key", "load_or_create_key"]
 
 KEY_BYTES = 32
+
+
+def load_key(path: Path) -> bytes | None:
+    """The key kept at `path`; None if there is none.
+
+    Raises:
+        OSError: It cannot be read.
+        StoreError: What lies there is not a key.
+    """
+    try:
+        return _load(path)
+    except FileNotFoundError:
+        return None
 
 
 def load_or_create_key(path: Path) -> bytes:

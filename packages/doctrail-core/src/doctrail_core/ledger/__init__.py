@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from doctrail_core.durable.home import Home
-    from doctrail_core.ledger.sqlite import LedgerReader
+    from doctrail_core.ledger.reader import LedgerReader
 
 __all__ = ["open_ledger"]
 
@@ -21,10 +21,15 @@ def open_ledger(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "L
         NothingRecordedError: There is no ledger yet.
         StoreError: It cannot be read.
     """
+    from doctrail_core.durable.keys import load_key
     from doctrail_core.durable.reading import drained
-    from doctrail_core.ledger.sqlite import LedgerDatabase, LedgerReader
+    from doctrail_core.ledger.keyring import Tagger, open_keyring
+    from doctrail_core.ledger.reader import LedgerReader
+    from doctrail_core.ledger.sqlite import LedgerDatabase, SqliteLedger
 
-    database = LedgerDatabase(home.database("ledger"))
-    return LedgerReader(
-        database.path, warning=drained(home, "ledger", database, timeout) if drain else None
-    )
+    database = LedgerDatabase(home)
+    warning = drained(home, "ledger", database, timeout) if drain else None
+    store = SqliteLedger(database.path)
+    key = load_key(home.keys)
+    tagger = None if key is None else Tagger(key)
+    return LedgerReader(store, open_keyring(home.path / "keys.db"), tagger, warning=warning)

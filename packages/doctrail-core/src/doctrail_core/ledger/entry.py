@@ -1,252 +1,357 @@
-"""One entry of the ledger and its exact bytes. It holds ids, hashes, grades and times; never a text.
+"""One entry of the ledger and its exact bytes: a leaf of the log's tree. It names nothing from outside.
 
-The bytes are canonical JSON (UTF-8, sorted keys, no spaces, nothing that is null), because they are what
-is hashed later: they are made once, stored as they are, and never made again from the parts.
-
-A field that is left out where there is nothing to say may be added within a version: who does not know it
-misses what it says, and reads nothing wrong. All else needs a new version.
+A header of fixed width, then a tail. The tail of what is said about a response is a row of numbers
+(unsigned LEB128), because there are many of them; that of any other kind is canonical JSON. The bytes are made once,
+stored as they are, and never made again from the parts. Chunks and names stand as the place (`seq`) of the entry
+that binds them; what they are called outside is kept apart (`names`), so that it can be erased.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
 
-from doctrail_core.model import (
-    GRADES,
-    Assessment,
-    AssessmentStatus,
-    Chunk,
-    Diagnosis,
-    EntryKind,
-    Fault,
-    Grade,
-    Involvement,
-    Status,
-    Trail,
-    VerdictKind,
-)
-from doctrail_core.model.trail import cited_in, supporting_in
-from doctrail_core.text.identity import canonical_id
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from doctrail_core.model import Status
 
 __all__ = [
+    "CODES",
+    "HEADER",
+    "KINDS",
+    "NOBODY",
+    "STATUSES",
     "VERSION",
-    "CheckFact",
-    "ChunkFact",
-    "DiagnosisFact",
-    "LedgerEntry",
+    "ChunkUse",
+    "Entry",
+    "EntryError",
+    "Header",
+    "Whose",
     "decode",
     "encode",
-    "from_trail",
-    "prepare",
+    "header",
+    "kind_of",
+    "whose",
 ]
 
 VERSION = 1
 
+HEADER = struct.Struct(">BB16sQII")
+"""Version, kind, response reference, time in microseconds since the epoch, writer, the writer's counter."""
 
-# The fields of all stand in the order of the alphabet, as they do in the bytes.
+NOBODY = bytes(16)
+"""The response reference of an entry that is about no response."""
+
+KINDS: Mapping[int, str] = MappingProxyType(
+    {
+        1: "retrieved",
+        2: "answered",
+        3: "assessed",
+        4: "diagnosed",
+        16: "document",
+        17: "chunk",
+        18: "name",
+        19: "derived",
+        32: "heartbeat",
+        33: "index",
+        34: "erased",
+        35: "retained",
+        36: "held",
+        37: "flagged",
+        38: "reviewed",
+        39: "lost",
+        40: "configured",
+        41: "access",
+        42: "reused",
+        43: "pruned",
+    }
+)
+"""What an entry says, by its code; below 16 it is about a response and its tail is packed."""
+
+CODES: Mapping[str, int] = MappingProxyType({name: code for code, name in KINDS.items()})
+
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+_PACKED = 16
+_STATUS, _TRACE, _QUERY, _ANSWER, _SESSION, _USER, _COVERS, _BODY = 3, 4, 8, 16, 32, 64, 128, 256
+_GRADE, _INDIRECT, _CARRIED = 3, 4, 8
+_TAG_BYTES, _COMMITMENT_BYTES = 16, 32
+_ALL_FIXED = _TRACE | _QUERY | _ANSWER
+_FIXED = {
+    flags: bool(flags & _TRACE) * _TAG_BYTES
+    + bool(flags & _QUERY) * _TAG_BYTES
+    + bool(flags & _ANSWER) * _COMMITMENT_BYTES
+    for flags in range(_ALL_FIXED + 1)
+}
+_ANSWERED = 2
+_SEVEN_BITS, _MORE = 127, 128
+_LONGEST_NUMBER = 10  # bytes of 64 bits, seven at a time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkFact:
-    """That a chunk was involved, and how deeply; `involvement` is there only where it is indirect."""
-
-    chunk_id: str
-    content_hash: str | None = None
-    document_id: str
-    grade: Grade
-    involvement: Involvement | None = None
+class EntryError(ValueError):
+    """Bytes that are no entry of a version this doctrail knows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckFact:
-    """That a verifier looked at a response, and what it said; `verdicts` counts claims."""
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What stands at the beginning of every entry."""
 
-    degraded_from: str | None = None
-    risk: float | None = None
-    status: AssessmentStatus
-    verdicts: dict[VerdictKind, int]
-    verifier: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiagnosisFact:
-    """Whose fault a response was found to be, and by whom."""
-
-    by: str | None = None
-    evidence: tuple[str, ...] = ()
-    fault: Fault
+    kind: str
+    response: bytes | None
+    time_us: int
+    writer: int
+    counter: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """The fact of a response: which documents it had, when, for whom; or what was said about it later.
+class Whose(NamedTuple):
+    """Of an entry about a response: which one, when, in which session, of whom, in which trace."""
+
+    response: bytes
+    time_us: int
+    session: int | None
+    user: int | None
+    trace: bytes | None
+    more_may_follow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkUse:
+    """That a response had a chunk.
 
     Attributes:
-        check: Only of kind `assessed`; then `chunks` are those that support a claim or are cited.
-        diagnosis: Only of kind `diagnosed`.
-        counter: Numbers the entries of a writer from 0 without a gap.
-        document_ids: Strongest grade first.
-        timestamp: UTC, ISO 8601 with microseconds.
-        v: The version of this form.
-        writer: The process that wrote it.
+        chunk: The place of the entry that binds it.
+        rank: Of the grade that it reached, 0 (retrieved) to 3 (cited).
+        indirect: It reached the answer through a sub-agent, a tool or an earlier turn alone.
+        carried: An earlier turn brought it.
     """
 
-    check: CheckFact | None = None
-    chunks: tuple[ChunkFact, ...] = ()
-    counter: int
-    diagnosis: DiagnosisFact | None = None
-    document_ids: tuple[str, ...]
-    framework: str | None = None
-    kind: EntryKind
-    models: tuple[str, ...] = ()
-    query_hash: str
-    response_id: str
-    service: str | None = None
-    session_id: str | None = None
-    status: Status
-    timestamp: str
-    trace_id: str | None = None
-    user_id: str | None = None
-    v: int = VERSION
-    writer: str
-
-    @property
-    def entry_id(self) -> str:
-        return f"{self.writer}-{self.counter}"
-
-    @property
-    def document_grades(self) -> dict[str, Grade]:
-        """The strongest grade that a chunk of each document reached, strongest first."""
-        strongest_first = sorted(self.chunks, key=lambda chunk: GRADES.index(chunk.grade))
-        grades: dict[str, Grade] = {}
-        for chunk in strongest_first:
-            grades.setdefault(chunk.document_id, chunk.grade)
-        return grades
-
-    @property
-    def indirect_documents(self) -> frozenset[str]:
-        """The documents that reached the answer through a sub-agent, a tool or an earlier turn alone."""
-        indirect = {chunk.document_id for chunk in self.chunks if chunk.involvement}
-        read = {c.document_id for c in self.chunks if not c.involvement and c.grade != "retrieved"}
-        return frozenset(indirect - read)
+    chunk: int
+    rank: int
+    indirect: bool = False
+    carried: bool = False
 
 
-def from_trail(kind: EntryKind, trail: Trail, *, writer: str, counter: int) -> LedgerEntry:
-    """The fact of a trail, as far as it is known; of kind `assessed` or `diagnosed`, the latest one."""
-    chunks = _facts(kind, trail)
-    check = _check(trail.assessments[-1]) if kind == "assessed" else None
-    diagnosis = _diagnosis(trail.diagnoses[-1]) if kind == "diagnosed" else None
-    return LedgerEntry(
-        kind=kind,
-        response_id=canonical_id(trail.response_id),
-        document_ids=tuple(dict.fromkeys(chunk.document_id for chunk in chunks)),
-        timestamp=_time(kind, trail).astimezone(UTC).isoformat(timespec="microseconds"),
-        query_hash=trail.query_hash,
-        status=trail.status,
-        writer=writer,
-        counter=counter,
-        chunks=chunks,
-        check=check,
-        diagnosis=diagnosis,
-        session_id=_bounded(trail.session_id),
-        user_id=_bounded(trail.user_id),
-        models=tuple(canonical_id(model) for model in trail.models),
-        trace_id=trail.trace_id,
-        service=_bounded(trail.service),
-        framework=_bounded(trail.framework),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An entry, read.
+
+    Attributes:
+        response: The reference of the response that it is about, 16 bytes.
+        time_us: When it was so, in microseconds since the epoch; of a response, when it was first on record.
+        writer: The number of the process that wrote its record; 0 is the sequencer.
+        counter: Of the writer's record.
+        covers: Counters of further records that it says all of: those of before the model was called.
+        duration_us: From `time_us` to when the response was complete.
+        query_tag: 16 bytes, keyed: equal questions of one user have equal ones.
+        answer_commitment: 32 bytes, keyed: whoever has key and answer can tell that this was the answer.
+        session: The place of the entry that binds the name; so with `user`, `models` and the rest.
+        body: What a kind without a packed tail says; of a check or a diagnosis, its result.
+    """
+
+    kind: str
+    time_us: int
+    writer: int = 0
+    counter: int = 0
+    response: bytes | None = None
+    covers: tuple[int, ...] = ()
+    duration_us: int = 0
+    status: Status = "ok"
+    chunks: tuple[ChunkUse, ...] = ()
+    trace: bytes | None = None
+    query_tag: bytes | None = None
+    answer_commitment: bytes | None = None
+    session: int | None = None
+    user: int | None = None
+    models: tuple[int, ...] = ()
+    framework: int | None = None
+    service: int | None = None
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    seq: int = -1
+
+
+def encode(entry: Entry) -> bytes:
+    """The entry's bytes.
+
+    Raises:
+        KeyError: There is no such kind.
+    """
+    code = CODES[entry.kind]
+    time_us = max(0, entry.time_us)
+    head = HEADER.pack(
+        VERSION, code, entry.response or NOBODY, time_us, entry.writer, entry.counter
     )
+    return head + (_packed(entry) if code < _PACKED else _json(entry.body))
 
 
-def encode(entry: LedgerEntry) -> bytes:
-    """The entry's bytes; what is unknown is left out."""
-    return _adapter().dump_json(entry, exclude_none=True)
+def header(data: bytes) -> Header:
+    """The beginning of an entry's bytes.
+
+    Raises:
+        EntryError: They are none.
+    """
+    try:
+        version, code, response, time_us, writer, counter = HEADER.unpack_from(data)
+        kind = KINDS[code]
+    except (struct.error, KeyError) as error:
+        raise EntryError("these bytes are no ledger entry that this doctrail knows") from error
+    if version != VERSION:
+        raise EntryError(
+            f"a ledger entry of version {version}, this doctrail knows {VERSION}: upgrade"
+        )
+    return Header(kind, None if response == NOBODY else response, time_us, writer, counter)
 
 
-def decode(data: bytes) -> LedgerEntry:
+def kind_of(data: bytes) -> str:
+    """What an entry's bytes say, by their second one."""
+    return KINDS[data[1]]
+
+
+def whose(data: bytes) -> Whose:
+    """Of an entry about a response, whose it was: a few times quicker than to read all of it."""
+    _, code, response, time_us, _, counter = HEADER.unpack_from(data)
+    flags, at = _number(data, HEADER.size)
+    trace = data[at : at + _TAG_BYTES] if flags & _TRACE else None
+    at += _FIXED[flags & _ALL_FIXED]
+    if flags & _COVERS:
+        _, at = _counted(data, at)
+    session = user = None
+    if flags & _SESSION:
+        session, at = _number(data, at)
+    if flags & _USER:
+        user, at = _number(data, at)
+    return Whose(response, time_us, session, user, trace, code != _ANSWERED)
+
+
+def decode(data: bytes, seq: int = -1) -> Entry:
     """The entry of these bytes.
 
     Raises:
-        ValueError: They are no entry of this version.
+        EntryError: They are none.
     """
-    entry = _adapter().validate_json(data)
-    if entry.v != VERSION:
-        raise ValueError(f"a ledger entry of version {entry.v}, this doctrail knows {VERSION}")
-    return entry
+    head = header(data)
+    known = {
+        "kind": head.kind,
+        "time_us": head.time_us,
+        "writer": head.writer,
+        "counter": head.counter,
+        "response": head.response,
+        "seq": seq,
+    }
+    try:
+        if CODES[head.kind] < _PACKED:
+            return Entry(**known, **_unpacked(data, head.counter))
+        return Entry(**known, body=json.loads(data[HEADER.size :]))
+    except (IndexError, ValueError) as error:
+        raise EntryError(f"the tail of a {head.kind} entry cannot be read") from error
 
 
-def prepare() -> None:
-    """Load now what encoding needs: a fork in the middle of an import would leave the child stuck."""
-    _adapter()
+def _packed(entry: Entry) -> bytes:
+    flags = STATUSES.index(entry.status)
+    fixed = b""
+    for flag, value in (
+        (_TRACE, entry.trace),
+        (_QUERY, entry.query_tag),
+        (_ANSWER, entry.answer_commitment),
+    ):
+        if value is not None:
+            flags |= flag
+            fixed += value
+    numbers: list[int] = []
+    if entry.covers:
+        flags |= _COVERS
+        numbers += [len(entry.covers), *(entry.counter - counter for counter in entry.covers)]
+    for flag, name in ((_SESSION, entry.session), (_USER, entry.user)):
+        if name is not None:
+            flags |= flag
+            numbers.append(name)
+    body = _json(entry.body) if entry.body else b""
+    flags |= _BODY if body else 0
+    numbers += [entry.duration_us, len(entry.models), *entry.models]
+    # No name is bound by the first entry of a log, so 0 is nobody's place.
+    numbers += [entry.framework or 0, entry.service or 0, len(entry.chunks)]
+    for use in entry.chunks:
+        how = use.rank | (_INDIRECT if use.indirect else 0) | (_CARRIED if use.carried else 0)
+        numbers += [use.chunk, how]
+    return _numbers([flags]) + fixed + _numbers(numbers) + body
 
 
-@cache
-def _adapter() -> "TypeAdapter[LedgerEntry]":
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(LedgerEntry)
-
-
-def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
-    # By document and chunk: two documents that number their chunks alike are still two documents.
-    # Before the model is called, nobody has looked for anything in its prompt.
-    grades = {} if kind == "retrieved" else trail.chunk_grades
-    involved = {} if kind == "retrieved" else trail.involvements
-    facts: dict[tuple[str, str], ChunkFact] = {}
-    for chunk in _concerned(kind, trail):
-        document_id, chunk_id = canonical_id(chunk.document_id), canonical_id(chunk.chunk_id)
-        how = involved.get(chunk.chunk_id)
-        facts[document_id, chunk_id] = ChunkFact(
-            chunk_id=chunk_id,
-            content_hash=chunk.content_hash,
-            document_id=document_id,
-            grade=grades.get(chunk.chunk_id, "retrieved"),
-            involvement=how if how == "indirect" else None,
-        )
-    return tuple(sorted(facts.values(), key=lambda fact: GRADES.index(fact.grade)))
-
-
-def _concerned(kind: EntryKind, trail: Trail) -> Iterable[Chunk]:
-    """The chunks that an entry is about."""
-    if kind == "diagnosed":
-        return ()
-    if kind == "assessed":
-        said = trail.assessments[-1]
-        named = supporting_in([said]) | cited_in(said.citations)
-        return (chunk for chunk in trail.finds if chunk.chunk_id in named)
-    return trail.finds
+def _unpacked(data: bytes, counter: int) -> dict[str, Any]:
+    flags, at = _number(data, HEADER.size)
+    found: dict[str, Any] = {"status": STATUSES[flags & _STATUS]}
+    for flag, field_name, size in (
+        (_TRACE, "trace", _TAG_BYTES),
+        (_QUERY, "query_tag", _TAG_BYTES),
+        (_ANSWER, "answer_commitment", _COMMITMENT_BYTES),
+    ):
+        if flags & flag:
+            found[field_name] = data[at : at + size]
+            at += size
+    if flags & _COVERS:
+        distances, at = _counted(data, at)
+        found["covers"] = tuple(counter - distance for distance in distances)
+    for flag, field_name in ((_SESSION, "session"), (_USER, "user")):
+        if flags & flag:
+            found[field_name], at = _number(data, at)
+    found["duration_us"], at = _number(data, at)
+    found["models"], at = _counted(data, at)
+    framework, at = _number(data, at)
+    service, at = _number(data, at)
+    found["framework"], found["service"] = framework or None, service or None
+    found["chunks"], at = _uses(data, at)
+    if flags & _BODY:
+        found["body"] = json.loads(data[at:])
+    elif at != len(data):
+        raise ValueError("something follows an entry's end")
+    return found
 
 
-def _time(kind: EntryKind, trail: Trail) -> datetime:
-    if kind == "assessed":
-        return trail.assessments[-1].ended_at
-    return trail.diagnoses[-1].at if kind == "diagnosed" else trail.ended_at
+def _uses(data: bytes, at: int) -> tuple[tuple[ChunkUse, ...], int]:
+    count, at = _number(data, at)
+    uses: list[ChunkUse] = []
+    for _ in range(count):
+        chunk, at = _number(data, at)
+        how, at = _number(data, at)
+        uses.append(ChunkUse(chunk, how & _GRADE, bool(how & _INDIRECT), bool(how & _CARRIED)))
+    return tuple(uses), at
 
 
-def _check(said: Assessment) -> CheckFact:
-    return CheckFact(
-        degraded_from=_bounded(said.degraded_from),
-        risk=None if said.risk is None else round(said.risk, 4),
-        status=said.status,
-        verdicts=said.counts,
-        verifier=canonical_id(said.verifier),
-        version=canonical_id(said.version),
-    )
+def _counted(data: bytes, at: int) -> tuple[tuple[int, ...], int]:
+    count, at = _number(data, at)
+    found: list[int] = []
+    for _ in range(count):
+        number, at = _number(data, at)
+        found.append(number)
+    return tuple(found), at
 
 
-def _diagnosis(said: Diagnosis) -> DiagnosisFact:
-    named = (finding.evidence.chunk_id for finding in said.findings if finding.evidence)
-    return DiagnosisFact(
-        by=_bounded(said.by),
-        evidence=tuple(dict.fromkeys(map(canonical_id, named))),
-        fault=said.fault,
-    )
+def _numbers(numbers: Iterable[int]) -> bytes:
+    out = bytearray()
+    for number in numbers:
+        rest = number
+        while rest > _SEVEN_BITS:
+            out.append(rest & _SEVEN_BITS | _MORE)
+            rest >>= 7
+        out.append(rest)
+    return bytes(out)
 
 
-def _bounded(raw: str | None) -> str | None:
-    return canonical_id(raw) if raw else None
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte <= _SEVEN_BITS:
+        return byte, at + 1
+    number, shift, first = byte & _SEVEN_BITS, 7, at
+    while byte > _SEVEN_BITS:
+        at += 1
+        if at - first >= _LONGEST_NUMBER:
+            raise ValueError("a number without an end")
+        byte = data[at]
+        number |= (byte & _SEVEN_BITS) << shift
+        shift += 7
+    return number, at + 1
+
+
+def _json(body: Mapping[str, Any]) -> bytes:
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+

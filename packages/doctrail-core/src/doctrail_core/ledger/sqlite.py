@@ -1,32 +1,33 @@
 """The ledger in an SQLite file.
 
-`entry` holds the exact bytes in a gap-free order, and nothing in it ever changes. All else is an index
-that could be made anew from it: what is known of a response now, under the time of its first entry,
-and one `link` for each document that it had.
+`entry` holds the exact bytes in a gap-free order, and nothing in `body` ever changes. Links lie in a table for each
+month, so that adding one costs the same however long the past is, and a month can be dropped as a whole.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from doctrail_core.durable.columns import (
-    grade_of_rank,
-    involvement,
-    microseconds,
-    moment,
-    rank_of_grade,
-)
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
-from doctrail_core.ledger.entry import LedgerEntry, decode
-from doctrail_core.ledger.store import ImpactHit
-from doctrail_core.model import EntryKind, Grade
-from doctrail_core.text.identity import canonical_id
+from doctrail_core.durable.keys import load_or_create_key
+from doctrail_core.ledger.batch import BLOCK
+from doctrail_core.ledger.keyring import Tagger, open_keyring
+from doctrail_core.ledger.rows import LogState, Rows, month_of
+from doctrail_core.ledger.sequencing import Sequencing
+from doctrail_core.ledger.store import LATEST, ChunkKey, Found, NameFound
+from doctrail_core.ledger.tree import Frontier
 
-__all__ = ["LedgerDatabase", "LedgerReader", "LedgerWriter"]
+if TYPE_CHECKING:
+    import sqlite3
 
-_SCHEMA = Schema(
+    from doctrail_core.durable.home import Home
+
+__all__ = ["SCHEMA", "LedgerDatabase", "LedgerWriter", "SqliteLedger"]
+
+SCHEMA = Schema(
     "ledger",
     0x64746C31,
     (
@@ -50,161 +51,344 @@ _SCHEMA = Schema(
         ) WITHOUT ROWID;
         """,
         "ALTER TABLE link ADD COLUMN indirect INTEGER NOT NULL DEFAULT 0;",
+        # The third has another form of entries: `record` keeps what is to be made into them.
+        """
+        ALTER TABLE entry RENAME TO record;
+        DROP INDEX entry_response; DROP TABLE response; DROP TABLE document; DROP TABLE link;
+        CREATE TABLE entry (
+            seq INTEGER PRIMARY KEY, about INTEGER, state INTEGER, body BLOB NOT NULL
+        );
+        CREATE INDEX entry_about ON entry (about) WHERE about IS NOT NULL;
+        CREATE TABLE response (reference BLOB PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE document (seq INTEGER PRIMARY KEY, tag BLOB NOT NULL, sealed BLOB);
+        CREATE INDEX document_tag ON document (tag);
+        CREATE TABLE chunk (
+            seq INTEGER PRIMARY KEY, document INTEGER NOT NULL, tag BLOB NOT NULL, id_tag BLOB NOT NULL,
+            content_tag BLOB, source INTEGER, version INTEGER, sealed BLOB
+        );
+        CREATE INDEX chunk_document ON chunk (document);
+        CREATE INDEX chunk_tag ON chunk (tag);
+        CREATE INDEX chunk_id_tag ON chunk (id_tag);
+        CREATE INDEX chunk_content_tag ON chunk (content_tag) WHERE content_tag IS NOT NULL;
+        CREATE INDEX chunk_source ON chunk (source) WHERE source IS NOT NULL;
+        CREATE INDEX chunk_version ON chunk (version) WHERE version IS NOT NULL;
+        CREATE TABLE name (
+            seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, tag BLOB NOT NULL, owner INTEGER, sealed BLOB
+        );
+        CREATE INDEX name_tag ON name (tag);
+        CREATE TABLE writer (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+        CREATE TABLE mention (
+            name INTEGER NOT NULL, response INTEGER NOT NULL, PRIMARY KEY (name, response)
+        ) WITHOUT ROWID;
+        CREATE TABLE derivation (
+            source INTEGER NOT NULL, document INTEGER NOT NULL, PRIMARY KEY (source, document)
+        ) WITHOUT ROWID;
+        CREATE INDEX derivation_document ON derivation (document);
+        CREATE TABLE reuse (
+            earlier INTEGER NOT NULL, response INTEGER NOT NULL, PRIMARY KEY (earlier, response)
+        ) WITHOUT ROWID;
+        CREATE TABLE flag (
+            seq INTEGER PRIMARY KEY, response INTEGER NOT NULL, because INTEGER NOT NULL, decided INTEGER
+        );
+        CREATE TABLE tick (block INTEGER PRIMARY KEY, low INTEGER NOT NULL, high INTEGER NOT NULL);
+        CREATE TABLE tile (
+            level INTEGER NOT NULL, number INTEGER NOT NULL, hash BLOB NOT NULL,
+            PRIMARY KEY (level, number)
+        ) WITHOUT ROWID;
+        CREATE TABLE frontier (only_one INTEGER PRIMARY KEY CHECK (only_one = 0), state BLOB NOT NULL);
+        """,
     ),
 )
 
-_REMEMBERED = 20_000
-_LAST_TIME = (1 << 63) - 1
-
-_IMPACT = """
-    SELECT response_id, link.time_us, grade, {indirect}, status, complete,
-        session_id, user_id, trace_id
-    FROM link JOIN response ON response.ref = link.response_ref
-    WHERE document_ref = (SELECT ref FROM document WHERE document_id = ?)
-        AND link.time_us >= ? AND link.time_us < ? AND grade >= ?
-    ORDER BY link.time_us, link.response_ref
+_LINKS = """
+    CREATE TABLE IF NOT EXISTS link_{month} (
+        document INTEGER NOT NULL, seq INTEGER NOT NULL, flags INTEGER NOT NULL,
+        PRIMARY KEY (document, seq)
+    ) WITHOUT ROWID
 """
-_ENTRIES = """
-    SELECT body FROM entry JOIN response ON response.ref = response_ref
-    WHERE response_id = ? ORDER BY seq
+_WITH_DOCUMENT = """
+    SELECT link.seq, link.flags, entry.state, entry.body
+    FROM link_{month} AS link CROSS JOIN entry ON entry.seq = link.seq
+    WHERE document = ? AND link.seq >= ? AND link.seq < ? AND (flags & 3) >= ?
+    ORDER BY link.seq
 """
-_FOUND_LATER = "INSERT INTO link VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-_FOUND_FINALLY = """
-    INSERT INTO link VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET grade = excluded.grade, indirect = excluded.indirect
-    WHERE grade <> excluded.grade OR indirect <> excluded.indirect
+_HISTORY = """
+    SELECT seq, body FROM entry WHERE seq = ?1 UNION ALL SELECT seq, body FROM entry WHERE about = ?1
+    ORDER BY seq
 """
-_FOUND_SUPPORTING = """
-    INSERT INTO link VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET grade = excluded.grade WHERE grade < excluded.grade
+_TICK = """
+    INSERT INTO tick VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+    SET low = min(low, excluded.low), high = max(high, excluded.high)
 """
-_FOUND: dict[EntryKind, str] = {
-    "retrieved": _FOUND_LATER,
-    "answered": _FOUND_FINALLY,
-    "assessed": _FOUND_SUPPORTING,
-    "diagnosed": _FOUND_LATER,
-}
-_COMPLETED = """
-    UPDATE response SET complete = 1, status = ?, session_id = coalesce(?, session_id),
-        user_id = coalesce(?, user_id), trace_id = coalesce(?, trace_id)
-    WHERE ref = ?
+_NAME = """
+    SELECT 'document', seq, sealed FROM document WHERE seq = ?1
+    UNION ALL SELECT 'chunk', document, sealed FROM chunk WHERE seq = ?1
+    UNION ALL SELECT kind, owner, sealed FROM name WHERE seq = ?1
 """
-
+_LINK_TABLE = re.compile(r"link_(\d{6})")
 
 @dataclass(frozen=True, slots=True)
 class LedgerDatabase:
     """Where the ledger's stream ends up."""
 
-    path: Path
+    home: "Home"
+
+    @property
+    def path(self) -> Path:
+        return self.home.database("ledger")
 
     def open(self) -> "LedgerWriter":
-        return LedgerWriter(self.path)
+        return LedgerWriter(self.home)
 
     def cursors(self) -> Mapping[str, int]:
-        return peek_cursors(self.path, _SCHEMA)
+        return peek_cursors(self.path, SCHEMA)
 
 
 class LedgerWriter(Writer):
     """Adds entries and what finds them."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, _SCHEMA)
+    def __init__(self, home: "Home") -> None:
+        keyring = open_keyring(home.path / "keys.db", write=True)
+        if keyring is None:
+            raise AssertionError("a key store that is opened for writing is there")
+        self.keyring = keyring
+        self._sequencing: Sequencing | None = None
+        self._tagger = Tagger(load_or_create_key(home.keys))
+        try:
+            super().__init__(home.database("ledger"), SCHEMA)
+            self._take_over_records()
+        except BaseException:
+            keyring.close()
+            raise
 
     def recall(self) -> None:
-        """Forget what may not be in the file, and see how far it goes."""
-        self._documents: dict[str, int] = {}
-        self._responses: dict[str, tuple[int, int]] = {}
-        run = self._connection.execute
-        (self._next,) = run("SELECT coalesce(max(seq) + 1, 0) FROM entry").fetchone()
+        """Forget what may not be in the file."""
+        if self._sequencing is None:
+            tables = _SqliteTables(self._connection)
+            self._sequencing = Sequencing(tables, self.keyring, self._tagger)
+        else:
+            self._sequencing.recall()
+
+    def commit(
+        self, payloads: Sequence[bytes], cursors: Mapping[str, int], forgotten: Collection[str]
+    ) -> None:
+        """Make entries of the records and move the cursors, all or nothing."""
+        try:
+            with self._transaction(cursors, forgotten):
+                self._put(self._sequenced(payloads))
+        except BaseException:
+            self.recall()
+            raise
 
     def add(self, payload: bytes) -> None:
-        """Add an entry."""
-        entry = decode(payload)
+        """Make entries of one record."""
+        self._put(self._sequenced([payload]))
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self.keyring.close()
+
+    def _sequenced(self, payloads: Sequence[bytes]) -> Rows:
+        if self._sequencing is None:
+            raise AssertionError("recall makes it")
+        return self._sequencing.take(payloads) if payloads else Rows()
+
+    def _take_over_records(self) -> None:
+        """Make entries of what a file of an earlier version holds."""
+        query = "SELECT count(*) FROM sqlite_master WHERE name = 'record'"
+        if self._connection.execute(query).fetchone()[0]:
+            with self._transaction({}, ()):
+                bodies = self._connection.execute("SELECT body FROM record ORDER BY seq").fetchall()
+                self._put(self._sequenced([body for (body,) in bodies]))
+                self._connection.execute("DROP TABLE record")
+
+    def _put(self, rows: Rows) -> None:
+        if not rows.entries:
+            return
+        run = self._connection.executemany
+        run("INSERT INTO entry VALUES (?, ?, ?, ?)", map(_values, rows.entries))
+        run("INSERT INTO document VALUES (?, ?, ?)", map(_values, rows.documents))
+        run("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_values, rows.chunks))
+        run("INSERT INTO name VALUES (?, ?, ?, ?, ?)", map(_values, rows.names))
+        run("INSERT INTO writer VALUES (?, ?)", rows.writers)
+        run("INSERT INTO response VALUES (?, ?)", rows.responses)
+        run("UPDATE entry SET state = ?2 WHERE seq = ?1", rows.states.items())
+        run("INSERT OR IGNORE INTO mention VALUES (?, ?)", rows.mentions)
+        derivations = ((source, document) for document, source in rows.derivations)
+        run("INSERT OR IGNORE INTO derivation VALUES (?, ?)", derivations)
+        reuses = ((earlier, response) for response, earlier in rows.reuses)
+        run("INSERT OR IGNORE INTO reuse VALUES (?, ?)", reuses)
+        run("INSERT INTO flag VALUES (?, ?, ?, NULL)", rows.flags)
+        run("UPDATE flag SET decided = ?1 WHERE seq = ?2", rows.reviews)
+        run(_TICK, ((block, *times) for block, times in rows.ticks.items()))
+        run("INSERT INTO tile VALUES (?, ?, ?)", rows.tiles)
+        run("INSERT OR REPLACE INTO frontier VALUES (0, ?)", [(bytes(rows.frontier),)])
+        self._put_links(rows)
+
+    def _put_links(self, rows: Rows) -> None:
+        by_month: dict[int, list[tuple[int, int, int]]] = {}
+        for link in rows.links:
+            by_month.setdefault(link.month, []).append((link.document, link.seq, link.flags))
+        for month, links in by_month.items():
+            self._connection.execute(_LINKS.format(month=f"{month:06}"))
+            put = f"INSERT OR REPLACE INTO link_{month:06} VALUES (?, ?, ?)"
+            self._connection.executemany(put, sorted(links))
+
+
+class _SqliteTables:
+    """What sequencing asks of the file; see `doctrail_core.ledger.rows.Tables`."""
+
+    def __init__(self, connection: "sqlite3.Connection") -> None:
+        self._connection = connection
+
+    def log_state(self) -> LogState:
         run = self._connection.execute
-        time_us, response = self._response(entry)
-        run("INSERT INTO entry VALUES (?, ?, ?)", (self._next, response, payload))
-        self._next += 1
-        if entry.kind == "answered":
-            known = (entry.status, entry.session_id, entry.user_id, entry.trace_id, response)
-            run(_COMPLETED, known)
-        indirect = entry.indirect_documents
-        links = [
-            (self._document(name), time_us, response, rank_of_grade(grade), name in indirect)
-            for name, grade in entry.document_grades.items()
-        ]
-        self._connection.executemany(_FOUND[entry.kind], links)
+        row = run("SELECT state FROM frontier").fetchone()
+        (writers,) = run("SELECT count(*) FROM writer").fetchone()
+        return LogState(Frontier.from_bytes(row[0]) if row else Frontier(), writers)
 
-    def _response(self, entry: LedgerEntry) -> tuple[int, int]:
-        """Under which time and number the response is filed: those of its first entry."""
-        known = self._responses.get(entry.response_id)
-        if known is None:
-            known = self._find_response(entry.response_id) or self._add_response(entry)
-            _remember(self._responses, entry.response_id, known)
-        return known
+    def documents(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
+        return self._found("SELECT seq FROM document WHERE tag = ? AND sealed IS NOT NULL", tags)
 
-    def _find_response(self, response_id: str) -> tuple[int, int] | None:
-        query = "SELECT time_us, ref FROM response WHERE response_id = ?"
-        return self._connection.execute(query, (response_id,)).fetchone()
+    def chunks(self, tags: Collection[bytes]) -> Mapping[bytes, tuple[int, int]]:
+        query = "SELECT seq, document FROM chunk WHERE tag = ? AND sealed IS NOT NULL"
+        rows = ((tag, self._connection.execute(query, (tag,)).fetchone()) for tag in tags)
+        return {tag: row for tag, row in rows if row is not None}
 
-    def _add_response(self, entry: LedgerEntry) -> tuple[int, int]:
-        time_us = microseconds(datetime.fromisoformat(entry.timestamp))
-        who = (entry.session_id, entry.user_id, entry.trace_id)
-        row = (self._next, entry.response_id, time_us, 0, entry.status, *who)
-        self._connection.execute("INSERT INTO response VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-        return time_us, self._next
+    def names(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
+        # A name without an owner stands in its entry; with one, but not sealed any more, it was erased.
+        live = "(owner IS NULL OR sealed IS NOT NULL)"
+        return self._found(f"SELECT seq FROM name WHERE tag = ? AND {live}", tags)  # noqa: S608  # our words
 
-    def _document(self, document_id: str) -> int:
-        ref = self._documents.get(document_id)
-        if ref is None:
-            ref = self._find_or_add_document(document_id)
-            _remember(self._documents, document_id, ref)
-        return ref
+    def writers(self, names: Collection[str]) -> Mapping[str, int]:
+        return self._found("SELECT number FROM writer WHERE name = ?", names)
 
-    def _find_or_add_document(self, document_id: str) -> int:
-        run = self._connection.execute
-        found = run("SELECT ref FROM document WHERE document_id = ?", (document_id,)).fetchone()
-        if found is not None:
-            return found[0]
-        return run("INSERT INTO document VALUES (NULL, ?)", (document_id,)).lastrowid or 0
+    def responses(self, references: Collection[bytes]) -> Mapping[bytes, int]:
+        return self._found("SELECT seq FROM response WHERE reference = ?", references)
+
+    def histories(self, seqs: Collection[int]) -> Mapping[int, Sequence[tuple[int, bytes]]]:
+        return {seq: self._connection.execute(_HISTORY, (seq,)).fetchall() for seq in seqs}
+
+    def documents_of(self, chunks: Collection[int]) -> Mapping[int, int]:
+        return self._found("SELECT document FROM chunk WHERE seq = ?", chunks)
+
+    def derived(self, documents: Collection[int]) -> Collection[tuple[int, int]]:
+        query = "SELECT document, source FROM derivation WHERE document = ?"
+        return [row for each in documents for row in self._connection.execute(query, (each,))]
+
+    def _found(self, query: str, keys: Iterable[Any]) -> dict[Any, int]:
+        rows = ((key, self._connection.execute(query, (key,)).fetchone()) for key in keys)
+        return {key: row[0] for key, row in rows if row is not None}
 
 
-class LedgerReader(Reader):
+class SqliteLedger(Reader):
     """Answers from the file; see `doctrail_core.ledger.store.LedgerStore`."""
 
     def __init__(self, path: Path, *, warning: str | None = None) -> None:
-        super().__init__(path, _SCHEMA, warning=warning)
+        super().__init__(path, SCHEMA, warning=warning)
 
-    def responses_with(
-        self,
-        document_id: str,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        grade: Grade | None = None,
-    ) -> Iterator[ImpactHit]:
-        """The responses that had a document; one search of an index, read as it is asked for."""
-        begin = 0 if since is None else microseconds(since)
-        end = _LAST_TIME if until is None else microseconds(until)
-        rank = 0 if grade is None else rank_of_grade(grade)
-        impact = _IMPACT.format(indirect=self._column("indirect", since=2))
-        for row in self._rows(impact, (canonical_id(document_id), begin, end, rank)):
-            response_id, time_us, reached, indirect, status, complete, *whose = row
-            how = involvement(grade_of_rank(reached), indirect=bool(indirect))
-            known = (moment(time_us), grade_of_rank(reached), how, status, bool(complete))
-            yield ImpactHit(document_id, response_id, *known, *whose)
+    def size(self) -> int:
+        return self.frontier().size
 
-    def entries_of(self, response_id: str) -> Sequence[LedgerEntry]:
-        return [decode(body) for (body,) in self._rows(_ENTRIES, (canonical_id(response_id),))]
+    def frontier(self) -> Frontier:
+        for (state,) in self._rows("SELECT state FROM frontier"):
+            return Frontier.from_bytes(state)
+        return Frontier()
 
-    def count(self) -> int:
-        return next(self._rows("SELECT count(*) FROM entry"))[0]
+    def bodies(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+        query = "SELECT seq, body FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
+        return self._rows(query, (start, LATEST if end is None else end))
 
-    def head(self) -> LedgerEntry | None:
-        for (body,) in self._rows("SELECT body FROM entry ORDER BY seq DESC LIMIT 1"):
-            return decode(body)
+    def tiles(self, level: int, first: int, last: int) -> Sequence[bytes]:
+        query = "SELECT hash FROM tile WHERE level = ? AND number >= ? AND number < ? ORDER BY number"
+        return [row[0] for row in self._rows(query, (level, first, last))]
+
+    def response(self, reference: bytes) -> int | None:
+        return self._one("SELECT seq FROM response WHERE reference = ?", reference)
+
+    def history(self, first: int) -> Sequence[tuple[int, bytes]]:
+        return list(self._rows(_HISTORY, (first,)))
+
+    def with_document(
+        self, document: int, begin_us: int, end_us: int, rank: int, after: int = -1
+    ) -> Iterator[Found]:
+        """The responses of a document, month by month."""
+        blocks = "SELECT min(block), max(block) FROM tick WHERE high >= ? AND low < ?"
+        ((first, last),) = self._rows(blocks, (begin_us, end_us))
+        if first is None:
+            return
+        begin, end = max(first * BLOCK, after + 1), (last + 1) * BLOCK
+        earliest, latest = _time_bytes(begin_us), _time_bytes(end_us)
+        for month in self._months(begin_us, end_us):
+            query = _WITH_DOCUMENT.format(month=f"{month:06}")
+            for seq, flags, state, body in self._rows(query, (document, begin, end, rank)):
+                if earliest <= body[18:26] < latest:
+                    yield Found(seq, flags, state, body)
+
+    def documents(self, tag: bytes) -> Sequence[int]:
+        return self._all("SELECT seq FROM document WHERE tag = ? ORDER BY seq", tag)
+
+    def chunks(self, *, by: ChunkKey, key: bytes | int) -> Sequence[tuple[int, int]]:
+        query = f"SELECT seq, document FROM chunk WHERE {by} = ? ORDER BY seq"  # noqa: S608  # one of our names
+        return [(seq, document) for seq, document in self._rows(query, (key,))]
+
+    def content_tags(self, document: int, only: Collection[int] | None) -> Collection[bytes]:
+        query = "SELECT seq, content_tag FROM chunk WHERE document = ? AND content_tag IS NOT NULL"
+        rows = self._rows(query, (document,))
+        return {tag for seq, tag in rows if only is None or seq in only}
+
+    def documents_of(self, chunks: Collection[int]) -> Mapping[int, int]:
+        query = "SELECT seq, document FROM chunk WHERE seq IN (SELECT value FROM json_each(?))"
+        return dict(self._rows(query, (json.dumps(list(chunks)),)))
+
+    def name(self, seq: int) -> NameFound | None:
+        for kind, owner, sealed in self._rows(_NAME, (seq,)):
+            return NameFound(kind, owner, sealed)
         return None
 
+    def names(self, tag: bytes) -> Sequence[int]:
+        return self._all("SELECT seq FROM name WHERE tag = ? ORDER BY seq", tag)
 
-def _remember(memory: dict[str, Any], key: str, value: object) -> None:
-    if len(memory) >= _REMEMBERED:
-        memory.clear()
-    memory[key] = value
+    def derived_from(self, document: int) -> Sequence[int]:
+        return self._all("SELECT document FROM derivation WHERE source = ?", document)
+
+    def has_reuses(self) -> bool:
+        return bool(self._all("SELECT 1 FROM reuse WHERE earlier >= ? LIMIT 1", 0))
+
+    def reused_from(self, response: int) -> Sequence[int]:
+        return self._all("SELECT response FROM reuse WHERE earlier = ?", response)
+
+    def mentioning(self, name: int) -> Iterator[int]:
+        query = "SELECT response FROM mention WHERE name = ? ORDER BY response"
+        return (row[0] for row in self._rows(query, (name,)))
+
+    def flags(self, *, decided: bool | None = None) -> Iterator[tuple[int, int, int, int | None]]:
+        which = {None: "TRUE", True: "decided IS NOT NULL", False: "decided IS NULL"}[decided]
+        query = f"SELECT seq, response, because, decided FROM flag WHERE {which} ORDER BY seq"  # noqa: S608  # our words
+        return self._rows(query)  # pyright: ignore[reportReturnType]  # of these four columns
+
+    def state(self, first: int) -> int | None:
+        return self._one("SELECT state FROM entry WHERE seq = ?", first)
+
+    def _months(self, begin_us: int, end_us: int) -> list[int]:
+        """The months of which there are links, as far as they touch the time."""
+        tables = self._rows("SELECT name FROM sqlite_master WHERE name GLOB 'link_[0-9]*'")
+        months = sorted(int(found[1]) for (name,) in tables if (found := _LINK_TABLE.match(name)))
+        first, last = month_of(begin_us), month_of(end_us)
+        return [month for month in months if first <= month <= last]
+
+    def _one(self, query: str, key: object) -> Any:
+        return next((row[0] for row in self._rows(query, (key,))), None)
+
+    def _all(self, query: str, key: object) -> list[Any]:
+        return [row[0] for row in self._rows(query, (key,))]
+
+
+def _values(row: Any) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in row.__slots__)
+
+
+def _time_bytes(time_us: int) -> bytes:
+    return max(0, time_us).to_bytes(8)

@@ -1,65 +1,149 @@
-"""What can be asked of a ledger, whatever keeps it."""
+"""What can be asked of a ledger, whatever keeps it.
 
-from collections.abc import Iterator, Sequence
+A store has few primitives (`LedgerStore`); what users ask is answered once, over these, in `ledger.reading` and
+`ledger.impact`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
-from doctrail_core.ledger.entry import LedgerEntry
-from doctrail_core.model import Grade, Involvement, Status
+from doctrail_core.ledger.tree import Frontier
 
-__all__ = ["ImpactHit", "LedgerStore"]
+__all__ = ["LATEST", "ChunkKey", "Found", "LedgerStore", "NameFound"]
+
+ChunkKey = Literal["id_tag", "content_tag", "document", "source", "version"]
+"""By what a version of a chunk can be found."""
+
+LATEST = 253_402_300_799_999_999
+"""The last microsecond that a date can have."""
 
 
 @dataclass(frozen=True, slots=True)
-class ImpactHit:
-    """That a response had a document.
+class Found:
+    """A response that had a document, as the index has it.
 
-    `time` is when the response was first put on record. `complete` is False while nothing but the
-    retrieval is on record: it is still running, or its process died; then `status` is `interrupted`.
-    `involvement` is None where the document played no part in the answer.
+    Attributes:
+        seq: The place of its first entry.
+        flags: Of the link, see `doctrail_core.ledger.rows`.
+        state: What is known of it now.
+        body: The bytes of its first entry.
     """
 
-    document_id: str
-    response_id: str
-    time: datetime
-    grade: Grade
-    involvement: Involvement | None
-    status: Status
-    complete: bool
-    session_id: str | None
-    user_id: str | None
-    trace_id: str | None
+    seq: int
+    flags: int
+    state: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NameFound:
+    """A name as a store has it: sealed, in the open, or erased, when it has nothing of either.
+
+    Attributes:
+        owner: Whose key seals it.
+    """
+
+    kind: str
+    owner: int | None
+    sealed: bytes | None
 
 
 class LedgerStore(Protocol):
-    """Answers from the ledger."""
+    """The primitives. Places (`seq`) count from 0; ranges have their beginning and not their end.
 
-    def responses_with(
-        self,
-        document_id: str,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        grade: Grade | None = None,
-    ) -> Iterator[ImpactHit]:
-        """The responses that had a document, each once, oldest first.
+    Each raises `StoreError` where the store does not work.
+    """
+
+    def close(self) -> None: ...
+
+    def size(self) -> int:
+        """How many entries there are, those that were pruned included."""
+        ...
+
+    def frontier(self) -> Frontier:
+        """Of the tree over all of them."""
+        ...
+
+    def bodies(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """The exact bytes of entries, in order; what was pruned is missing."""
+        ...
+
+    def tiles(self, level: int, first: int, last: int) -> Sequence[bytes]:
+        """Hashes of full groups of 256**level entries, as far as they are there; level 1 and up."""
+        ...
+
+    def response(self, reference: bytes) -> int | None:
+        """The place of a response's first entry."""
+        ...
+
+    def history(self, first: int) -> Sequence[tuple[int, bytes]]:
+        """All entries about a response, by the place of its first one."""
+        ...
+
+    def with_document(
+        self, document: int, begin_us: int, end_us: int, rank: int, after: int = -1
+    ) -> Iterator[Found]:
+        """The responses of a document, by first entries in order of their place, read as they are asked for.
 
         Args:
-            document_id: The whole id.
-            since: From this time on.
-            until: Before this time.
-            grade: Only where the document reached this grade or a stronger one.
+            document: The place that binds it.
+            begin_us: Of which the first entry is from this time on; 0 at least.
+            end_us: And before this time; `LATEST` at most.
+            rank: Where it reached this grade or a stronger one.
+            after: Only those whose place is beyond.
         """
         ...
 
-    def entries_of(self, response_id: str) -> Sequence[LedgerEntry]:
-        """All that is on record of a response, in order."""
+    def documents(self, tag: bytes) -> Sequence[int]:
+        """The places that a document's id was bound at; more than one where it was erased and came again."""
         ...
 
-    def count(self) -> int:
-        """How many entries there are."""
+    def chunks(self, *, by: ChunkKey, key: bytes | int) -> Sequence[tuple[int, int]]:
+        """Chunk versions, with their documents.
+
+        Args:
+            by: What the key is of.
+            key: The tag, or the place.
+        """
         ...
 
-    def head(self) -> LedgerEntry | None:
-        """The last entry."""
+    def content_tags(self, document: int, only: Collection[int] | None) -> Collection[bytes]:
+        """Of all versions of all chunks of a document, or only of some of them."""
+        ...
+
+    def documents_of(self, chunks: Collection[int]) -> Mapping[int, int]:
+        """The documents of chunk versions."""
+        ...
+
+    def name(self, seq: int) -> NameFound | None:
+        """The name bound at a place: a document's, a chunk's, or another."""
+        ...
+
+    def names(self, tag: bytes) -> Sequence[int]:
+        """The places that a name was bound at."""
+        ...
+
+    def derived_from(self, document: int) -> Sequence[int]:
+        """The documents that were made from one."""
+        ...
+
+    def has_reuses(self) -> bool:
+        """Whether any answer was ever given again."""
+        ...
+
+    def reused_from(self, response: int) -> Sequence[int]:
+        """The responses that gave the answer of one again."""
+        ...
+
+    def mentioning(self, name: int) -> Iterator[int]:
+        """The responses of a user or session, by first entries in order of their place."""
+        ...
+
+    def state(self, first: int) -> int | None:
+        """What is known of a response now, by the place of its first entry."""
+        ...
+
+    def flags(self, *, decided: bool | None = None) -> Iterator[tuple[int, int, int, int | None]]:
+        """Flags for review: place, response, reason, and the place of the decision, if there is one."""
         ...

@@ -1,4 +1,4 @@
-"""An entry of the ledger: canonical bytes, and never a text in them."""
+"""A record of the ledger's spool: canonical bytes, and never a text in them."""
 
 import json
 from dataclasses import fields, is_dataclass, replace
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
 
-from doctrail_core.ledger.entry import ChunkFact, LedgerEntry, decode, encode, from_trail
+from doctrail_core.ledger.record import ChunkFact, LedgerRecord, decode, encode, from_trail
 from doctrail_core.model import (
     Arrival,
     Chunk,
@@ -30,7 +30,7 @@ chunk_facts = st.builds(
     ChunkFact, chunk_id=ids, content_hash=st.none() | ids, document_id=ids, grade=grades
 )
 entries = st.builds(
-    LedgerEntry,
+    LedgerRecord,
     kind=st.sampled_from(["retrieved", "answered"]),
     response_id=ids,
     document_ids=st.lists(ids, max_size=3).map(tuple),
@@ -67,14 +67,12 @@ def test_the_bytes_are_canonical(entry):
 def test_the_bytes_of_an_entry(make_trail):
     entry = from_trail("answered", make_trail(), writer="writer-1", counter=7)
     assert json.loads(encode(entry)) == snapshot(
-        {
-            "chunks": [
+        {"answer_hash": "sha256:ac763025ded5deb50b15ea226b92ea9274f76d2e803c42ff1b8b523ae57e375e", "chunks": [
                 {
                     "chunk_id": "doc_4#0",
                     "content_hash": "sha256:12cc43deef7431514972f410c6eae4af9044a3fd0abb09eb6c7a7eebe543a4cc",
                     "document_id": "doc_4",
-                    "grade": "in_prompt",
-                }
+                    "grade": "in_prompt", "source": "a.pdf"}
             ],
             "counter": 7,
             "document_ids": ["doc_4"],
@@ -91,7 +89,6 @@ def test_the_bytes_of_an_entry(make_trail):
             "writer": "writer-1",
         }
     )
-    assert entry.entry_id == "writer-1-7"
 
 
 def test_documents_come_strongest_grade_first_with_their_strongest_grade(make_trail):
@@ -100,7 +97,7 @@ def test_documents_come_strongest_grade_first_with_their_strongest_grade(make_tr
     trail = replace(trail, contexts=(replace(context, arrivals=context.arrivals[1:]),))
     entry = from_trail("answered", trail, writer="w", counter=0)
     assert entry.document_ids == ("strong", "weak")
-    assert entry.document_grades == {"strong": "in_prompt", "weak": "retrieved"}
+    assert [chunk.grade for chunk in entry.chunks] == ["in_prompt", "retrieved"]
 
 
 def test_documents_that_number_their_chunks_alike_are_both_on_record(make_trail):
@@ -140,7 +137,7 @@ def test_an_entry_of_another_version_is_refused(make_trail):
 
 _ALLOWED = {
     "response_id", "query_hash", "session_id", "user_id", "trace_id", "service", "framework",
-    "chunk_id", "document_id", "content_hash", "model",
+    "chunk_id", "document_id", "content_hash", "model", "source", "version",
 }  # fmt: skip
 """The only fields whose words may be in an entry."""
 

@@ -1,0 +1,271 @@
+"""Which responses may hold something of a document: the ones that had it, and those that got it by a detour.
+
+A detour is another document that was made from it, the same texts under another id, an earlier turn, a sub-agent, or
+an answer that was given again. Each response is told once for each document that leads to it; those of the document
+that was asked for come from one search of an index and are told first, in the order of the log.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from doctrail_core.durable.columns import (
+    grade_of_rank,
+    involvement,
+    microseconds,
+    moment,
+    rank_of_grade,
+)
+from doctrail_core.ledger.entry import Whose, decode, kind_of, whose
+from doctrail_core.ledger.rows import link_rank, links_of, state_complete, state_status
+from doctrail_core.ledger.store import LATEST, ChunkKey, Found
+from doctrail_core.model import Grade, Involvement, Status
+from doctrail_core.text.identity import canonical_id
+
+if TYPE_CHECKING:
+    from doctrail_core.ledger.reader import LedgerReader
+
+__all__ = ["How", "ImpactHit", "Query", "affected"]
+
+How = Literal["in_prompt", "retrieved_only", "via_agent", "via_history", "via_cache"]
+"""How a document came into a response: its own prompt had it; it was found, and not read; a sub-agent or a tool read
+it; an earlier turn brought it; or an answer that had it was given again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What to look for: exactly one of document, chunk, source and version, or a version of a document.
+
+    Attributes:
+        document_id: The whole id.
+        chunk_id: The whole id.
+        source: The whole source, as the chunks' metadata name it.
+        version: The version, as the chunks' metadata name it.
+        since: From this time on.
+        until: Before this time.
+        grade: Only where it reached this grade or a stronger one.
+        closure: Also what was made from it, has the same texts, or was answered from a cache.
+    """
+
+    document_id: str | None = None
+    chunk_id: str | None = None
+    source: str | None = None
+    version: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    grade: Grade | None = None
+    closure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ImpactHit:
+    """That a response had a document.
+
+    `time` is when the response was first put on record. `complete` is False while nothing but the
+    retrieval is on record: it is still running, or its process died; then `status` is `interrupted`.
+    `involvement` is None where the document played no part in the answer.
+
+    `seq` is the place of the response's first entry. `document_id` is the document that the response had; where it
+    is not the one that was asked for, `derived_from` or `same_text_as` names that one. `through` is the response whose
+    answer was given again.
+    """
+
+    document_id: str
+    response_id: str
+    time: datetime
+    grade: Grade
+    involvement: Involvement | None
+    status: Status
+    complete: bool
+    session_id: str | None
+    user_id: str | None
+    trace_id: str | None
+    how: How = "in_prompt"
+    seq: int = -1
+    derived_from: str | None = None
+    same_text_as: str | None = None
+    through: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A document to search for, and those of its chunks that are meant; all if None."""
+
+    document: int
+    chunks: frozenset[int] | None = None
+    derived_from: str | None = None
+    same_text_as: str | None = None
+
+
+def affected(ledger: "LedgerReader", query: Query) -> Iterator[ImpactHit]:
+    """The responses that the query is about, read as they are asked for."""
+    begin = 0 if query.since is None else max(0, microseconds(query.since))
+    end = LATEST if query.until is None else min(LATEST, max(0, microseconds(query.until)))
+    rank = 0 if query.grade is None else rank_of_grade(query.grade)
+    # An answer may be given again long after: then what was before the time counts, too.
+    again = query.closure and ledger.store.has_reuses()
+    given_again: dict[int, ImpactHit] = {}
+    for target in _targets(ledger, query):
+        for found in ledger.store.with_document(target.document, 0 if again else begin, end, rank):
+            hit = _hit(ledger, found, target, rank)
+            if hit is None:
+                continue
+            if again:
+                _follow(ledger, hit, given_again)
+            if not again or microseconds(hit.time) >= begin:
+                yield hit
+    for hit in given_again.values():
+        if begin <= microseconds(hit.time) < end:
+            yield hit
+
+
+def _targets(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:
+    """The documents to search for: those that are meant, then what was made of them, then equal texts."""
+    meant = list(_meant(ledger, query))
+    yield from meant
+    if not query.closure:
+        return
+    made = list(_derived(ledger, meant))
+    yield from made
+    seen = {target.document for target in (*meant, *made)}
+    for target in (*meant, *made):
+        yield from _same_texts(ledger, target, seen)
+
+
+def _meant(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:
+    if query.document_id is not None and query.version is None:
+        yield from (_Target(seq) for seq in ledger.document(query.document_id))
+        return
+    if query.chunk_id is not None:
+        tag = ledger.tag("chunk", canonical_id(query.chunk_id))
+        yield from _of_chunks([] if tag is None else ledger.store.chunks(by="id_tag", key=tag))
+        return
+    if query.version is not None:
+        only = None if query.document_id is None else set(ledger.document(query.document_id))
+        found = _named(ledger, "version", query.version)
+        yield from _of_chunks((c, d) for c, d in found if only is None or d in only)
+        return
+    if query.source is not None:
+        own = ledger.document(query.source)
+        yield from (_Target(seq) for seq in own)
+        found = _named(ledger, "source", query.source)
+        yield from _of_chunks((c, d) for c, d in found if d not in own)
+
+
+def _named(ledger: "LedgerReader", by: ChunkKey, name: str) -> Iterator[tuple[int, int]]:
+    tag = ledger.tag(by, canonical_id(name))
+    for seq in [] if tag is None else ledger.store.names(tag):
+        yield from ledger.store.chunks(by=by, key=seq)
+
+
+def _of_chunks(chunks: Iterable[tuple[int, int]]) -> Iterator[_Target]:
+    by_document: dict[int, set[int]] = {}
+    for chunk, document in chunks:
+        by_document.setdefault(document, set()).add(chunk)
+    for document, own in by_document.items():
+        yield _Target(document, frozenset(own))
+
+
+def _derived(ledger: "LedgerReader", meant: Iterable[_Target]) -> Iterator[_Target]:
+    waiting = [target.document for target in meant]
+    seen = set(waiting)
+    while waiting:
+        source = waiting.pop(0)
+        for document in ledger.store.derived_from(source):
+            if document not in seen:
+                seen.add(document)
+                waiting.append(document)
+                yield _Target(document, derived_from=ledger.document_name(source))
+
+
+def _same_texts(ledger: "LedgerReader", target: _Target, seen: set[int]) -> Iterator[_Target]:
+    """Chunks of other documents that have the same texts: a corpus that came again under other ids."""
+    own = ledger.store.content_tags(target.document, target.chunks)
+    others = {found for tag in own for found in ledger.store.chunks(by="content_tag", key=tag)}
+    name = ledger.document_name(target.document)
+    for other in _of_chunks((c, d) for c, d in sorted(others) if d not in seen):
+        yield replace(other, same_text_as=name)
+
+
+def _hit(ledger: "LedgerReader", found: Found, target: _Target, rank: int) -> ImpactHit | None:
+    flags = found.flags
+    if target.chunks is not None:
+        flags = _flags_of(ledger, found.seq, target)
+        if flags is None or link_rank(flags)[0] < rank:
+            return None
+    reached, indirect, carried = link_rank(flags)
+    grade = grade_of_rank(reached)
+    whose_it_is = _whose(ledger, found)
+    return ImpactHit(
+        document_id=ledger.document_name(target.document),
+        response_id=ledger.response_id(whose_it_is.response, found.state),
+        time=moment(whose_it_is.time_us),
+        grade=grade,
+        involvement=involvement(grade, indirect=indirect),
+        status=state_status(found.state),
+        complete=state_complete(found.state),
+        session_id=ledger.name_of(whose_it_is.session),
+        user_id=ledger.name_of(whose_it_is.user),
+        trace_id=whose_it_is.trace.hex() if whose_it_is.trace else None,
+        how=_how(reached, indirect=indirect, carried=carried),
+        seq=found.seq,
+        derived_from=target.derived_from,
+        same_text_as=target.same_text_as,
+    )
+
+
+def _whose(ledger: "LedgerReader", found: Found) -> Whose:
+    first = whose(found.body)
+    if not (first.more_may_follow and state_complete(found.state)):
+        return first
+    # What was not known yet when the sources were put on record, the answered entry says.
+    later = [whose(b) for _, b in ledger.store.history(found.seq) if kind_of(b) == "answered"]
+    return first._replace(
+        session=next((each.session for each in later if each.session), first.session),
+        user=next((each.user for each in later if each.user), first.user),
+        trace=next((each.trace for each in later if each.trace), first.trace),
+    )
+
+
+def _flags_of(ledger: "LedgerReader", first: int, target: _Target) -> int | None:
+    """The flags of a link to some chunks of a document alone."""
+    meant = target.chunks or frozenset()
+    history = [decode(body, seq) for seq, body in ledger.store.history(first)]
+    uses = {entry.seq: tuple(u for u in entry.chunks if u.chunk in meant) for entry in history}
+    narrowed = (replace(entry, chunks=uses[entry.seq]) for entry in history)
+    return links_of(narrowed, dict.fromkeys(meant, target.document)).get(target.document)
+
+
+def _how(rank: int, *, indirect: bool, carried: bool) -> How:
+    if carried:
+        return "via_history"
+    if indirect:
+        return "via_agent"
+    return "in_prompt" if rank else "retrieved_only"
+
+
+def _follow(ledger: "LedgerReader", hit: ImpactHit, found: dict[int, ImpactHit]) -> None:
+    """The responses that gave this one's answer again, and those that gave theirs."""
+    waiting = [hit]
+    while waiting:
+        earlier = waiting.pop()
+        for first in ledger.store.reused_from(earlier.seq):
+            state, history = ledger.store.state(first), ledger.store.history(first)
+            if first not in found and state is not None and history:
+                whose_it_is = _whose(ledger, Found(first, 0, state, history[0][1]))
+                found[first] = replace(
+                    earlier,
+                    response_id=ledger.response_id(whose_it_is.response, state),
+                    time=moment(whose_it_is.time_us),
+                    involvement="indirect",
+                    status=state_status(state),
+                    complete=state_complete(state),
+                    session_id=ledger.name_of(whose_it_is.session),
+                    user_id=ledger.name_of(whose_it_is.user),
+                    trace_id=whose_it_is.trace.hex() if whose_it_is.trace else None,
+                    how="via_cache",
+                    seq=first,
+                    through=earlier.response_id,
+                )
+                waiting.append(found[first])
