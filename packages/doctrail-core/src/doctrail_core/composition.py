@@ -9,24 +9,24 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
+from doctrail_core.capture.events import AnswerReused, Event, RunEnded, RunFailed, RunStarted
 from doctrail_core.capture.recorder import Recorder
 from doctrail_core.capture.redaction import redact, redact_assessment, redact_diagnosis
 from doctrail_core.capture.reports import Closed, Reports
-from doctrail_core.capture.scope import Scope, current_scope, entered
+from doctrail_core.capture.scope import Scope, acting_for, current_scope, entered
 from doctrail_core.capture.sessions import Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
 from doctrail_core.capture.tally import Tally
 from doctrail_core.durable.forks import remake_after_fork
-from doctrail_core.model import Assessment, Diagnosis, EntryKind, Trail
-from doctrail_core.text.identity import keyed_hash
+from doctrail_core.model import Assessment, Derivation, Diagnosis, EntryKind, Trail
+from doctrail_core.text.identity import canonical_id, keyed_hash
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -102,7 +102,7 @@ class Lineage:
         self.settings = settings or Settings.load()
         self._storage = storage or _folder(self.settings)
         self._last: Trail | None = None
-        reports = Reports(
+        self._reports = Reports(
             settings=self.settings,
             ledger=self._storage.ledger,
             trails=self._storage.trails,
@@ -113,7 +113,7 @@ class Lineage:
         )
         self._spans = _spans(self.settings, tracer_provider)
         self._clock = clock
-        self._recorder = Recorder(reports, self._storage.faults, self._spans, clock)
+        self._recorder = Recorder(self._reports, self._storage.faults, self._spans, clock)
         self._grounding = grounding
         self._workers: dict[Grounding, Worker] = {}
         self._hiring = threading.RLock()  # the garbage collector may close a stream in here
@@ -234,6 +234,21 @@ class Lineage:
         except Exception as error:  # noqa: BLE001  # likewise
             self.fault("recording a diagnosis", error)
 
+    def derived(self, document_id: str, *, from_: Iterable[str]) -> None:
+        """Put on record what a document was made from, such as a summary from reports. Never raises.
+
+        Whoever asks which answers a source affects is told of those that had the document made from it.
+
+        Args:
+            document_id: The document that was made.
+            from_: The documents that it was made from.
+        """
+        try:
+            sources = tuple(dict.fromkeys(map(canonical_id, from_)))
+            self._reports.derived(Derivation(canonical_id(document_id), sources))
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.fault("recording a derived document", error)
+
     @contextmanager
     def scope(
         self,
@@ -262,7 +277,7 @@ class Lineage:
         opened = OpenTrail(self, outer.response_id if outer else run_id)
         self.record(started)
         try:
-            with entered(Scope(self, opened.response_id, run_id)):
+            with entered(Scope(self, opened.response_id, run_id)), acting_for(user_id):
                 yield opened
         except BaseException as error:
             self.record(RunFailed(run_id, error))
@@ -335,6 +350,14 @@ class OpenTrail:
     lineage: Lineage
     response_id: str
     answer: str | None = None
+
+    def reused(self, response_id: str) -> None:
+        """Say that the answer, or a part of it, is that of an earlier response, as a cache gave it.
+
+        Args:
+            response_id: The earlier response. Whatever its answer came from is behind this one, too.
+        """
+        self.lineage.record(AnswerReused(self.response_id, response_id))
 
     @property
     def trail(self) -> Trail | None:

@@ -82,7 +82,7 @@ class Reports:
         search = len(response.retrievals)
         for decision in retrieval.access:
             body = access_body(decision, retrieval, search, self.settings.content)
-            self._note("access", body, response.response_id)
+            self._note("access", body, response_id=response.response_id)
 
     def derived(self, derivation: Derivation) -> None:
         """Put on record what a document was made from."""
@@ -92,7 +92,7 @@ class Reports:
 
     def reused(self, response: OpenResponse, earlier: str) -> None:
         """Put on record that a response gives the answer of an earlier one."""
-        self._note("reused", {"of": earlier}, response.response_id)
+        self._note("reused", {"of": earlier}, response_id=response.response_id)
 
     def _first_time(self, what: Hashable) -> bool:
         known = what in self._noted
@@ -186,9 +186,9 @@ class Reports:
         except Exception as error:  # noqa: BLE001  # a full disk must not cost the user the answer
             self.faults.note("ledger", error)
 
-    def _note(self, kind: str, body: Mapping[str, Any], response_id: str | None = None) -> None:
+    def _note(self, event: str, body: Mapping[str, Any], *, response_id: str | None = None) -> None:
         try:
-            self.ledger.note(kind, body, response_id)
+            self.ledger.note(event, body, response_id=response_id)
         except Exception as error:  # noqa: BLE001  # likewise
             self.faults.note("ledger", error)
 

@@ -27,7 +27,7 @@ class LedgerSink(Protocol):
         """
         ...
 
-    def note(self, kind: str, body: Mapping[str, Any], response_id: str | None = None) -> None:
+    def note(self, event: str, body: Mapping[str, Any], *, response_id: str | None = None) -> None:
         """Put an event on record, about a response or about none.
 
         Raises:

@@ -1,9 +1,11 @@
 """A response and the steps inside of it, told by hand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from doctrail_core.capture.events import Event, RunEnded, RunFailed, RunStarted
+from doctrail_core.capture.events import AnswerReused, Event, RunEnded, RunFailed, RunStarted
+from doctrail_core.capture.scope import acting_for
 from doctrail_core.manual.arguments import question_in
 from doctrail_core.manual.block import FRAMEWORK, Block
 
@@ -42,6 +44,20 @@ class Run(Block):
         """Say the answer, where it is not simply what the last model call said."""
         self._answer = answer
 
+    def reused(self, response_id: str) -> None:
+        """Say that the answer, or a part of it, is that of an earlier response, as a cache gave it.
+
+        Args:
+            response_id: The earlier response.
+        """
+        self._learn(self._reuse, response_id)
+
+    def _reuse(self, response_id: str) -> None:
+        self._recording().record(AnswerReused(self._run_id, response_id))
+
+    def _inside(self) -> AbstractContextManager[Any]:
+        return _both(super()._inside(), acting_for(self._user_id))
+
     def _called(self, name: str, arguments: Mapping[str, Any]) -> None:
         self._name = self._name or name
         self._question = question_in(arguments) if self._question is None else self._question
@@ -71,6 +87,14 @@ class Run(Block):
 
     def _handed_on(self) -> str | None:
         return "".join(self._pieces) or None
+
+
+@contextmanager
+def _both(
+    outer: AbstractContextManager[Any], inner: AbstractContextManager[Any]
+) -> Generator[None]:
+    with outer, inner:
+        yield
 
 
 def response(

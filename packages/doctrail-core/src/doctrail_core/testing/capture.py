@@ -82,9 +82,9 @@ class MemoryLedger:
         """Keep the fact."""
         self.entries.append((kind, trail))
 
-    def note(self, kind: str, body: Mapping[str, Any], response_id: str | None = None) -> None:
+    def note(self, event: str, body: Mapping[str, Any], *, response_id: str | None = None) -> None:
         """Keep the event."""
-        self.events.append((kind, body, response_id))
+        self.events.append((event, body, response_id))
 
 
 @dataclass
