@@ -26,6 +26,7 @@ __all__ = [
     "link_rank",
     "links_of",
     "month_of",
+    "said_by",
     "state_complete",
     "state_named",
     "state_of",
@@ -218,16 +219,17 @@ def links_of(history: Iterable[Entry], documents: Mapping[int, int]) -> dict[int
             for document in {documents[use.chunk]: None for use in entry.chunks}:
                 found.setdefault(document, 0)
     if answered:
-        found |= _said_by(answered[-1], documents)
+        found |= said_by(answered[-1], documents)
     for entry in entries:
         if entry.kind == "assessed":
-            for document, flags in _said_by(entry, documents).items():
+            for document, flags in said_by(entry, documents).items():
                 known = found.get(document, flags)
                 found[document] = known & ~_RANK | max(known & _RANK, flags & _RANK)
     return found
 
 
-def _said_by(entry: Entry, documents: Mapping[int, int]) -> dict[int, int]:
+def said_by(entry: Entry, documents: Mapping[int, int]) -> dict[int, int]:
+    """What one entry says of its documents, likewise."""
     by_document: dict[int, list[tuple[int, bool, bool]]] = {}
     for use in entry.chunks:
         how = (use.rank, use.indirect, use.carried)
