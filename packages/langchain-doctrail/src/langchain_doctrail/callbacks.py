@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from doctrail_core import Grounding, Lineage, Trail
     from doctrail_core.grounding.worker import Worker
 
-__all__ = ["CHECK_KEY", "RETRIEVAL_EVENT", "LineageCallbackHandler", "check_wanted"]
+__all__ = ["CHECK_KEY", "RETRIEVAL_EVENT", "LineageCallbackHandler", "check_wanted", "who_asks"]
 
 RETRIEVAL_EVENT = "doctrail.retrieval"
 """The custom event by which a retriever tells what callbacks do not: `RetrievalDescribed`'s fields."""
@@ -202,7 +202,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         place = Place.of(metadata, self.lineage.now) if metadata else None
         if response := self._open.step_started(run, parent, name, inputs, place):
             response.within = self._scope()
-            asked, who = question_in(inputs) or question_in(state_of(inputs)), _who(metadata)
+            asked, who = question_in(inputs) or question_in(state_of(inputs)), who_asks(metadata)
             check = check_wanted(metadata)
             self.lineage.record(
                 RunStarted(
@@ -267,7 +267,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
         self._open.search_started(run, parent, str(query))
         around = self._around(parent)
         self.lineage.record(
-            RetrievalStarted(run, around, name, str(query), _FRAMEWORK, **_who(metadata))
+            RetrievalStarted(run, around, name, str(query), _FRAMEWORK, **who_asks(metadata))
         )
 
     @_observing
@@ -516,7 +516,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
                 provider=generation.provider_of(serialized, metadata),
                 parameters=generation.parameters_of(asked),
                 carried=[*carried, *handed_in],
-                **_who(metadata),
+                **who_asks(metadata),
             )
         )
 
@@ -531,12 +531,12 @@ def check_wanted(metadata: Mapping[str, Any] | None) -> bool | None:
     return wanted if isinstance(wanted, bool) else None
 
 
-class _Who(TypedDict):
+class Who(TypedDict):
     session_id: str | None
     user_id: str | None
 
 
-def _who(metadata: dict[str, Any] | None) -> _Who:
+def who_asks(metadata: dict[str, Any] | None) -> Who:
     """Session and user. Since langchain-core 1.3 `configurable` is no longer in the metadata."""
     told = {**(ensure_config().get("configurable") or {}), **(metadata or {})}
     return {"session_id": _first(told, _SESSION_KEYS), "user_id": _first(told, _USER_KEYS)}

@@ -1,11 +1,13 @@
 """A retriever that tells what callbacks do not: scores and their kind, k, filters, search type, store.
 
 Invariants: one call is one search; the inner retriever's documents come back in its order, as copies
-that bear their chunk's id; a store's own objects are never touched.
+that bear their chunk's id; a store's own objects are never touched. Where there are gates, a document
+comes back only if all of them admit it, whatever else goes wrong.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.callbacks import (
@@ -18,9 +20,12 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.vectorstores import VectorStore
 from typing_extensions import override
 
-from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler
+from doctrail_core.access.gate import Gate, GivenPrincipal, Labels
+from doctrail_core.capture.events import AccessDecided, RetrievedChunk
+from doctrail_core.model import AccessPolicy
+from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler, who_asks
 from langchain_doctrail.choices import WatchedCompression
-from langchain_doctrail.documents import stamp_of, stamped
+from langchain_doctrail.documents import retrieved, stamp_of, stamped
 from langchain_doctrail.origins import traced
 from langchain_doctrail.replaying import Asked
 from langchain_doctrail.search import Found, VectorSearch, description
@@ -36,17 +41,43 @@ class LineageRetriever(BaseRetriever):
     inner: BaseRetriever
     """The retriever that searches."""
 
+    gates: tuple[Gate, ...] = ()
+    """What every document has to pass, in this order."""
+
     @classmethod
-    def wrap(cls, retriever: BaseRetriever) -> "LineageRetriever":
+    def wrap(
+        cls,
+        retriever: BaseRetriever,
+        *,
+        access: AccessPolicy | None = None,
+        principal: GivenPrincipal = None,
+        labels: Labels | None = None,
+    ) -> "LineageRetriever":
         """Wrap a retriever; use the result in its place.
+
+        Args:
+            retriever: The retriever. Steps after it, such as a compressor, are to be put around the result:
+                they then see only what was released.
+            access: Decides which documents go on; `doctrail_core.access` has some. Of a retriever that has one
+                already, both must agree.
+            principal: For whom, or what is called at each search to say it; default as `acting_for` says, or
+                the lineage scope, or `user_id` in the metadata of the request.
+            labels: Where a document's metadata says how it is classified; default `label` and `label_version`.
 
         Raises:
             TypeError: It is not a retriever; the message says what to pass.
         """
-        if isinstance(retriever, cls):
-            return retriever
         if not isinstance(retriever, BaseRetriever):  # type: ignore[reportUnnecessaryIsInstance]  # users pass anything
             raise TypeError(_what_to_pass(retriever))
+        wrapped = retriever if isinstance(retriever, cls) else cls._around(retriever)
+        if access is None:
+            return wrapped
+        point = type(wrapped.inner).__name__
+        gate = Gate(access, point, principal, labels or Labels())
+        return wrapped.model_copy(update={"gates": (*wrapped.gates, gate)})
+
+    @classmethod
+    def _around(cls, retriever: BaseRetriever) -> "LineageRetriever":
         return cls(
             inner=retriever,
             name=retriever.get_name(),
@@ -70,7 +101,11 @@ class LineageRetriever(BaseRetriever):
                 found = Found.unscored(inner.invoke(query, config, **asked.called_with))
             else:
                 found = search.run(query)
-        return self._told(asked.kept(found), search or watched, asked.arguments, run_manager)
+            found = _traced(asked.kept(found), search, run_manager)
+            for gate in self.gates:
+                passing = gate.admits(*_shown(found, run_manager), user_id=_user(run_manager))
+                found = found.only(passing)
+        return self._told(found, search or watched, asked.arguments, run_manager)
 
     @override
     async def _aget_relevant_documents(
@@ -88,7 +123,13 @@ class LineageRetriever(BaseRetriever):
                 found = Found.unscored(await inner.ainvoke(query, config, **asked.called_with))
             else:
                 found = await search.arun(query)
-        return self._told(asked.kept(found), search or watched, asked.arguments, run_manager)
+            found = _traced(asked.kept(found), search, run_manager)
+            for gate in self.gates:
+                passing = await gate.aadmits(
+                    *_shown(found, run_manager), user_id=_user(run_manager)
+                )
+                found = found.only(passing)
+        return self._told(found, search or watched, asked.arguments, run_manager)
 
     @override
     def _get_ls_params(self, **kwargs: Any) -> LangSmithRetrieverParams:
@@ -108,12 +149,9 @@ class LineageRetriever(BaseRetriever):
         listening = _lineage_handlers(run)
         search = how if isinstance(how, VectorSearch) else None
         try:
-            inner = listening[0].found_inside(run.run_id) if listening and not search else ()
-            if inner:
-                found = Found([(traced(d, inner), score) for d, score in found.hits])
             documents = _stamped(found, keep=search is None)
             if isinstance(how, WatchedCompression):
-                for by, choice in how.choices(inner, documents):
+                for by, choice in how.choices(_found_inside(run), documents):
                     for handler in listening:
                         handler.chosen(run.run_id, by, choice)
             if listening:
@@ -129,6 +167,46 @@ class LineageRetriever(BaseRetriever):
 
 def _lineage_handlers(run: _Run) -> list[LineageCallbackHandler]:
     return [handler for handler in run.handlers if isinstance(handler, LineageCallbackHandler)]
+
+
+def _found_inside(run: _Run) -> Sequence[Document]:
+    listening = _lineage_handlers(run)
+    return listening[0].found_inside(run.run_id) if listening else ()
+
+
+def _traced(found: Found, search: VectorSearch | None, run: _Run) -> Found:
+    """What was found, each document named after the one that it was cut from, where it has no name."""
+    if search is not None:
+        return found
+    try:
+        inner = _found_inside(run)
+        return replace(found, hits=[(traced(d, inner), score) for d, score in found.hits])
+    except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+        for handler in _lineage_handlers(run):
+            handler.swallow("retriever", error)
+        return found
+
+
+def _user(run: _Run) -> str | None:
+    """Who asked, as the request says it."""
+    return who_asks(run.metadata)["user_id"]
+
+
+def _shown(
+    found: Found, run: _Run
+) -> tuple[list[RetrievedChunk], str, Callable[[AccessDecided], None]]:
+    """What a gate is to be told of a search: what it found, which one it is, and where decisions go."""
+
+    def told(decided: AccessDecided) -> None:
+        listening = _lineage_handlers(run)
+        try:
+            for lineage in {id(h.lineage): h.lineage for h in listening}.values():
+                lineage.record(decided)
+        except Exception as error:  # noqa: BLE001  # what is not on record is decided all the same
+            for handler in listening:
+                handler.swallow("access", error)
+
+    return [retrieved(document) for document, _ in found.hits], str(run.run_id), told
 
 
 @contextmanager

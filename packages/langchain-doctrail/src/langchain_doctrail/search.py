@@ -9,6 +9,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Any
 
 from langchain_core.documents import Document
@@ -54,6 +55,10 @@ class Found:
     def unscored(cls, documents: Iterable[Document]) -> "Found":
         """Documents of a search that has no scores."""
         return cls([(document, None) for document in documents])
+
+    def only(self, passing: Iterable[bool]) -> "Found":
+        """Those of the documents that may go on."""
+        return replace(self, hits=list(compress(self.hits, passing)))
 
     @classmethod
     def scored(
