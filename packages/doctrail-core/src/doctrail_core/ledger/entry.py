@@ -76,12 +76,14 @@ _PACKED = 16
 _STATUS, _TRACE, _QUERY, _ANSWER, _SESSION, _USER, _COVERS, _BODY = 3, 4, 8, 16, 32, 64, 128, 256
 _GRADE, _INDIRECT, _CARRIED = 3, 4, 8
 _TAG_BYTES, _COMMITMENT_BYTES = 16, 32
+_FIXED = (
+    (_TRACE, "trace", _TAG_BYTES),
+    (_QUERY, "query_tag", _TAG_BYTES),
+    (_ANSWER, "answer_commitment", _COMMITMENT_BYTES),
+)
 _ALL_FIXED = _TRACE | _QUERY | _ANSWER
-_FIXED = {
-    flags: bool(flags & _TRACE) * _TAG_BYTES
-    + bool(flags & _QUERY) * _TAG_BYTES
-    + bool(flags & _ANSWER) * _COMMITMENT_BYTES
-    for flags in range(_ALL_FIXED + 1)
+_FIXED_BYTES = {
+    flags: sum(size for flag, _, size in _FIXED if flags & flag) for flags in range(_ALL_FIXED + 1)
 }
 _ANSWERED = 2
 _SEVEN_BITS, _MORE = 127, 128
@@ -211,7 +213,7 @@ def whose(data: bytes) -> Whose:
     _, code, response, time_us, _, counter = HEADER.unpack_from(data)
     flags, at = _number(data, HEADER.size)
     trace = data[at : at + _TAG_BYTES] if flags & _TRACE else None
-    at += _FIXED[flags & _ALL_FIXED]
+    at += _FIXED_BYTES[flags & _ALL_FIXED]
     if flags & _COVERS:
         _, at = _counted(data, at)
     session = user = None
@@ -220,6 +222,26 @@ def whose(data: bytes) -> Whose:
     if flags & _USER:
         user, at = _number(data, at)
     return Whose(response, time_us, session, user, trace, code != _ANSWERED)
+
+
+def covered(data: bytes) -> tuple[int, ...]:
+    """The counters of the further records that an entry says all of, without reading the rest of it.
+
+    Raises:
+        EntryError: They cannot be read.
+    """
+    if data[1] >= _PACKED or data[HEADER.size :][:1] < bytes([_MORE]):
+        return ()
+    try:
+        flags, at = _number(data, HEADER.size)
+        if not flags & _COVERS:
+            return ()
+        at += _FIXED_BYTES[flags & _ALL_FIXED]
+        distances, _ = _counted(data, at)
+    except (IndexError, ValueError) as error:
+        raise EntryError("the beginning of an entry's tail cannot be read") from error
+    counter: int = HEADER.unpack_from(data)[-1]
+    return tuple(counter - distance for distance in distances)
 
 
 def decode(data: bytes, seq: int = -1) -> Entry:
@@ -278,11 +300,7 @@ def _packed(entry: Entry) -> bytes:
 def _unpacked(data: bytes, counter: int) -> dict[str, Any]:
     flags, at = _number(data, HEADER.size)
     found: dict[str, Any] = {"status": STATUSES[flags & _STATUS]}
-    for flag, field_name, size in (
-        (_TRACE, "trace", _TAG_BYTES),
-        (_QUERY, "query_tag", _TAG_BYTES),
-        (_ANSWER, "answer_commitment", _COMMITMENT_BYTES),
-    ):
+    for flag, field_name, size in _FIXED:
         if flags & flag:
             found[field_name] = data[at : at + size]
             at += size
@@ -353,5 +371,3 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 def _json(body: Mapping[str, Any]) -> bytes:
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return text.encode()
-
-

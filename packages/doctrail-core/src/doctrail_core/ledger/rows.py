@@ -204,7 +204,7 @@ def link_rank(flags: int) -> tuple[int, bool, bool]:
 def links_of(history: Iterable[Entry], documents: Mapping[int, int]) -> dict[int, int]:
     """What a response's entries say of its documents: the flags of a link for each.
 
-    Before the model is called nothing but the retrieval is known. What the answered entry says counts instead,
+    Before the model is called nothing but the retrieval is known. What an answered entry says counts instead,
     and later checks may only raise a grade.
 
     Args:
@@ -212,14 +212,14 @@ def links_of(history: Iterable[Entry], documents: Mapping[int, int]) -> dict[int
         documents: The document of each chunk.
     """
     entries = [entry for entry in history if entry.kind in ("retrieved", "answered", "assessed")]
-    answered = [entry for entry in entries if entry.kind == "answered"]
     found: dict[int, int] = {}
     for entry in entries:
         if entry.kind == "retrieved":
             for document in {documents[use.chunk]: None for use in entry.chunks}:
                 found.setdefault(document, 0)
-    if answered:
-        found |= said_by(answered[-1], documents)
+    for entry in entries:
+        if entry.kind == "answered":
+            found |= said_by(entry, documents)
     for entry in entries:
         if entry.kind == "assessed":
             for document, flags in said_by(entry, documents).items():
