@@ -205,6 +205,20 @@ def test_a_frontier_survives_being_stored(small):
         assert again == small.frontier
 
 
+@pytest.mark.parametrize(("size", "level"), [(0, 1), (256, 1), (768, 1), (65_280, 1), (0, 2)])
+def test_a_tile_stands_for_its_leaves(large, size, level):
+    by_leaves, by_tile = Frontier.at(size, large.subtree), Frontier.at(size, large.subtree)
+    told = by_leaves.append_all(large.leaves[size : size + 256**level])
+    tile = large.tiles[level, size // 256**level]
+    assert by_tile.append_tile(tile, level) == [each for each in told if each.level >= level]
+    assert by_tile == by_leaves
+
+
+def test_a_tile_begins_only_where_one_of_its_size_may(large):
+    with pytest.raises(ValueError, match="no tile of 256 leaves begins after 255"):
+        Frontier.at(255, large.subtree).append_tile(large.tiles[1, 0])
+
+
 @pytest.mark.parametrize(
     "data", [bytes(8 + 32), (1).to_bytes(8), (1).to_bytes(8) + bytes(31), (3).to_bytes(8) * 5]
 )

@@ -119,6 +119,21 @@ class Frontier:
         self._size = size
         return full
 
+    def append_tile(self, tile: bytes, level: int = 1) -> list[Tile]:
+        """Add the leaves of a full tile by its hash, where they are not there any more.
+
+        Raises:
+            ValueError: A tile of this level cannot begin here.
+        """
+        width = TILE_WIDTH**level
+        if self._size % width:
+            raise ValueError(f"no tile of {width} leaves begins after {self._size}")
+        self._size //= width  # in units of which it is a leaf
+        above = self.append_all((tile,))
+        self._size *= width
+        full = [Tile(each.level + level, each.number, each.hash) for each in above]
+        return [Tile(level, self._size // width - 1, tile), *full]
+
     def root(self) -> bytes:
         if not self._hashes:
             return EMPTY_ROOT
