@@ -1,9 +1,11 @@
 """Moving records into a database: each exactly once, in order, whatever dies or breaks meanwhile."""
 
+import fcntl
 import os
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -521,3 +523,35 @@ def test_faults_of_another_installation_stay_there(tmp_path, memory):
     assert faults.summary() == {}
     assert one.faults.exists()
     assert not other.faults.exists()
+
+
+def test_a_file_that_was_locked_late_is_not_deleted_with_what_was_written_since(
+    home, memory, faults, monkeypatch
+):
+    """Its writer was interrupted between making and locking it, just when the folder was read."""
+    left_behind(home, frame(b"of somebody else"))
+    writer = Spool(home, "ledger")
+    flock = fcntl.flock
+    arrived: list[bytes] = []
+
+    def late(fd: int, operation: int) -> None:
+        if not arrived and operation == fcntl.LOCK_EX:
+            arrived.append(b"written meanwhile")
+            moving = Intake(home.spool("ledger"), memory, faults)
+            commit = memory.commit
+
+            def committed_late(*batch: Any) -> None:
+                flock(fd, fcntl.LOCK_EX)
+                os.write(fd, frame(b"written meanwhile"))
+                commit(*batch)
+
+            monkeypatch.setattr(memory, "commit", committed_late)
+            moving.once()
+            monkeypatch.setattr(memory, "commit", commit)
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    writer.append(b"written after that")
+    writer.seal()
+    Sequencer(Spool(home, "ledger"), memory, faults).drain()
+    assert memory.records == [b"of somebody else", b"written meanwhile", b"written after that"]

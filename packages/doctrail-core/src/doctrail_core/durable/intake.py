@@ -7,7 +7,7 @@ between, the next one goes on from there. Only the holder of the lease may do th
 import fcntl
 import os
 from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -86,40 +86,42 @@ class Intake:
     def once(self) -> int:
         """Move what is there now, up to a batch; returns how many records."""
         batch: list[_Record] = []
-        drained: list[str] = []
+        drained: dict[str, int] = {}
         for name in sorted(sizes(self._directory)):
             # In this order, because a process's later segments must not overtake its earlier ones.
             if sum(len(record.payload) for record in batch) > _BATCH_BYTES:
                 break
-            if self._read(name, batch):
-                drained.append(name)
+            whole = self._read(name, batch)
+            if whole is not None:
+                drained[name] = whole
         if batch:
             self._commit(batch)
-        for name in drained:
-            self._delete(name)
+        for name, size in drained.items():
+            self._delete(name, size)
         return len(batch)
 
     def close(self) -> None:
         self._store.close()
 
-    def _read(self, name: str, batch: list[_Record]) -> bool:
-        """Add the file's new records to the batch; returns whether there will never be more."""
+    def _read(self, name: str, batch: list[_Record]) -> int | None:
+        """Add the file's new records to the batch; returns its size if it seems to be whole."""
         try:
             with _opened(self._directory / name) as fd:
                 sealed = _is_sealed(fd)
                 start = self._cursors.get(name, 0)
-                data = os.pread(fd, max(0, os.fstat(fd).st_size - start), start)
+                size = os.fstat(fd).st_size
+                data = os.pread(fd, max(0, size - start), start)
                 if data:
                     self._make_durable(fd, new=start == 0)
         except FileNotFoundError:
-            return False
+            return None
         except OSError as error:
             self._faults.note("reading the spool", error)
-            return False
+            return None
         found = scan(data)
         batch.extend(_Record(name, start + end, payload) for end, payload in found.records)
         self._account_for(found, data, name, start, sealed=sealed)
-        return sealed
+        return size if sealed else None
 
     def _make_durable(self, fd: int, *, new: bool) -> None:
         try:
@@ -175,9 +177,13 @@ class Intake:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str, size: int) -> None:
+        path = self._directory / name
+        with suppress(FileNotFoundError), _opened(path) as fd:
+            if not _is_sealed(fd) or os.fstat(fd).st_size != size:
+                return  # Its writer had made it, and got the lock only after we had looked.
+            path.unlink()
         # The cursor goes after the file: the other way round, a crash would bring its records again.
-        (self._directory / name).unlink(missing_ok=True)
         if self._cursors.pop(name, None) is not None:
             self._forgotten.add(name)
 

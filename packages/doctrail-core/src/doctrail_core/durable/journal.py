@@ -3,6 +3,7 @@
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home, Stream
 from doctrail_core.durable.intake import Database
+from doctrail_core.durable.segment import Place
 from doctrail_core.durable.sequencer import Sequencer
 from doctrail_core.durable.spool import Spool
 
@@ -10,11 +11,28 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """A stream's spool and this process's candidate for moving it."""
+    """A stream's spool and this process's candidate for moving it.
 
-    def __init__(self, home: Home, stream: Stream, database: Database, faults: Faults) -> None:
+    Args:
+        home: Where it lies.
+        stream: Which one it is.
+        database: Where its records go.
+        faults: Counts what went wrong behind the back of those who append.
+        strict: Whether appending takes until a power cut could do no harm.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        stream: Stream,
+        database: Database,
+        faults: Faults,
+        *,
+        strict: bool = False,
+    ) -> None:
         self._spool = Spool(home, stream)
         self._sequencer = Sequencer(self._spool, database, faults)
+        self._strict = strict
 
     def flush(self, timeout: float = 10.0) -> None:
         """Have all that was appended moved into the database.
@@ -29,3 +47,17 @@ class Journal:
     def close(self, timeout: float = 2.0) -> None:
         """Move what can be moved in time; the rest is safe in the spool."""
         self._sequencer.close(timeout)
+
+    def _put(self, payload: bytes) -> None:
+        """Append a record.
+
+        Raises:
+            OSError: It could not be written, or not as safely as it was asked for.
+        """
+        self._written(self._spool.append(payload))
+
+    def _written(self, place: Place) -> None:
+        """Do with a record that lies in the spool what is asked for."""
+        self._sequencer.wake()
+        if self._strict:
+            self._spool.settle(place)

@@ -1,29 +1,28 @@
-"""A process's own file of records that are not in the database yet.
+"""A process's own files of records that are not in the database yet.
 
 One record is one `write` to a file that no other process writes to. When `append` returns, the record
-is in the operating system, and no death of the process loses it.
+is in the operating system, and no death of the process loses it; when `settle` returns, no power cut
+does either. Who settles while another one does shares the flush that follows.
 """
 
-import errno
-import fcntl
 import os
 import re
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from doctrail_core.durable.filesystem import NotLocalError, check_is_local
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.frame import frame
-from doctrail_core.durable.home import FILE_MODE, Home, Stream
+from doctrail_core.durable.home import Home, Stream
+from doctrail_core.durable.segment import Place, Segment
 
 __all__ = ["SUFFIX", "Spool"]
 
 SUFFIX = ".spool"
 _SEGMENT_BYTES = 4 << 20
-_FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 
 class Spool:
@@ -37,7 +36,6 @@ class Spool:
         self.home = home
         self.stream: Stream = stream
         self._segment_bytes = segment_bytes
-        self._fd: int | None = None
         self._begin()
         remake_after_fork(self)
 
@@ -45,8 +43,8 @@ class Spool:
     def directory(self) -> Path:
         return self.home.spool(self.stream)
 
-    def append(self, payload: bytes) -> None:
-        """Put a record on disk.
+    def append(self, payload: bytes) -> Place:
+        """Put a record into the operating system.
 
         Raises:
             OSError: It could not be written; nothing of it remains.
@@ -54,9 +52,43 @@ class Spool:
         record = frame(payload)
         try:
             with self._lock:
-                self._write(self._segment(), record)
+                return self._write(self._segment(), record)
+        except NotLocalError:
+            raise
         except OSError as error:
             raise self._explained(error) from error
+
+    def settle(self, place: Place) -> None:
+        """Return once the record is on stable storage.
+
+        Raises:
+            OSError: It cannot be brought there. It can be read as long as the machine runs.
+        """
+        with self._flushing:
+            if not place.is_stable and place.failure is None:
+                self._flush()
+        if place.failure is not None:
+            raise self._unsettled(place.failure) from place.failure
+
+    def sync(self) -> None:
+        """Have what was appended until now on stable storage.
+
+        Raises:
+            OSError: Some of it cannot be brought there.
+        """
+        with self._flushing:
+            failures = self._flush()
+        if failures:
+            raise self._unsettled(failures[0]) from failures[0]
+
+    def seal(self) -> None:
+        """Write no more to the current segment, so that it can be deleted once it is drained."""
+        with self._lock:
+            self.pending = 0
+            segment, self._current = self._current, None
+            if segment is not None:
+                segment.seal()
+                self._close_if_done(segment)
 
     def others_hold(self, text: bytes) -> bool:
         """Whether other processes' files hold these bytes."""
@@ -66,81 +98,89 @@ class Spool:
             return any(text in (self.directory / name).read_bytes() for name in others)
         return False
 
-    def seal(self) -> None:
-        """Write no more to the current segment, so that it can be deleted once it is drained."""
-        with self._lock:
-            self.pending = 0
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
-
-    def sync(self) -> None:
-        """Have what was appended since the last time on stable storage.
-
-        Raises:
-            OSError: It cannot be brought there.
-        """
-        with self._lock:
-            unsynced, self._unsynced = self._unsynced, set[Path]()
-        for segment in unsynced:
-            with suppress(FileNotFoundError):  # moved into the database already
-                _sync(segment, os.fdatasync)
-                _sync(segment.parent, os.fsync)
-
     def after_fork_in_child(self) -> None:
-        if self._fd is not None:
-            # Closing is not unlocking: the lock stays with the parent.
-            os.close(self._fd)
-            self._fd = None
+        for segment in self._unsynced | ({self._current: None} if self._current else {}):
+            segment.close()  # not `seal`: the lock stays with the parent, who goes on with the file
         self._begin()
 
     def _begin(self) -> None:
+        # The garbage collector may close a stream, and that append and settle, inside of a flush.
+        self._flushing = threading.RLock()
         self._lock = threading.RLock()
         self._writer = f"{_host()}.{_boot()}.{os.getpid()}.{uuid4().hex}"
         self._segments = 0
-        self._segment_path = self.directory
-        self._unsynced = set[Path]()
+        self._current: Segment | None = None
+        self._unsynced: dict[Segment, None] = {}
         self.pending = 0
         """Bytes appended since the last seal."""
 
-    def _segment(self) -> int:
-        if self._fd is not None:
-            state = os.fstat(self._fd)
-            if state.st_nlink and state.st_size < self._segment_bytes:
-                return self._fd
+    def _segment(self) -> Segment:
+        current = self._current
+        if current is not None:
+            if current.size < self._segment_bytes and current.is_there:
+                return current
             self.seal()
-        self._fd = self._open()
-        return self._fd
+        self._current = current = self._opened()
+        return current
 
-    def _open(self) -> int:
+    def _opened(self) -> Segment:
+        if not self._segments:
+            check_is_local(self.directory)
         while True:
             self.home.ensure(self.stream)
             self._segments += 1
             name = f"{self._writer}.{self._segments:08d}{SUFFIX}"
-            fd = os.open(self.directory / name, _FLAGS, FILE_MODE)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX)
-            except OSError:
-                os.close(fd)
-                raise
-            if os.fstat(fd).st_nlink:
-                self._segment_path = self.directory / name
-                return fd
-            os.close(fd)  # The sequencer took it for a dead writer's, before we had the lock.
+            segment = Segment(self.directory / name, self._new_folders())
+            if segment.is_there:
+                return segment
+            segment.close()  # The sequencer took it for a dead writer's, before we had the lock.
 
-    def _write(self, fd: int, record: bytes) -> None:
-        written = os.write(fd, record)
-        if written < len(record):
-            self._take_back(fd, written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._unsynced.add(self._segment_path)
-        self.pending += written
+    def _new_folders(self) -> list[Path]:
+        """Where the file's name is written, and at first also those of the folders that lead to it."""
+        if self._segments > 1:
+            return [self.directory]
+        return [self.directory, self.directory.parent, self.home.path, self.home.path.parent]
 
-    def _take_back(self, fd: int, written: int) -> None:
+    def _write(self, segment: Segment, record: bytes) -> Place:
         try:
-            os.ftruncate(fd, os.fstat(fd).st_size - written)
+            place = segment.write(record)
         except OSError:
-            self.seal()  # A torn record is harmless at the end of a segment, and only there.
+            if segment.is_torn:
+                self.seal()  # A torn record is harmless at the end of a segment, and only there.
+            raise
+        self._unsynced[segment] = None
+        self.pending += len(record)
+        return place
+
+    def _flush(self) -> list[OSError]:
+        """Flush all that is not yet; each file that cannot be is given up."""
+        with self._lock:
+            batch = [(segment, segment.size) for segment in list(self._unsynced)]
+        for segment, size in batch:
+            try:
+                segment.flush()
+            except OSError as error:
+                segment.failure = error
+            else:
+                segment.stable = max(size, segment.stable)
+        with self._lock:
+            for segment, _ in batch:
+                self._flushed(segment)
+        return [segment.failure for segment, _ in batch if segment.failure is not None]
+
+    def _flushed(self, segment: Segment) -> None:
+        if segment not in self._unsynced:
+            return
+        if segment.failure is not None and segment is self._current:
+            self.seal()
+        if segment.failure is not None or segment.stable == segment.size:
+            del self._unsynced[segment]
+            self._close_if_done(segment)
+
+    def _close_if_done(self, segment: Segment) -> None:
+        """Nobody closes a file that may be flushed at this moment."""
+        if segment is not self._current and segment not in self._unsynced:
+            segment.close()
 
     def _explained(self, error: OSError) -> OSError:
         reason = os.strerror(error.errno) if error.errno else str(error)
@@ -150,13 +190,13 @@ class Spool:
         )
         return OSError(error.errno, message)
 
-
-def _sync(path: Path, sync: Callable[[int], None]) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        sync(fd)
-    finally:
-        os.close(fd)
+    def _unsettled(self, error: OSError) -> OSError:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        message = (
+            f"{reason}: what was recorded last in {self.directory} would not survive a power cut. It goes"
+            " on in a new file; look after the disk"
+        )
+        return OSError(error.errno, message)
 
 
 def _host() -> str:

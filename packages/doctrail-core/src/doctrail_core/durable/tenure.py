@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctrail_core.durable.errors import StaleStoreError
+from doctrail_core.durable.filesystem import check_is_local
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.intake import Database, Intake
 from doctrail_core.durable.lease import Lease
@@ -95,6 +96,7 @@ class Tenure:
             return 0
         if not self._lease.is_held():
             self._end()
+            check_is_local(self._directory)
             if not self._lease.take():
                 return None
         if self._intake is None:

@@ -1,0 +1,73 @@
+"""A thread of ours in somebody else's process.
+
+It begins with the first thing to do, never keeps the interpreter from ending, and begins anew in a
+forked child.
+"""
+
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from doctrail_core.durable.forks import remake_after_fork
+
+__all__ = ["Background"]
+
+
+class Background:
+    """Does its work each time that there is something to do, and a moment has passed for more to come."""
+
+    def __init__(self, name: str, work: Callable[[], None], *, linger: float = 0.0) -> None:
+        self._name = name
+        self._work = work
+        self._linger = linger
+        self.after_fork_in_child()
+        remake_after_fork(self)
+
+    def after_fork_in_child(self) -> None:
+        self._starting = threading.Lock()
+        self._news = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._stop.is_set()
+
+    def wake(self) -> None:
+        """Say that there is something to do."""
+        if not self._news.is_set():
+            self._news.set()
+        if self._thread is None:
+            self._start()
+
+    def stop(self, timeout: float) -> None:
+        """Have the thread end after what it is doing, and wait for that."""
+        self._stop.set()
+        self._news.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def rest(self, seconds: float) -> bool:
+        """Wait, as part of the work; True, and early, if it is to end."""
+        return self._stop.wait(seconds)
+
+    def await_more(self, seconds: float) -> None:
+        """Wait until there is more to do, as part of the work, or it is to end."""
+        if self._news.wait(seconds) and not self._stop.is_set():
+            self._news.clear()
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._thread is not None or self._stop.is_set():
+                return
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            # An interpreter that is going down starts no threads, and its exit drains the spool; one
+            # that has too many may start this with the next record.
+            with suppress(RuntimeError):
+                thread.start()
+                self._thread = thread
+
+    def _run(self) -> None:
+        while self._news.wait() and not self._stop.wait(self._linger):
+            self._news.clear()
+            self._work()
