@@ -5,7 +5,7 @@ that bear their chunk's id; a store's own objects are never touched. Where there
 comes back only if all of them admit it, whatever else goes wrong.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.vectorstores import VectorStore
 from typing_extensions import override
 
-from doctrail_core.access.gate import Gate, GivenPrincipal, Labels
+from doctrail_core.access.gate import Gate, GivenPrincipal, Labels, Told
 from doctrail_core.capture.events import AccessDecided, RetrievedChunk
 from doctrail_core.model import AccessPolicy
 from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler, who_asks
@@ -192,9 +192,7 @@ def _user(run: _Run) -> str | None:
     return who_asks(run.metadata)["user_id"]
 
 
-def _shown(
-    found: Found, run: _Run
-) -> tuple[list[RetrievedChunk], str, Callable[[AccessDecided], None]]:
+def _shown(found: Found, run: _Run) -> tuple[Sequence[RetrievedChunk], str, Told]:
     """What a gate is to be told of a search: what it found, which one it is, and where decisions go."""
 
     def told(decided: AccessDecided) -> None:

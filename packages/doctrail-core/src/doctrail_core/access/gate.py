@@ -24,7 +24,7 @@ from doctrail_core.model.access import (
 )
 from doctrail_core.text.identity import canonical_id
 
-__all__ = ["AccessError", "Gate", "GivenPrincipal", "Labels"]
+__all__ = ["AccessError", "Gate", "GivenPrincipal", "Labels", "Told"]
 
 GivenPrincipal = Principal | str | Callable[[], Principal | str | None] | None
 """A principal, its id, or what is called at each search to say it."""

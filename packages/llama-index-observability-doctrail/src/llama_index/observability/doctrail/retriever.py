@@ -1,12 +1,23 @@
-"""A retriever that puts whatever it takes part in on record."""
+"""A retriever that puts whatever it takes part in on record, and hands on only what a policy releases.
 
+Invariant: with gates, a node comes back only if all of them admit it, whatever else goes wrong.
+"""
+
+from collections.abc import Sequence
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
-from llama_index.observability.doctrail.handlers import install_on_demand
+from doctrail_core.access.gate import Gate, GivenPrincipal, Labels, Told
+from doctrail_core.capture.events import AccessDecided, RetrievedChunk
+from doctrail_core.model import AccessPolicy
+from llama_index.observability.doctrail.handlers import RUNS, install_on_demand
+from llama_index.observability.doctrail.hits import chunks
 from llama_index.observability.doctrail.replaying import as_asked
+from llama_index.observability.doctrail.sessions import tagged_session
 from llama_index.observability.doctrail.wrapper import Wrapper
 
 if TYPE_CHECKING:
@@ -14,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LineageRetriever"]
 
-_OWN = ("base", "lineage", "callback_manager", "object_map", "_verbose")
+_OWN = ("base", "gates", "lineage", "callback_manager", "object_map", "_verbose")
 
 
 class LineageRetriever(Wrapper, BaseRetriever):
@@ -26,11 +37,30 @@ class LineageRetriever(Wrapper, BaseRetriever):
         base: The retriever to wrap.
         lineage: Where to record, outside of `lineage()` and of an instrumentor; default the
             process's own. Copies and pickles do not take it along.
+        access: Decides which nodes go on; `doctrail_core.access` has some. Of a retriever that has one
+            already, both must agree.
+        principal: For whom, or what is called at each search to say it; default as `acting_for` says, or
+            the lineage scope, or `user_id` in LlamaIndex's instrument tags.
+        labels: Where a node's metadata says how it is classified; default `label` and `label_version`.
     """
 
-    def __init__(self, base: BaseRetriever, *, lineage: "Lineage | None" = None) -> None:
+    gates: tuple[Gate, ...]
+
+    def __init__(
+        self,
+        base: BaseRetriever,
+        *,
+        lineage: "Lineage | None" = None,
+        access: AccessPolicy | None = None,
+        principal: GivenPrincipal = None,
+        labels: Labels | None = None,
+    ) -> None:
         """Wrap `base`."""
+        self.gates = base.gates if isinstance(base, LineageRetriever) else ()
         self.base = base.base if isinstance(base, LineageRetriever) else base
+        if access is not None:
+            gate = Gate(access, type(self.base).__name__, principal, labels or Labels())
+            self.gates = (*self.gates, gate)
         self.lineage = lineage
         held = base.__dict__
         # The object map stays empty: `base` follows its links itself.
@@ -41,17 +71,24 @@ class LineageRetriever(Wrapper, BaseRetriever):
 
     def retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Retrieve as the base does."""
-        return as_asked(self.base).retrieve(str_or_query_bundle)
+        nodes = as_asked(self.base).retrieve(str_or_query_bundle)
+        for gate in self.gates:
+            nodes = list(compress(nodes, gate.admits(*_shown(nodes), user_id=tagged_session()[1])))
+        return nodes
 
     async def aretrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Retrieve as the base does."""
-        return await as_asked(self.base).aretrieve(str_or_query_bundle)
+        nodes = await as_asked(self.base).aretrieve(str_or_query_bundle)
+        for gate in self.gates:
+            passing = await gate.aadmits(*_shown(nodes), user_id=tagged_session()[1])
+            nodes = list(compress(nodes, passing))
+        return nodes
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return as_asked(self.base).retrieve(query_bundle)
+        return self.retrieve(query_bundle)
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        return await as_asked(self.base).aretrieve(query_bundle)
+        return await self.aretrieve(query_bundle)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Change a setting where it takes effect."""
@@ -60,3 +97,16 @@ class LineageRetriever(Wrapper, BaseRetriever):
             super().__setattr__(name, value)
         else:
             setattr(self.base, name, value)
+
+
+def _shown(nodes: Sequence[NodeWithScore]) -> tuple[Sequence[RetrievedChunk], str, Told]:
+    """What a gate is to be told of a search: what it found, which one it is, and where decisions go."""
+    span_id = active_span_id.get()
+
+    def told(decided: AccessDecided) -> None:
+        try:
+            RUNS.decided(span_id, decided)
+        except Exception as error:  # noqa: BLE001  # what is not on record is decided all the same
+            RUNS.fault("access", error)
+
+    return chunks(nodes, "unknown"), span_id or "", told

@@ -7,6 +7,7 @@ below it.
 
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from llama_index.core.base.response.schema import (
@@ -19,6 +20,7 @@ from llama_index.core.chat_engine.types import AgentChatResponse, StreamingAgent
 
 import doctrail_core
 from doctrail_core.capture.events import (
+    AccessDecided,
     Event,
     GenerationStreamed,
     PromptSent,
@@ -115,6 +117,12 @@ class Runs:
         return Place(
             cast("Lineage", scope.lineage), scope.response_id, scope.run_id, is_answer=True
         )
+
+    def decided(self, span_id: str | None, decided: AccessDecided) -> None:
+        """It was decided which of what a running search found may go on."""
+        span = self._open.get(span_id or "")
+        if span is not None and span.kind == "retrieval" and span.run_id:
+            span.tree.record(replace(decided, run_id=span.run_id))
 
     # --- spans
 

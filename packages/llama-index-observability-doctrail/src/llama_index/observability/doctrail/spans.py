@@ -28,6 +28,8 @@ from llama_index.core.workflow import Workflow
 
 import doctrail_core
 from doctrail_core.capture.events import (
+    AccessDecided,
+    AnswerReused,
     ContextSelected,
     Event,
     RetrievalDescribed,
@@ -195,7 +197,7 @@ class Tree:
 
 def _timed(event: Event, at: int) -> Event:
     """The event, which is told late, with the time at which it happened."""
-    untimed = isinstance(event, ContextSelected | RetrievalDescribed)
+    untimed = isinstance(event, AccessDecided | AnswerReused | ContextSelected | RetrievalDescribed)
     return event if untimed else replace(event, at=at)
 
 
