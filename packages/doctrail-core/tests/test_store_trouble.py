@@ -25,7 +25,10 @@ from doctrail_core.trails.sqlite import TrailWriter
 
 STORES = pytest.mark.parametrize(
     ("stream", "opened", "writer"),
-    [("ledger", open_ledger, LedgerWriter), ("trails", open_trails, TrailWriter)],
+    [
+        ("ledger", open_ledger, LedgerWriter),
+        ("trails", open_trails, lambda home: TrailWriter(home.database("trails"))),
+    ],
     ids=["ledger", "trails"],
 )
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
@@ -40,6 +43,10 @@ def journal(home, faults):
 
 def entry(make_trail, number=0):
     return encode(from_trail("answered", make_trail(f"r{number}"), writer="w", counter=number))
+
+
+def answers(ledger):
+    return sum(entry.kind == "answered" for entry in ledger.entries())
 
 
 def change(path: Path, *statements: str) -> None:
@@ -61,14 +68,14 @@ def test_a_file_that_is_no_database(home, stream, opened, writer):
     ):
         opened(home)
     with pytest.raises(StoreError, match="Move it away"):
-        writer(path)
+        writer(home)
 
 
 @STORES
 def test_a_damaged_database(home, stream, opened, writer):
     home.ensure(stream)
     path = home.database(stream)
-    writer(path).close()
+    writer(home).close()
     data = bytearray(path.read_bytes())
     data[100:2000] = os.urandom(1900)
     path.write_bytes(data)
@@ -79,7 +86,7 @@ def test_a_damaged_database(home, stream, opened, writer):
 def test_damage_that_shows_only_when_it_is_read(home, make_trail):
     home.ensure("ledger")
     path = home.database("ledger")
-    with closing(LedgerWriter(path)) as writer:
+    with closing(LedgerWriter(home)) as writer:
         writer.commit([entry(make_trail, number) for number in range(200)], {}, ())
     data = bytearray(path.read_bytes())
     for page in range(10, len(data) // 4096):
@@ -93,10 +100,10 @@ def test_damage_that_shows_only_when_it_is_read(home, make_trail):
 def test_a_database_of_a_newer_doctrail(home, stream, opened, writer):
     home.ensure(stream)
     path = home.database(stream)
-    writer(path).close()
+    writer(home).close()
     change(path, "PRAGMA user_version = 99")
     before = path.read_bytes()
-    for use in (lambda: opened(home), lambda: writer(path)):
+    for use in (lambda: opened(home), lambda: writer(home)):
         with pytest.raises(StoreError, match=r"newer doctrail \(its schema is 99.*Upgrade"):
             use()
     assert path.read_bytes() == before
@@ -107,7 +114,7 @@ def test_a_database_of_somebody_else(home, stream, opened, writer):
     home.ensure(stream)
     path = home.database(stream)
     change(path, "CREATE TABLE customers (name TEXT)")
-    for use in (lambda: opened(home), lambda: writer(path)):
+    for use in (lambda: opened(home), lambda: writer(home)):
         with pytest.raises(StoreError, match=r"not a doctrail .*Move it away"):
             use()
 
@@ -126,7 +133,7 @@ def test_an_empty_file_is_no_store_yet_and_becomes_one(home, stream, opened, wri
     home.database(stream).touch()
     with pytest.raises(StoreError, match="nothing is recorded yet"):
         opened(home)
-    writer(home.database(stream)).close()
+    writer(home).close()
     opened(home).close()
 
 
@@ -137,15 +144,15 @@ def test_a_folder_in_the_place_of_the_file(home, stream, opened, writer):
     with pytest.raises(StoreError, match=rf"{stream}\.db"):
         opened(home)
     with pytest.raises(StoreError, match=rf"{stream}\.db"):
-        writer(home.database(stream))
+        writer(home)
 
 
 @STORES
 def test_only_the_owner_may_read_a_store(home, stream, opened, writer):
     home.ensure(stream)
-    with closing(writer(home.database(stream))):
+    with closing(writer(home)):
         modes = {file.name: file.stat().st_mode & 0o777 for file in home.path.glob("*.db*")}
-    assert len(modes) == 3
+    assert len(modes) == 3 * len({name.partition(".")[0] for name in modes})
     assert set(modes.values()) == {0o600}
 
 
@@ -163,7 +170,7 @@ def test_a_store_locked_by_another_program(home, journal, faults, make_trail):
         other.execute("ROLLBACK")
     journal.flush()
     with open_ledger(home) as ledger:
-        assert ledger.count() == 1
+        assert answers(ledger) == 1
 
 
 def test_readers_do_not_wait_for_the_writer(home, make_trail):
@@ -172,21 +179,21 @@ def test_readers_do_not_wait_for_the_writer(home, make_trail):
         writer.commit([entry(make_trail)], {}, ())
         writer._connection.execute("BEGIN IMMEDIATE")
         with open_ledger(home) as ledger:
-            assert ledger.count() == 1
+            assert answers(ledger) == 1
         writer._connection.execute("ROLLBACK")
 
 
 def test_a_database_that_is_opened_again_keeps_its_locks(home, make_trail):
     home.ensure()
     path = home.database("ledger")
-    LedgerWriter(path).close()
+    LedgerWriter(home).close()
     change_mode = (
         "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=0);"
         "c.execute('PRAGMA journal_mode = DELETE')"  # nobody else may have it open for that
     )
     with open_ledger(home, drain=False) as reader:
-        reader.count()
-        writer = LedgerWriter(path)
+        reader.size()
+        writer = LedgerWriter(home)
         other = subprocess.run(
             [sys.executable, "-c", change_mode, path], capture_output=True, check=False
         )
@@ -199,7 +206,7 @@ def test_what_another_process_holds_back_is_told_with_the_answer(
     home, stream, opened, writer, monkeypatch
 ):
     home.ensure(stream)
-    writer(home.database(stream)).close()
+    writer(home).close()
     spool = Spool(home, stream)
     spool.append(b"waiting")
     lease = Lease(home.spool(stream) / "sequencer.lock")
@@ -224,7 +231,7 @@ def test_two_writers_who_both_believe_to_be_the_only_one_bring_nothing_twice(hom
             two.commit([entry(make_trail)], {"file": 10}, ())
         one.commit([entry(make_trail, 1)], {"file": 20}, ())
     with open_ledger(home) as ledger:
-        assert ledger.count() == 2
+        assert answers(ledger) == 2
 
 
 def test_a_database_that_is_removed_is_made_anew_with_all_that_is_still_in_the_spool(
@@ -237,13 +244,13 @@ def test_a_database_that_is_removed_is_made_anew_with_all_that_is_still_in_the_s
     journal.append("answered", make_trail("r2"))
     journal.flush()
     with open_ledger(home) as ledger:
-        assert [e.response_id for e in ledger.entries_of("r2")] == ["r2"]
+        assert [hit.response_id for hit in ledger.responses_with("doc_4")] == ["r2"]
 
 
 def _count(home):
     try:
         with open_ledger(home, drain=False) as ledger:
-            return ledger.count()
+            return answers(ledger)
     except NothingRecordedError:
         return 0
 
@@ -299,7 +306,7 @@ def test_a_database_that_may_not_grow_keeps_what_waits_in_the_spool(home, journa
     assert said.startswith("StoreError")
     assert "waits in the spool" in said
     with open_ledger(home) as ledger:
-        assert ledger.count() == 1
+        assert answers(ledger) == 1
 
 
 @root_only
@@ -314,7 +321,7 @@ def test_a_folder_that_is_read_only_can_be_read(home, tmp_path, make_trail, faul
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", str(bound)], check=True)
         with open_ledger(Home(bound)) as ledger:
-            assert ledger.count() == 1
+            assert answers(ledger) == 1
             assert ledger.warning is None
         spool = Spool(home, "ledger")
         spool.append(entry(make_trail, 1))
@@ -348,4 +355,4 @@ def test_what_is_waiting_is_moved_once_the_store_was_mended(home, journal, make_
     home.database("ledger").rename(home.path / "ledger.db.broken")
     journal.flush()
     with open_ledger(home) as ledger:
-        assert ledger.count() == 1
+        assert answers(ledger) == 1

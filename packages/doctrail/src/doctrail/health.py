@@ -154,7 +154,7 @@ def _store(
         records=facts.get("records"),
         integrity=facts.get("integrity"),
         waiting_bytes=max(0, sum(sizes(spool).values()) - facts.get("read", 0)),
-        lease_holder=Lease(spool / "sequencer.lock").holder(),
+        lease_holder=Lease(home.lease(name)).holder(),
         set_aside=tuple(set_aside),
         trouble=trouble or facts.get("trouble"),
     )

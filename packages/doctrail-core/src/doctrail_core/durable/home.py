@@ -21,6 +21,9 @@ class Home:
     def spool(self, stream: Stream) -> Path:
         return self.path / "spool" / stream
 
+    def lease(self, stream: Stream) -> Path:
+        return self.spool(stream) / "sequencer.lock"
+
     def database(self, stream: Stream) -> Path:
         return self.path / f"{stream}.db"
 

@@ -29,6 +29,8 @@ def open_ledger(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "L
 
     database = LedgerDatabase(home)
     warning = drained(home, "ledger", database, timeout) if drain else None
+    if drain:
+        database.bring_up_to_date()
     store = SqliteLedger(database.path)
     key = load_key(home.keys)
     tagger = None if key is None else Tagger(key)

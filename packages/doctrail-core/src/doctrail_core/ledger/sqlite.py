@@ -7,12 +7,16 @@ month, so that adding one costs the same however long the past is, and a month c
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
+from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.keys import load_or_create_key
+from doctrail_core.durable.lease import Lease
+from doctrail_core.durable.opening import open_reader
 from doctrail_core.ledger.batch import BLOCK
 from doctrail_core.ledger.keyring import Tagger, open_keyring
 from doctrail_core.ledger.rows import LogState, Rows, month_of
@@ -100,6 +104,9 @@ SCHEMA = Schema(
     ),
 )
 
+_NAMELESS = 3
+"""The first version whose entries hold no names."""
+
 _LINKS = """
     CREATE TABLE IF NOT EXISTS link_{month} (
         document INTEGER NOT NULL, seq INTEGER NOT NULL, flags INTEGER NOT NULL,
@@ -142,6 +149,25 @@ class LedgerDatabase:
 
     def cursors(self) -> Mapping[str, int]:
         return peek_cursors(self.path, SCHEMA)
+
+    def bring_up_to_date(self) -> None:
+        """Make entries of the records of an earlier version, unless another process is at it.
+
+        Raises:
+            NothingRecordedError: There is no file.
+            StoreError: It cannot be read or written.
+        """
+        with closing(open_reader(self.path, SCHEMA)) as reader:
+            (version,) = reader.execute("PRAGMA user_version").fetchone()
+        if version >= _NAMELESS:
+            return
+        self.home.ensure("ledger")
+        lease = Lease(self.home.lease("ledger"))
+        if lease.take():
+            try:
+                self.open().close()
+            finally:
+                lease.release()
 
 
 class LedgerWriter(Writer):
@@ -288,6 +314,12 @@ class SqliteLedger(Reader):
 
     def __init__(self, path: Path, *, warning: str | None = None) -> None:
         super().__init__(path, SCHEMA, warning=warning)
+        if self._version() < _NAMELESS:
+            self.close()
+            raise StoreError(
+                f"{path} was written by an earlier doctrail and is not brought up to date yet. Let a process"
+                " that may write to it open it once: `doctrail doctor` does."
+            )
 
     def size(self) -> int:
         return self.frontier().size
