@@ -107,7 +107,7 @@ def test_the_ledger_says_what_was_found_and_quotes_nothing(
     lineage.flush()
     with open_ledger(home) as ledger:
         entry = ledger.entries_of("r-1")[-1]
-    assert (entry.kind, entry.check.risk, entry.check.verdicts) == (
+    assert (entry.kind, entry.body["risk"], entry.body["verdicts"]) == (
         "assessed",
         0.95,
         {"contradicted": 1},
@@ -151,12 +151,10 @@ def test_a_diagnosis_is_read_back_with_its_trail(lineage, recorded, home):
     assert lineage.get("r-1").diagnoses == (found,)
     with open_ledger(home) as ledger:
         entry = ledger.entries_of("r-1")[-1]
-    assert (entry.kind, entry.diagnosis.fault, entry.diagnosis.by) == (
-        "diagnosed",
-        "generation",
-        "alice",
-    )
-    assert entry.diagnosis.evidence == ("doc_4#0",)
+        by_whom = ledger.name_of(entry.body["by"])
+        evidence = [ledger.name_of(use.chunk) for use in entry.chunks]
+    assert (entry.kind, entry.body["fault"], by_whom) == ("diagnosed", "generation", "alice")
+    assert evidence == ["doc_4#0"]
 
 
 def test_a_finding_about_a_response_that_is_not_on_record_is_noted_and_lost(

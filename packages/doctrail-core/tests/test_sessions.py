@@ -313,7 +313,7 @@ def test_the_ledger_calls_indirect_what_only_an_answer_brought_and_stays_silent_
     later = from_trail("answered", turn(lineage, "r2", history), writer="w", counter=1)
     (fact,) = later.chunks
     assert (fact.document_id, fact.grade, fact.involvement) == ("renewal", "in_prompt", "indirect")
-    assert later.indirect_documents == {"renewal"}
+    assert fact.carried
     assert ledger_entry(ledger_bytes(later)) == later
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from doctrail_core.durable.columns import microseconds, rank_of_grade
+from doctrail_core.ledger.access import access_entry, chunks_decided
 from doctrail_core.ledger.entry import CODES, ChunkUse, Entry, decode, encode
 from doctrail_core.ledger.keyring import THE_LOG, Keyring, Tagger, derived
 from doctrail_core.ledger.known import Known
@@ -93,11 +94,18 @@ class Batch:
     def _look_up(self, records: Sequence[Record]) -> None:
         """Ask the store, in one go, for all that the records name."""
         responses = [r for r in records if isinstance(r, LedgerRecord)]
+        events = [record for record in records if isinstance(record, EventRecord)]
+        decided = [event.body for event in events if event.event == "access"]
         facts = [fact for record in responses for fact in record.chunks]
+        facts += [fact for body in decided for fact in chunks_decided(body)]
         names = [tag for record in responses for tag in self._name_tags(record)]
         names += [self._tagger.tag("source", f.source) for f in facts if f.source]
         names += [self._tagger.tag("version", f.version) for f in facts if f.version]
-        documents = {document for r in responses for document in r.document_ids}
+        names += [self._tagger.tag("user", b["principal"]) for b in decided if b.get("principal")]
+        documents = {fact.document_id for fact in facts}
+        for event in events:
+            if event.event == "derived":
+                documents |= {event.body["document"], *event.body["from"]}
         self._known.learn(
             [self._tagger.tag("document", each) for each in documents],
             [chunk_tag(fact, self._tagger) for fact in facts],
@@ -105,7 +113,6 @@ class Batch:
             [record.writer for record in records],
         )
         references = {self._reference(r.response_id) for r in records if r.response_id}
-        events = [record for record in records if isinstance(record, EventRecord)]
         references |= {self._reference(e.body["of"]) for e in events if e.event == "reused"}
         self._responses = dict(self._tables.responses(references))
         histories = self._tables.histories(list(self._responses.values()))
@@ -120,6 +127,7 @@ class Batch:
             ("session", record.session_id),
             ("framework", record.framework),
             ("service", record.service),
+            ("person", record.diagnosis.by if record.diagnosis else None),
             *(("model", model) for model in record.models),
         )
         return [self._tagger.tag(kind, name) for kind, name in named if name]
@@ -161,12 +169,12 @@ class Batch:
             framework=self._name("framework", record.framework, time_us),
             service=self._name("service", record.service, time_us),
             chunks=tuple(self._use(fact, time_us) for fact in record.chunks),
-            body=self._said(record),
+            body=self._said(record, time_us),
         )
         _, first = self._append_about(entry, record.response_id, reference, named=named)
         self._touched[first] = named
 
-    def _said(self, record: LedgerRecord) -> dict[str, Any]:
+    def _said(self, record: LedgerRecord, time_us: int) -> dict[str, Any]:
         """What a check or a diagnosis found, without names."""
         if record.check is not None:
             said = record.check
@@ -174,7 +182,8 @@ class Batch:
             by = {"verifier": said.verifier, "version": said.version}
             return _present(found | by | {"degraded_from": said.degraded_from})
         if record.diagnosis is not None:
-            return _present({"fault": record.diagnosis.fault, "by": record.diagnosis.by})
+            by_whom = self._name("person", record.diagnosis.by, time_us)
+            return _present({"fault": record.diagnosis.fault, "by": by_whom})
         return {}
 
     def _add_event(self, record: EventRecord) -> None:
@@ -201,8 +210,15 @@ class Batch:
         if about.kind == "reused":
             earlier = self._reference(about.body["of"])
             about = replace(about, body={"of": earlier.hex()})
+        elif about.kind == "access":
+            about = replace(about, body=self._decision(about))
         seq, first = self._append_about(about, response_id, reference, named=named)
         self._follow_up(about, seq, first)
+
+    def _decision(self, entry: Entry) -> dict[str, Any]:
+        """A decision on access, by places."""
+        principal = self._name("user", entry.body.get("principal"), entry.time_us)
+        return access_entry(entry.body, lambda fact: self._chunk(fact, entry.time_us), principal)
 
     def _follow_up(self, entry: Entry, seq: int, response: int = _NO_REASON) -> None:
         """The rows that find what an event is about."""
@@ -212,6 +228,8 @@ class Batch:
                 self.rows.reuses.append((response, earlier))
         elif entry.kind == "flagged":
             self.rows.flags.append((seq, response, entry.body.get("because", _NO_REASON)))
+        elif entry.kind == "access" and "principal" in entry.body:
+            self.rows.mentions.append((entry.body["principal"], response))
         elif entry.kind == "reviewed":
             self.rows.reviews.append((seq, entry.body["flag"]))
 

@@ -210,7 +210,9 @@ def kind_of(data: bytes) -> str:
 
 def whose(data: bytes) -> Whose:
     """Of an entry about a response, whose it was: a few times quicker than to read all of it."""
-    _, code, response, time_us, _, counter = HEADER.unpack_from(data)
+    _, code, response, time_us, _, _counter = HEADER.unpack_from(data)
+    if code >= _PACKED:  # an event was the first that was told of it
+        return Whose(response, time_us, None, None, None, more_may_follow=True)
     flags, at = _number(data, HEADER.size)
     trace = data[at : at + _TAG_BYTES] if flags & _TRACE else None
     at += _FIXED_BYTES[flags & _ALL_FIXED]
@@ -251,20 +253,20 @@ def decode(data: bytes, seq: int = -1) -> Entry:
         EntryError: They are none.
     """
     head = header(data)
-    known = {
-        "kind": head.kind,
-        "time_us": head.time_us,
-        "writer": head.writer,
-        "counter": head.counter,
-        "response": head.response,
-        "seq": seq,
-    }
     try:
-        if CODES[head.kind] < _PACKED:
-            return Entry(**known, **_unpacked(data, head.counter))
-        return Entry(**known, body=json.loads(data[HEADER.size :]))
+        packed = CODES[head.kind] < _PACKED
+        said = _unpacked(data, head.counter) if packed else {"body": json.loads(data[HEADER.size :])}
     except (IndexError, ValueError) as error:
         raise EntryError(f"the tail of a {head.kind} entry cannot be read") from error
+    return Entry(
+        kind=head.kind,
+        response=head.response,
+        time_us=head.time_us,
+        writer=head.writer,
+        counter=head.counter,
+        seq=seq,
+        **said,
+    )
 
 
 def _packed(entry: Entry) -> bytes:

@@ -155,7 +155,7 @@ def _meant(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:
 
 def _named(ledger: "LedgerReader", by: ChunkKey, name: str) -> Iterator[tuple[int, int]]:
     tag = ledger.tag(by, canonical_id(name))
-    for seq in [] if tag is None else ledger.store.names(tag):
+    for seq in () if tag is None else ledger.store.names(tag):
         yield from ledger.store.chunks(by=by, key=seq)
 
 

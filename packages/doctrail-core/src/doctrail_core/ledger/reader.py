@@ -182,7 +182,7 @@ class LedgerReader:
     def responses_of(self, kind: str, name: str) -> Iterator[int]:
         """The first entries of all responses of a `user` or a `session`."""
         tag = self.tag(kind, canonical_id(name))
-        for seq in [] if tag is None else self.store.names(tag):
+        for seq in () if tag is None else self.store.names(tag):
             yield from self.store.mentioning(seq)
 
     # Proofs

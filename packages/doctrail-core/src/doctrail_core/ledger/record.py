@@ -90,7 +90,6 @@ class DiagnosisFact:
     """Whose fault a response was found to be, and by whom."""
 
     by: str | None = None
-    evidence: tuple[str, ...] = ()
     fault: Fault
 
 
@@ -101,7 +100,7 @@ class LedgerRecord:
     Attributes:
         answer_hash: Of the answer, where hashes of texts are kept; `sha256:<hex>`.
         check: Only of kind `assessed`; then `chunks` are those that support a claim or are cited.
-        diagnosis: Only of kind `diagnosed`.
+        diagnosis: Only of kind `diagnosed`; then `chunks` are its evidence.
         counter: Numbers the entries of a writer from 0 without a gap.
         document_ids: Strongest grade first.
         timestamp: UTC, ISO 8601 with microseconds.
@@ -181,8 +180,9 @@ def from_trail(kind: EntryKind, trail: Trail, *, writer: str, counter: int) -> L
 
 def encode(record: Record) -> bytes:
     """The record's bytes; what is unknown is left out."""
-    adapter = _responses() if isinstance(record, LedgerRecord) else _events()
-    return adapter.dump_json(record, exclude_none=True)
+    if isinstance(record, LedgerRecord):
+        return _responses().dump_json(record, exclude_none=True)
+    return _events().dump_json(record, exclude_none=True)
 
 
 def decode(data: bytes) -> Record:
@@ -243,7 +243,8 @@ def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
 def _concerned(kind: EntryKind, trail: Trail) -> Iterable[Chunk]:
     """The chunks that an entry is about."""
     if kind == "diagnosed":
-        return ()
+        named = {f.evidence.chunk_id for f in trail.diagnoses[-1].findings if f.evidence}
+        return (chunk for chunk in trail.finds if chunk.chunk_id in named)
     if kind == "assessed":
         said = trail.assessments[-1]
         named = supporting_in([said]) | cited_in(said.citations)
@@ -269,12 +270,7 @@ def _check(said: Assessment) -> CheckFact:
 
 
 def _diagnosis(said: Diagnosis) -> DiagnosisFact:
-    named = (finding.evidence.chunk_id for finding in said.findings if finding.evidence)
-    return DiagnosisFact(
-        by=_bounded(said.by),
-        evidence=tuple(dict.fromkeys(map(canonical_id, named))),
-        fault=said.fault,
-    )
+    return DiagnosisFact(by=_bounded(said.by), fault=said.fault)
 
 
 def _answer_hash(trail: Trail) -> str | None:

@@ -259,7 +259,7 @@ class LedgerWriter(Writer):
             by_month.setdefault(link.month, []).append((link.document, link.seq, link.flags))
         for month, links in by_month.items():
             self._connection.execute(_LINKS.format(month=f"{month:06}"))
-            put = f"INSERT OR REPLACE INTO link_{month:06} VALUES (?, ?, ?)"
+            put = f"INSERT OR REPLACE INTO link_{month:06} VALUES (?, ?, ?)"  # noqa: S608  # a number
             self._connection.executemany(put, sorted(links))
 
 
