@@ -1,0 +1,343 @@
+"""The checks that read entries through: the committed indexes, and the tables that answer questions.
+
+Tables are compared as a whole, by sums of keyed hashes of their rows: what follows from the entries is added up on the
+way, what the store answers is taken away at the end. The key is made for the occasion, so no rows can be found that
+would cancel out.
+"""
+
+import secrets
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from hashlib import blake2b
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from doctrail_core.audit.findings import Finding, broken, holds, open_
+from doctrail_core.audit.segments import SEGMENT, Postings, mentions_of
+from doctrail_core.audit.stream import Block, listed
+from doctrail_core.ledger.entry import Entry, EntryError, decode
+from doctrail_core.ledger.rows import links_of, state_named, state_of
+from doctrail_core.ledger.store import LATEST
+
+if TYPE_CHECKING:
+    from doctrail_core.ledger.reader import LedgerReader
+
+__all__ = ["IndexCheck", "NameCheck", "Reading", "TableCheck"]
+
+
+class Reading:
+    """Reads entries through, once for all checks, and remembers which document each chunk is of."""
+
+    def __init__(self) -> None:
+        self._seqs = array("Q")
+        self._documents = array("Q")
+        self._strange: list[int] = []
+        self.entries: Sequence[Entry] = ()
+
+    def take(self, block: Block) -> None:
+        """Read a block; its entries stay until the next."""
+        self.entries = [entry for seq, body in block.entries if (entry := self._read(seq, body))]
+
+    def findings(self) -> Iterator[Finding]:
+        if self._strange:
+            words = f"entries that cannot be read: {listed(self._strange)}"
+            yield broken("entries", words, self._strange[0])
+
+    def documents_of(self, entry: Entry) -> Mapping[int, int]:
+        """The document of each chunk that an entry has, as far as the chunk's own entry is there."""
+        return {
+            use.chunk: found for use in entry.chunks if (found := self._document(use.chunk)) >= 0
+        }
+
+    def is_known(self, entry: Entry) -> bool:
+        """Whether all chunks that it has were bound before."""
+        return all(self._document(use.chunk) >= 0 for use in entry.chunks)
+
+    def _read(self, seq: int, body: bytes) -> Entry | None:
+        try:
+            entry = decode(body, seq)
+            if entry.kind == "chunk":
+                self._documents.append(entry.body["document"])
+                self._seqs.append(seq)
+        except (EntryError, KeyError, TypeError, OverflowError, AttributeError):
+            self._strange.append(seq)
+            return None
+        return entry
+
+    def _document(self, chunk: int) -> int:
+        place = bisect_left(self._seqs, chunk)
+        found = place < len(self._seqs) and self._seqs[place] == chunk
+        return self._documents[place] if found else -1
+
+
+class IndexCheck:
+    """Makes the index of each segment anew, and compares its root with what the log committed to."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
+        self._postings = Postings()
+        self._is_whole = True
+        self._roots: dict[int, tuple[int, str] | None] = {}
+        self._committed: set[int] = set()
+        self._unknowable: set[int] = set()
+        self._faults: list[Finding] = []
+        self._tail = 0
+
+    def take(self, block: Block) -> None:
+        self._is_whole = self._is_whole and block.is_whole
+        for entry in self._reading.entries:
+            if entry.kind == "index":
+                self._compare(entry)
+            self._is_whole = self._is_whole and self._reading.is_known(entry)
+            if self._is_whole:
+                self._postings.add(entry.seq, mentions_of(entry, self._reading.documents_of(entry)))
+        self._tail = block.end % SEGMENT
+        if not self._tail:
+            self._end(block.end // SEGMENT - 1)
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._faults
+        missing = sorted(self._roots.keys() - self._committed)
+        if missing:
+            words = f"no index was committed for segment(s) {listed(missing)} of {SEGMENT} entries"
+            yield open_("index", words)
+        if self._unknowable:
+            words = f"of segment(s) {listed(sorted(self._unknowable))} entries were pruned: the index cannot be made anew"
+            yield open_("index", words)
+        right = len(self._committed - self._unknowable)
+        if right and not self._faults:
+            words = (
+                f"the index of documents of {right} segment(s) is what follows from their entries"
+            )
+            yield holds("index", words)
+
+    def _end(self, segment: int) -> None:
+        index = self._postings.index() if self._is_whole else None
+        self._roots[segment] = None if index is None else (index.count, index.root.hex())
+        self._postings, self._is_whole = Postings(), True
+
+    def _compare(self, entry: Entry) -> None:
+        segment, said = (
+            entry.body.get("segment"),
+            (entry.body.get("documents"), entry.body.get("root")),
+        )
+        if not isinstance(segment, int) or segment not in self._roots:
+            words = f"an index was committed for a segment that was not full then: {segment}"
+            self._faults.append(broken("index", words, entry.seq))
+            return
+        self._committed.add(segment)
+        known = self._roots[segment]
+        if known is None:
+            self._unknowable.add(segment)
+        elif known != said:
+            words = (
+                f"the index committed for segment {segment} is not what follows from its entries"
+            )
+            self._faults.append(broken("index", words, entry.seq))
+
+
+class TableCheck:
+    """Makes the rows of links, states, mentions and the rest anew, and compares them with what the store answers."""
+
+    def __init__(self, log: "LedgerReader", reading: Reading) -> None:
+        self._store = log.store
+        self._reading = reading
+        self._sums = {name: _Sum() for name in ("links", "states", "mentions", "derivations")}
+        self._documents = array("Q")
+        self._people = array("Q")
+        self._derivations: set[tuple[int, int]] = set()
+        self._flags: dict[int, tuple[int, int | None]] = {}
+        self._misplaced: list[int] = []
+        self._misfiled: list[int] = []
+        self._beyond = 0
+
+    def take(self, _: Block, /) -> None:
+        for entry in self._reading.entries:
+            if entry.response is not None:
+                self._take_about(entry, entry.response)
+            if entry.kind == "document":
+                self._documents.append(entry.seq)
+            elif entry.kind == "name" and entry.body.get("kind") in ("user", "session"):
+                self._people.append(entry.seq)
+            elif entry.kind == "derived":
+                self._take_derived(entry)
+            elif entry.kind == "flagged":
+                self._flags[entry.seq] = (entry.body.get("because", -1), None)
+            elif entry.kind == "reviewed":
+                because = self._flags.get(entry.body["flag"], (-1, None))[0]
+                self._flags[entry.body["flag"]] = (because, entry.seq)
+        self._take_chunks()
+
+    def findings(self) -> Iterator[Finding]:
+        self._take_away()
+        wrong = [f"{name} ({sum_.words})" for name, sum_ in self._sums.items() if not sum_.is_even]
+        if wrong:
+            words = (
+                f"what the store answers is not what follows from the entries: {', '.join(wrong)}"
+            )
+            yield broken("tables", words)
+        if self._misplaced:
+            words = (
+                f"the store does not find entries under their response: {listed(self._misplaced)}"
+            )
+            yield broken("tables", words, self._misplaced[0])
+        if self._misfiled:
+            words = f"the store has chunks under another document than their entries: {listed(self._misfiled)}"
+            yield broken("tables", words, self._misfiled[0])
+        stored = {seq: (because, decided) for seq, _, because, decided in self._store.flags()}
+        if stored != self._flags:
+            yield broken("tables", "the flags for review are not those that the entries say")
+        elif not (wrong or self._misplaced or self._misfiled):
+            rows = ", ".join(f"{sum_.rows} {name}" for name, sum_ in self._sums.items())
+            yield holds("tables", f"what the store answers follows from the entries: {rows}")
+        if self._beyond:
+            words = f"{self._beyond} responses began among pruned entries; their rows could not be compared"
+            yield open_("tables", words)
+
+    def _take_about(self, entry: Entry, reference: bytes) -> None:
+        first = self._store.response(reference)
+        if first is None or first > entry.seq:
+            self._misplaced.append(entry.seq)
+            return
+        if first == entry.seq:
+            history = [entry]
+        else:
+            bodies = [(seq, body) for seq, body in self._store.history(first) if seq <= entry.seq]
+            history = [decode(body, seq) for seq, body in bodies]
+            if not history or history[0].seq != first:
+                self._beyond += 1
+                return
+            if history[-1].seq != entry.seq or any(e.response != reference for e in history):
+                self._misplaced.append(entry.seq)
+                return
+        self._replace(first, history)
+
+    def _replace(self, first: int, history: Sequence[Entry]) -> None:
+        """Take the rows of a response as they were before its last entry back, and add those of now."""
+        links, states, mentions = self._sums["links"], self._sums["states"], self._sums["mentions"]
+        stored = self._store.state(first) or 0
+        for known, sign in ((history[:-1], -1), (history, 1)):
+            if known:
+                links.add(((d, first, flags) for d, flags in self._links(known)), sign)
+                states.add([(first, state_of(known, named=state_named(stored)))], sign)
+                whose = {name for entry in known for name in (entry.user, entry.session) if name}
+                mentions.add(((name, first) for name in whose), sign)
+        if len(history) == 1:
+            states.add([(first, stored)], -1)
+
+    def _links(self, history: Sequence[Entry]) -> Iterable[tuple[int, int]]:
+        documents: dict[int, int] = {}
+        for entry in history:
+            documents |= self._reading.documents_of(entry)
+        return links_of(history, documents).items() if documents else ()
+
+    def _take_derived(self, entry: Entry) -> None:
+        document = entry.body["document"]
+        new = {(document, source) for source in entry.body["from"] if source != document}
+        new -= self._derivations
+        self._derivations |= new
+        self._sums["derivations"].add(new, 1)
+
+    def _take_chunks(self) -> None:
+        said = {e.seq: e.body["document"] for e in self._reading.entries if e.kind == "chunk"}
+        if said:
+            stored = self._store.documents_of(said)
+            self._misfiled += [seq for seq, document in said.items() if stored.get(seq) != document]
+
+    def _take_away(self) -> None:
+        links, mentions = self._sums["links"], self._sums["mentions"]
+        for document in self._documents:
+            found = self._store.with_document(document, 0, LATEST, 0)
+            rows = ((document, each.seq, each.flags) for each in found)
+            links.add(rows, -1)
+            derived = ((each, document) for each in self._store.derived_from(document))
+            self._sums["derivations"].add(derived, -1)
+        for name in self._people:
+            mentions.add(((name, response) for response in self._store.mentioning(name)), -1)
+
+
+class NameCheck:
+    """Whether names are where entries bind them, and which of them were erased, and by which entry."""
+
+    def __init__(self, log: "LedgerReader", reading: Reading) -> None:
+        self._log = log
+        self._reading = reading
+        self._bound = array("Q")
+        self._erased: dict[int, int] = {}
+
+    def take(self, _: Block, /) -> None:
+        for entry in self._reading.entries:
+            if entry.kind == "document" or (entry.kind == "name" and "ref" in entry.body):
+                self._bound.append(entry.seq)
+            elif entry.kind == "erased":
+                self._erased |= dict.fromkeys(_places(entry), entry.seq)
+
+    def findings(self) -> Iterator[Finding]:
+        missing: list[int] = []
+        unexplained: list[int] = []
+        erased: list[tuple[int, int]] = []
+        closed = opened = 0
+        for seq in self._bound:
+            found = self._log.store.name(seq)
+            if found is None:
+                missing.append(seq)
+            elif found.sealed is None and seq in self._erased:
+                erased.append((self._erased[seq], seq))
+            elif found.sealed is None:
+                unexplained.append(seq)
+            elif self._log.name_of(seq) is None:
+                closed += 1
+            else:
+                opened += 1
+        yield from _erasures(erased)
+        if unexplained:
+            words = f"names are gone, and no entry says that they were erased: entries {listed(unexplained)}"
+            yield broken("names", words, unexplained[0])
+        if missing:
+            words = f"the store has no row for the names of entries {listed(missing)}"
+            yield broken("names", words, missing[0])
+        if closed:
+            yield open_("names", f"{closed} names cannot be opened: their keys are not here")
+        if opened:
+            yield holds("names", f"{opened} names can be opened with their keys")
+
+
+def _erasures(erased: Sequence[tuple[int, int]]) -> Iterator[Finding]:
+    for by, group in groupby(sorted(erased), key=lambda pair: pair[0]):
+        names = [seq for _, seq in group]
+        yield holds("names", f"erased by entry #{by}: the names of entries {listed(names)}", by)
+
+
+def _places(entry: Entry) -> list[int]:
+    """The entries whose names an erasure took."""
+    found = (entry.body.get("documents", []), entry.body.get("names", []))
+    return [seq for places in found for seq in places if isinstance(seq, int)]
+
+
+class _Sum:
+    """A sum over rows in any order; nothing, where all that was added was taken away again."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        self._value = 0
+        self._count = 0
+        self.rows = 0
+
+    def add(self, rows: Iterable[tuple[int, ...]], sign: int) -> None:
+        for row in rows:
+            told = ",".join(map(str, row)).encode()
+            digest = blake2b(told, key=self._key, digest_size=32).digest()
+            self._value += sign * int.from_bytes(digest)
+            self._count += sign
+            self.rows += sign < 0
+
+    @property
+    def is_even(self) -> bool:
+        return not self._value
+
+    @property
+    def words(self) -> str:
+        if self._count:
+            return f"{abs(self._count)} too {'few' if self._count > 0 else 'many'}"
+        return "as many, but others"
