@@ -1,6 +1,17 @@
 """`doctrail affected`."""
 
+import csv
+
 import pytest
+from dirty_equals import IsInt, IsStr
+
+PLACE = {
+    "seq": IsInt(gt=0),
+    "derived_from": None,
+    "same_text_as": None,
+    "through": None,
+    "cursor": IsStr(regex=r"0\.\d+"),
+}
 
 
 @pytest.fixture
@@ -9,7 +20,7 @@ def recorded(app):
     app.answer(
         "second-0002", at="2026-11-21T23:59:59", prompt="no such text", texts=("Quite another.",)
     )
-    app.answer("third-0003", at="2026-11-22T00:00:00", document="doc_4")
+    app.answer("third-0003", at="2026-11-22T00:00:00", document="doc_4", texts=("Pay soon.",))
     return app
 
 
@@ -28,6 +39,8 @@ def test_each_answer_that_had_the_document_is_listed_with_how_deeply(recorded, d
             "session_id": "s-1",
             "user_id": "anna",
             "trace_id": None,
+            "how": "in_prompt",
+            **PLACE,
         },
         {
             "document_id": "doc_42",
@@ -40,6 +53,8 @@ def test_each_answer_that_had_the_document_is_listed_with_how_deeply(recorded, d
             "session_id": None,
             "user_id": None,
             "trace_id": None,
+            "how": "retrieved_only",
+            **PLACE,
         },
     ]
 
@@ -92,5 +107,51 @@ def test_a_range_that_ends_before_it_begins_is_refused(recorded, doctrail):
     assert said.err == "doctrail: --from must be before --to: no time lies between them\n"
 
 
-def test_a_document_must_be_named(doctrail):
-    assert doctrail("affected").code == 2
+def test_something_must_be_named(doctrail):
+    said = doctrail("affected")
+    assert (said.code, said.out) == (2, "")
+    assert "name what to look for: --document, --chunk, --source or --version" in said.err
+
+
+def test_a_list_goes_on_where_it_left_off(recorded, doctrail):
+    first = doctrail("affected", "--document", "doc_42", "--limit", "1", "--json")
+    (hit,) = first.json_lines
+    assert f"there is more: add --after {hit['cursor']}" in first.err
+    rest = doctrail("affected", "--document", "doc_42", "--after", hit["cursor"], "--json")
+    assert [line["response_id"] for line in rest.json_lines] == ["second-0002"]
+    assert rest.err == ""
+
+
+def test_a_cursor_that_is_none_is_refused(recorded, doctrail):
+    said = doctrail("affected", "--document", "doc_42", "--after", "x")
+    assert said.code == 2
+    assert "--after: 'x' is not where a list of answers left off" in said.err
+
+
+def test_programs_may_have_csv(recorded, doctrail):
+    recorded.answer("=cmd()", document="doc_7", texts=("Of doc_7.",))
+    rows = list(csv.DictReader(doctrail("affected", "--document", "doc_42", "--csv").lines))
+    assert [(row["response_id"], row["complete"], row["trace_id"]) for row in rows] == [
+        ("first-0001", "true", ""),
+        ("second-0002", "true", ""),
+    ]
+    assert rows[0]["time"] == "2026-11-20T10:00:00+00:00"
+    (row,) = csv.DictReader(doctrail("affected", "--document", "doc_7", "--csv").lines)
+    assert row["response_id"] == "'=cmd()"
+
+
+def test_a_chunk_can_be_asked_for(recorded, doctrail):
+    said = doctrail("affected", "--chunk", "doc_42/0", "--json")
+    assert [line["response_id"] for line in said.json_lines] == ["first-0001", "second-0002"]
+    assert doctrail("affected", "--chunk", "doc_42/7").code == 1
+
+
+def test_the_same_text_under_another_id_is_told_as_such(recorded, doctrail):
+    recorded.answer("fourth-0004", document="ingested again")
+    said = doctrail("affected", "--document", "ingested again", "--json")
+    found = [(line["response_id"], line["same_text_as"]) for line in said.json_lines]
+    assert found == [("fourth-0004", None), ("first-0001", "ingested again")]
+    table = doctrail("affected", "--document", "ingested again")
+    assert "doc_42, same text as in ingested again" in table.out
+    exact = doctrail("affected", "--document", "ingested again", "--exact", "--json")
+    assert [line["response_id"] for line in exact.json_lines] == ["fourth-0004"]

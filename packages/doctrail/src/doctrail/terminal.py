@@ -9,6 +9,7 @@ __all__ = ["Terminal"]
 
 _INFINITY = float("inf")
 _T = TypeVar("_T")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _BOLD = "\x1b[1m{}\x1b[0m"
 
 
@@ -59,6 +60,23 @@ class Terminal:
 
         self._print(json.dumps(_finite(value), default=_json_form, allow_nan=False))
 
+    def csv(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Print records as CSV (RFC 4180), their fields in the first line; nothing if there are none.
+
+        A cell that a spreadsheet would take for a formula begins with an apostrophe.
+        """
+        import csv
+        import io
+
+        line = io.StringIO()
+        writer = csv.writer(line, lineterminator="")
+        for number, record in enumerate(records):
+            for cells in ([*record], [*map(_cell, record.values())])[bool(number) :]:
+                writer.writerow(cells)
+                self._print(line.getvalue())
+                line.seek(0)
+                line.truncate()
+
     def complain(self, text: str) -> None:
         """Say on standard error, in one line, what is wrong and what to do."""
         if self._err is not None:
@@ -81,6 +99,22 @@ class Terminal:
     def _print(self, line: str) -> None:
         if self._out is not None:
             print(line, file=self._out)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = _safe(value if isinstance(value, str) else _plain(value))
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _plain(value: Any) -> str:
+    import json
+
+    form = json.dumps(_finite(value), default=_json_form, allow_nan=False)
+    return json.loads(form) if form.startswith('"') else form
 
 
 def _safe(text: str) -> str:

@@ -5,7 +5,7 @@ an answer that was given again. Each response is told once for each document tha
 that was asked for come from one search of an index and are told first, in the order of the log.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -26,18 +26,23 @@ from doctrail_core.text.identity import canonical_id
 if TYPE_CHECKING:
     from doctrail_core.ledger.reader import LedgerReader
 
-__all__ = ["How", "ImpactHit", "Query", "affected"]
+__all__ = ["How", "ImpactHit", "Query", "affected", "cursor_place"]
 
 How = Literal["in_prompt", "retrieved_only", "via_agent", "via_history", "via_cache"]
 """How a document came into a response: its own prompt had it; it was found, and not read; a sub-agent or a tool read
 it; an earlier turn brought it; or an answer that had it was given again."""
 
 
+_GIVEN_AGAIN = 1 << 30
+"""Stands last in cursors: the search for answers that were given again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to look for: exactly one of document, chunk, source and version, or a version of a document.
+    """What to look for: a document, a chunk, a source, a version, or a version of a document.
 
     Attributes:
+        after: Go on behind the hit that had this `cursor`.
         document_id: The whole id.
         chunk_id: The whole id.
         source: The whole source, as the chunks' metadata name it.
@@ -56,6 +61,7 @@ class Query:
     until: datetime | None = None
     grade: Grade | None = None
     closure: bool = True
+    after: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +74,7 @@ class ImpactHit:
 
     `seq` is the place of the response's first entry. `document_id` is the document that the response had; where it
     is not the one that was asked for, `derived_from` or `same_text_as` names that one. `through` is the response whose
-    answer was given again.
+    answer was given again. `cursor` is where to go on from (`Query.after`).
     """
 
     document_id: str
@@ -86,6 +92,7 @@ class ImpactHit:
     derived_from: str | None = None
     same_text_as: str | None = None
     through: str | None = None
+    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,26 +105,47 @@ class _Target:
     same_text_as: str | None = None
 
 
-def affected(ledger: "LedgerReader", query: Query) -> Iterator[ImpactHit]:
-    """The responses that the query is about, read as they are asked for."""
+def affected(ledger: "LedgerReader", query: Query) -> Generator[ImpactHit]:
+    """The responses that the query is about, read as they are asked for.
+
+    Raises:
+        ValueError: `after` is no hit's cursor.
+    """
     begin = 0 if query.since is None else max(0, microseconds(query.since))
     end = LATEST if query.until is None else min(LATEST, max(0, microseconds(query.until)))
     rank = 0 if query.grade is None else rank_of_grade(query.grade)
+    first, after = cursor_place(query.after)
     # An answer may be given again long after: then what was before the time counts, too.
     again = query.closure and ledger.store.has_reuses()
     given_again: dict[int, ImpactHit] = {}
-    for target in _targets(ledger, query):
-        for found in ledger.store.with_document(target.document, 0 if again else begin, end, rank):
+    for number, target in enumerate(_targets(ledger, query)):
+        told = after if number == first else -1
+        begun = (0, -1) if again else (begin, told)
+        if number < first and not again:
+            continue
+        for found in ledger.store.with_document(target.document, begun[0], end, rank, begun[1]):
             hit = _hit(ledger, found, target, rank)
             if hit is None:
                 continue
             if again:
                 _follow(ledger, hit, given_again)
-            if not again or microseconds(hit.time) >= begin:
-                yield hit
-    for hit in given_again.values():
-        if begin <= microseconds(hit.time) < end:
-            yield hit
+            if number >= first and found.seq > told and microseconds(hit.time) >= begin:
+                yield replace(hit, cursor=f"{number}.{found.seq}")
+    told = after if first == _GIVEN_AGAIN else -1
+    for seq, hit in sorted(given_again.items()):
+        if seq > told and begin <= microseconds(hit.time) < end:
+            yield replace(hit, cursor=f"{_GIVEN_AGAIN}.{seq}")
+
+
+def cursor_place(cursor: str | None) -> tuple[int, int]:
+    """In which search a cursor stands, and behind which response."""
+    if cursor is None:
+        return 0, -1
+    first, _, after = cursor.partition(".")
+    try:
+        return int(first), int(after)
+    except ValueError:
+        raise ValueError(f"{cursor!r} is not where a list of answers left off") from None
 
 
 def _targets(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:

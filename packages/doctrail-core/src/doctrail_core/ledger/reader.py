@@ -1,7 +1,7 @@
 """Reading a ledger, whatever keeps it: entries, names as far as they are not erased, and proofs."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from datetime import datetime
 from typing import Self
 from uuid import UUID
@@ -170,12 +170,12 @@ class LedgerReader:
         since: datetime | None = None,
         until: datetime | None = None,
         grade: Grade | None = None,
-    ) -> Iterator[ImpactHit]:
+    ) -> Generator[ImpactHit]:
         """The responses that had exactly this document, in the order of the log, read as they are asked for."""
         query = Query(document_id=document_id, since=since, until=until, grade=grade, closure=False)
         return affected(self, query)
 
-    def affected(self, query: Query) -> Iterator[ImpactHit]:
+    def affected(self, query: Query) -> Generator[ImpactHit]:
         """The responses that may hold something of what the query names, and how; see `Query`."""
         return affected(self, query)
 
