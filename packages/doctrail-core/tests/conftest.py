@@ -44,6 +44,7 @@ from doctrail_core.model import (
     VerdictKind,
 )
 from doctrail_core.testing import CapturedLineage
+from doctrail_core.testing.fixtures import postgres  # noqa: F401  # a fixture is there by its name
 from doctrail_core.text.identity import content_hash
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
