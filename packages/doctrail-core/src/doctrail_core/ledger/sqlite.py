@@ -19,7 +19,7 @@ from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.opening import open_reader
 from doctrail_core.ledger.batch import BLOCK
 from doctrail_core.ledger.keyring import Tagger, open_keyring
-from doctrail_core.ledger.rows import LogState, Rows, month_of
+from doctrail_core.ledger.rows import EntryRow, LogState, Rows, month_of
 from doctrail_core.ledger.sequencing import Sequencing
 from doctrail_core.ledger.store import LATEST, ChunkKey, Found, NameFound
 from doctrail_core.ledger.tree import Frontier
@@ -133,6 +133,7 @@ _NAME = """
     UNION ALL SELECT kind, owner, sealed FROM name WHERE seq = ?1
 """
 _LINK_TABLE = re.compile(r"link_(\d{6})")
+
 
 @dataclass(frozen=True, slots=True)
 class LedgerDatabase:
@@ -333,8 +334,14 @@ class SqliteLedger(Reader):
         query = "SELECT seq, body FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
         return self._rows(query, (start, LATEST if end is None else end))
 
+    def entry_rows(self, start: int, end: int) -> Iterator[EntryRow]:
+        query = "SELECT seq, about, state, body FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
+        return (EntryRow(*row) for row in self._rows(query, (start, end)))
+
     def tiles(self, level: int, first: int, last: int) -> Sequence[bytes]:
-        query = "SELECT hash FROM tile WHERE level = ? AND number >= ? AND number < ? ORDER BY number"
+        query = (
+            "SELECT hash FROM tile WHERE level = ? AND number >= ? AND number < ? ORDER BY number"
+        )
         return [row[0] for row in self._rows(query, (level, first, last))]
 
     def response(self, reference: bytes) -> int | None:
@@ -361,6 +368,10 @@ class SqliteLedger(Reader):
 
     def documents(self, tag: bytes) -> Sequence[int]:
         return self._all("SELECT seq FROM document WHERE tag = ? ORDER BY seq", tag)
+
+    def document_tags(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        query = "SELECT seq, tag FROM document WHERE seq >= ? AND seq < ? ORDER BY seq"
+        return self._rows(query, (start, end))
 
     def chunks(self, *, by: ChunkKey, key: bytes | int) -> Sequence[tuple[int, int]]:
         query = f"SELECT seq, document FROM chunk WHERE {by} = ? ORDER BY seq"  # noqa: S608  # one of our names

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from doctrail_core.ledger.rows import EntryRow
 from doctrail_core.ledger.tree import Frontier
 
 __all__ = ["LATEST", "ChunkKey", "Found", "LedgerStore", "NameFound"]
@@ -69,6 +70,10 @@ class LedgerStore(Protocol):
         """The exact bytes of entries, in order; what was pruned is missing."""
         ...
 
+    def entry_rows(self, start: int, end: int) -> Iterator[EntryRow]:
+        """The same, with the response that each is of, and what is known of that now."""
+        ...
+
     def tiles(self, level: int, first: int, last: int) -> Sequence[bytes]:
         """Hashes of full groups of 256**level entries, as far as they are there; level 1 and up."""
         ...
@@ -97,6 +102,10 @@ class LedgerStore(Protocol):
 
     def documents(self, tag: bytes) -> Sequence[int]:
         """The places that a document's id was bound at; more than one where it was erased and came again."""
+        ...
+
+    def document_tags(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """The documents that are bound at places in a range, each with the tag of its id."""
         ...
 
     def chunks(self, *, by: ChunkKey, key: bytes | int) -> Sequence[tuple[int, int]]:
