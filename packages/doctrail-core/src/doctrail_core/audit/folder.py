@@ -4,11 +4,9 @@ Checkpoints are only ever added, one file a month, and stay when entries are pru
 proves nothing against whoever has it, so copies of checkpoints belong with somebody else.
 """
 
-import fcntl
 import json
 import os
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +16,9 @@ from uuid import uuid4
 from doctrail_core.audit.checkpoint import Checkpoint, checkpoint_of
 from doctrail_core.audit.note import Note, NoteError, SigningKey, VerifierKey, read_note
 from doctrail_core.durable.errors import StoreError
+from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.home import FILE_MODE, Home
+from doctrail_core.durable.lease import Lease
 
 __all__ = ["INTERVAL", "AuditConfig", "AuditFolder"]
 
@@ -62,13 +62,20 @@ class AuditConfig:
 
 
 class AuditFolder:
-    """The folder `audit` of a home."""
+    """The folder `audit` of a home.
+
+    Attributes:
+        lease: The right to sign, which one process has at a time.
+    """
 
     def __init__(self, home: Home) -> None:
         self.path = home.path / "audit"
         self._config = self.path / "config.json"
         self._key = self.path / "key"
         self._notes = self.path / "checkpoints"
+        self._sealed = self.path / "sealed"
+        self.lease = Lease(self.path / "lock")
+        remake_after_fork(self)
 
     def exists(self) -> bool:
         """Whether `doctrail audit init` was done."""
@@ -123,19 +130,22 @@ class AuditFolder:
             raise StoreError(f"{self._key} is not the key that {self._config} names")
         return key
 
-    @contextmanager
-    def locked(self) -> Generator[bool]:
-        """Be the only process that signs; False if another one is at it."""
-        fd = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+    def after_fork_in_child(self) -> None:
+        self.lease.drop()
+
+    @property
+    def sealed(self) -> int | None:
+        """How many segments have a committed index, as far as it was noted here."""
         try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
-        finally:
-            os.close(fd)
+            return int(self._sealed.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    @sealed.setter
+    def sealed(self, segments: int) -> None:
+        draft = self._sealed.with_suffix(".new")
+        draft.write_text(f"{segments}\n", encoding="ascii")
+        draft.replace(self._sealed)
 
     def keep(self, note: Note) -> None:
         """Add a checkpoint, or one that is there already with more signatures.

@@ -32,8 +32,10 @@ __all__ = [
 
 _ANSWERED = CODES["answered"]
 _CONFIGURED = CODES["configured"]
+_LOST = CODES["lost"]
 _NAMED = 5
 """So many single cases a finding names; then it counts."""
+_MOST_LOST = 1_000_000
 _GRACE_US = 30_000_000
 _BACKWARDS_US = 3_600_000_000
 
@@ -222,6 +224,7 @@ class CounterCheck:
         self._early: dict[int, set[int]] = {}
         self._repeated: list[int] = []
         self._unreadable: list[int] = []
+        self._lost = 0
         self._from_somewhere = False
         self._numbered = 0
 
@@ -236,6 +239,8 @@ class CounterCheck:
                 continue
             if code == _ANSWERED:
                 self._count_covered(seq, writer, body)
+            elif code == _LOST:
+                self._count_lost(seq, writer, body)
             if known.get(writer) == counter and writer not in self._early:
                 known[writer] = counter + 1
                 self._numbered += 1
@@ -256,6 +261,9 @@ class CounterCheck:
         if self._repeated:
             words = f"records are there more than once: entries {listed(self._repeated)}"
             yield broken("counters", words, self._repeated[0])
+        if self._lost:
+            words = f"{self._lost} records could not be written, as their writers told afterwards"
+            yield open_("counters", words)
         if self._unreadable:
             words = f"entries that cannot be read: {listed(self._unreadable)}"
             yield broken("entries", words, self._unreadable[0])
@@ -273,6 +281,18 @@ class CounterCheck:
             self._unreadable.append(seq)
         else:
             for counter in counters:
+                self._count(seq, writer, counter)
+
+    def _count_lost(self, seq: int, writer: int, body: bytes) -> None:
+        """Records that could not be written, as their writer told when it could again."""
+        try:
+            gaps = [(int(first), int(last)) for first, last in decode(body, seq).body["counters"]]
+        except (EntryError, KeyError, TypeError, ValueError):
+            self._unreadable.append(seq)
+            return
+        for first, last in gaps:
+            self._lost += last + 1 - first
+            for counter in range(first, min(last + 1, first + _MOST_LOST)):
                 self._count(seq, writer, counter)
 
     def _count(self, seq: int, writer: int, counter: int) -> None:
