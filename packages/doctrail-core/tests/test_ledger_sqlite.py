@@ -169,15 +169,22 @@ def test_writers_number_their_entries_without_a_gap(home, faults, make_trail):
         journal.close()
 
 
-def test_an_entry_that_could_not_be_written_leaves_no_gap(home, journal, make_trail, monkeypatch):
+def test_records_that_could_not_be_written_leave_a_gap_that_is_told_of(
+    home, journal, make_trail, monkeypatch
+):
     journal.append("answered", make_trail("r0"))
     with monkeypatch.context() as patched:
         patched.setattr(journal._spool, "append", _no_space)
-        with pytest.raises(OSError, match="No space"):
-            journal.append("answered", make_trail("lost"))
+        for number in range(3):
+            with pytest.raises(OSError, match="No space"):
+                journal.append("answered", make_trail(f"lost {number}"))
     journal.append("answered", make_trail("r1"))
     with open_ledger(home) as ledger:
-        assert ledger.entries_of("r1")[0].counter == 1
+        (told,) = [entry for entry in ledger.entries() if entry.kind == "lost"]
+        (answered,) = ledger.entries_of("r1")
+    assert told.body == {"counters": [[1, 3]], "number": 3}
+    assert (told.counter, answered.counter) == (4, 5)
+    assert told.writer == answered.writer
 
 
 def _no_space(_payload: bytes) -> None:

@@ -6,14 +6,17 @@ Names load on first use, so that importing this costs nothing but this file.
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from doctrail_core.capture.receipts import NotRecordedError as NotRecordedError
     from doctrail_core.capture.scope import suppress as suppress
     from doctrail_core.capture.settings import Settings as Settings
     from doctrail_core.capture.settings import SettingsError as SettingsError
     from doctrail_core.composition import Lineage as Lineage
     from doctrail_core.composition import OpenTrail as OpenTrail
     from doctrail_core.composition import configure as configure
+    from doctrail_core.composition import current_response_id as current_response_id
     from doctrail_core.composition import default_lineage as default_lineage
     from doctrail_core.composition import lineage as lineage
+    from doctrail_core.composition import reused as reused
     from doctrail_core.grounding.checking import check as check
     from doctrail_core.grounding.settings import Grounding as Grounding
     from doctrail_core.model import Trail as Trail
@@ -21,28 +24,34 @@ if TYPE_CHECKING:
 _HOMES = {
     "Grounding": "grounding.settings",
     "Lineage": "composition",
+    "NotRecordedError": "capture.receipts",
     "OpenTrail": "composition",
     "Settings": "capture.settings",
     "SettingsError": "capture.settings",
     "Trail": "model",
     "check": "grounding.checking",
     "configure": "composition",
+    "current_response_id": "composition",
     "default_lineage": "composition",
     "lineage": "composition",
+    "reused": "composition",
     "suppress": "capture.scope",
 }
 
 __all__ = [
     "Grounding",
     "Lineage",
+    "NotRecordedError",
     "OpenTrail",
     "Settings",
     "SettingsError",
     "Trail",
     "check",
     "configure",
+    "current_response_id",
     "default_lineage",
     "lineage",
+    "reused",
     "suppress",
 ]
 

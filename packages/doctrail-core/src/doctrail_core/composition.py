@@ -16,16 +16,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from doctrail_core.capture.events import AnswerReused, Event, RunEnded, RunFailed, RunStarted
+from doctrail_core.capture.messages import Messages
+from doctrail_core.capture.receipts import Receipts
 from doctrail_core.capture.recorder import Recorder
 from doctrail_core.capture.redaction import redact, redact_assessment, redact_diagnosis
 from doctrail_core.capture.reports import Closed, Reports
-from doctrail_core.capture.scope import Scope, acting_for, current_scope, entered
+from doctrail_core.capture.scope import Scope, acting_for, current_scope, entered, located
 from doctrail_core.capture.sessions import Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
 from doctrail_core.capture.tally import Tally
 from doctrail_core.durable.forks import remake_after_fork
-from doctrail_core.model import Assessment, Derivation, Diagnosis, EntryKind, Trail
+from doctrail_core.model import Assessment, Derivation, Diagnosis, EntryKind, Receipt, Trail
 from doctrail_core.text.identity import canonical_id, keyed_hash
 
 if TYPE_CHECKING:
@@ -69,6 +71,10 @@ class Storage(Protocol):
         """The latest trails of a session, oldest first, but for those that are known."""
         ...
 
+    def heard_in(self, message_id: str) -> str | None:
+        """The first response that a model gave this message in."""
+        ...
+
     def flush(self, timeout: float) -> bool:
         """Wait until all that was appended can be read by others; False if it took too long."""
         ...
@@ -102,11 +108,13 @@ class Lineage:
         self.settings = settings or Settings.load()
         self._storage = storage or _folder(self.settings)
         self._last: Trail | None = None
+        self._receipts = Receipts()
         self._reports = Reports(
             settings=self.settings,
             ledger=self._storage.ledger,
             trails=self._storage.trails,
             sessions=Sessions(self._storage, self._storage.faults),
+            messages=Messages(self._storage, self._storage.faults),
             faults=self._storage.faults,
             query_hash=self._query_hash,
             closed=self._closed,
@@ -124,7 +132,12 @@ class Lineage:
         self._hiring = threading.RLock()
 
     def record(self, event: Event) -> None:
-        """Take note of an event. Never raises; thread-safe."""
+        """Take note of an event; thread-safe.
+
+        Raises:
+            NotRecordedError: The answer that it is part of must not be given: it cannot be put on record,
+                and `Settings.when_unrecorded` is `refuse`. Nothing else is ever raised.
+        """
         self._recorder.record(event)
 
     def fault(self, where: str, error: BaseException) -> None:
@@ -159,6 +172,18 @@ class Lineage:
         if self._last is not None and self._last.response_id == response_id:
             return self._last
         return self._storage.get(response_id)
+
+    def receipt(self, response_id: str) -> Receipt | None:
+        """What proves to its holder that an answer is on record.
+
+        Args:
+            response_id: A response that closed in this process, not too long ago.
+
+        Returns:
+            None also where the answer could not be put on record.
+        """
+        receipt = self._receipts.get(response_id)
+        return receipt and replace(receipt, origin=self._storage.ledger.origin)
 
     def so_far(self, run_id: str) -> Trail | None:
         """What is known of the open response that a run is part of, with what arrived in its prompts.
@@ -309,6 +334,8 @@ class Lineage:
 
     def _closed(self, closed: Closed) -> None:
         self._last = closed.kept
+        if closed.receipt is not None:
+            self._receipts.keep(closed.trail.response_id, closed.receipt)
         if closed.checks is not None:
             closed.checks.offer(closed.trail, wanted=closed.check)
         elif closed.check or self._grounding is not None:
@@ -363,6 +390,11 @@ class OpenTrail:
     def trail(self) -> Trail | None:
         """The finished trail; None while the (outermost) block is open, or if nothing was seen."""
         return self.lineage.get(self.response_id)
+
+    @property
+    def receipt(self) -> Receipt | None:
+        """What proves that the answer is on record; None while the (outermost) block is open, or if it is not."""
+        return self.lineage.receipt(self.response_id)
 
     def why(self) -> str:
         """Say where the answer came from."""
@@ -450,6 +482,28 @@ def lineage(
         yield trail
 
 
+def reused(response_id: str) -> None:
+    """Say that what the running code answers is, or holds, the answer of an earlier response. Never raises.
+
+    To be called where a cache gives that answer: inside a response, or in the running chain, engine or
+    workflow of a recorded framework.
+
+    Args:
+        response_id: The earlier response. Whatever its answer came from is behind this one, too.
+    """
+    try:
+        if (place := located()) is not None:
+            place.lineage.record(AnswerReused(place.run_id, response_id))
+    except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+        swallow("reused", error, default_lineage)
+
+
+def current_response_id() -> str | None:
+    """The id of the response that the running code is part of, such as to keep it with a cached answer."""
+    place = located()
+    return None if place is None else place.response_id
+
+
 _explained: set[str] = set()
 
 
@@ -481,6 +535,9 @@ def _left(deadline: float) -> float:
 
 
 def _folder(settings: Settings) -> Storage:
+    from doctrail_core.audit.watch import Watch
     from doctrail_core.folder import Folder
 
-    return Folder(settings.home)
+    folder = Folder(settings.home, strict=settings.durability == "strict")
+    folder.watched_by(Watch(folder.home, folder.ledger, folder.faults))
+    return folder

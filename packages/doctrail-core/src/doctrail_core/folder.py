@@ -5,6 +5,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from doctrail_core.durable.errors import NothingRecordedError, SequencerBusyError, StoreError
 from doctrail_core.durable.faults import Faults
@@ -20,17 +21,36 @@ _PATIENCE = 5.0
 _HASTE = 0.5  # a user waits for the answer
 
 
+class Watching(Protocol):
+    """What keeps evidence coming while records do."""
+
+    def wake(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Folder:
     """Keeps an installation's records in a folder, which is made with the first of them."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the folder; a relative path means the working directory of now."""
+    def __init__(self, path: Path, *, strict: bool = False) -> None:
+        """Name the folder; a relative path means the working directory of now.
+
+        Args:
+            path: The folder.
+            strict: Whether appending takes until a power cut could do no harm.
+        """
         self.home = Home(path.absolute())
         self.faults = Faults(self.home)
-        self.ledger = LedgerJournal(self.home, self.faults)
-        self.trails = TrailJournal(self.home, self.faults)
+        self.ledger = LedgerJournal(self.home, self.faults, strict=strict)
+        self.trails = TrailJournal(self.home, self.faults, strict=strict)
         self._history = History(self.home)
         self._key: bytes | None = None
+        self._watch: Watching | None = None
+
+    def watched_by(self, watch: Watching) -> None:
+        """Have `watch` told of what is appended to the ledger, and closed with the folder."""
+        self._watch = watch
+        self.ledger.on_append = watch.wake
 
     def key(self) -> bytes:
         """The installation's secret; where it cannot be kept, one for this process only."""
@@ -71,6 +91,14 @@ class Folder:
                 self.trails.flush(_HASTE)
         return self._history.session(session_id, limit=limit, known=known)
 
+    def heard_in(self, message_id: str) -> str | None:
+        """The first response that a model gave this message in, as far as it was moved into the store.
+
+        Raises:
+            StoreError: The trail store cannot be read.
+        """
+        return self._history.heard_in(message_id)
+
     def flush(self, timeout: float) -> bool:
         """Have all that was appended moved into the databases."""
         deadline = time.monotonic() + timeout
@@ -87,5 +115,7 @@ class Folder:
     def close(self) -> None:
         """Give up files and threads. What was appended stays safe."""
         self._history.close()
+        if self._watch is not None:
+            self._watch.close()
         self.ledger.close()
         self.trails.close()

@@ -1,6 +1,7 @@
 """Turns events into trails: one tree of runs per response, closed and forgotten when it ended.
 
-Invariants: an event never raises into the host; before a model is called, the ids of all that was
+Invariants: an event never raises into the host, but for `NotRecordedError` where answers that cannot be put
+on record are refused; before a model is called, the ids of all that was
 retrieved are on the ledger; a response closes when its root has ended and neither a generation nor a
 detached run of it is open, and at once when its root failed; then nothing of it stays behind.
 
@@ -12,6 +13,7 @@ streams wherever it runs; it waits until that one is done.
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -34,6 +36,7 @@ from doctrail_core.capture.events import (
     ToolCalled,
     ToolReturned,
 )
+from doctrail_core.capture.receipts import NotRecordedError
 from doctrail_core.capture.records import (
     chunk_record,
     cleaned,
@@ -132,7 +135,11 @@ class Recorder:
             response.assessments.append(assessment)
 
     def record(self, event: Event) -> None:
-        """Take note of an event. Never raises."""
+        """Take note of an event.
+
+        Raises:
+            NotRecordedError: The answer that it is part of must not be given.
+        """
         self._in_turn(partial(self._take, event))
 
     def close_all(self) -> None:
@@ -149,19 +156,30 @@ class Recorder:
 
     def _in_turn(self, work: Callable[[], None]) -> None:
         inbox = self._inbox
-        inbox.waiting.append(work)
         if inbox.busy:
+            inbox.waiting.append(work)
             return
         inbox.busy = True
         try:
+            work()
+        finally:
+            self._catch_up(inbox)
+
+    @staticmethod
+    def _catch_up(inbox: _Inbox) -> None:
+        """Do what came meanwhile; whose answers those are, nobody is there to be told."""
+        try:
             while inbox.waiting:
-                inbox.waiting.popleft()()
+                with suppress(NotRecordedError):
+                    inbox.waiting.popleft()()
         finally:
             inbox.busy = False
 
     def _take(self, event: Event) -> None:
         try:
             self._handlers[type(event)](event)
+        except NotRecordedError:
+            raise
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
             self.faults.note(f"recorder.{type(event).__name__}", error)
 
@@ -171,7 +189,7 @@ class Recorder:
             for response in left:
                 self._forget(response)
         for response in left:
-            self._complete(response, "interrupted")
+            self._interrupt(response)
 
     # --- starts
 
@@ -204,7 +222,7 @@ class Recorder:
                 response.open_generations.add(event.run_id)
         if lost is not None:
             self.faults.count("responses that never ended")
-            self._complete(lost, "interrupted")
+            self._interrupt(lost)
         run.span = self._open_span(run)
         return run
 
@@ -279,6 +297,8 @@ class Recorder:
             new = response.new_sources()
         if new:
             self.reports.sources_known(response, run.started)
+        else:
+            self.reports.insist(response)
 
     def _tool_called(self, event: ToolCalled) -> None:
         self._start(event, "tool")
@@ -312,12 +332,25 @@ class Recorder:
 
     def _answer_reused(self, event: AnswerReused) -> None:
         run = self._runs.get(event.run_id)
-        earlier = canonical_id(event.response_id)
         if run is None:
             self.faults.count("answers reused outside of a response")
-        elif earlier not in (*run.response.reused, canonical_id(run.response.response_id)):
-            run.response.reused[earlier] = None
-            self.reports.reused(run.response, earlier)
+        else:
+            self._reuse(run.response, event.response_id)
+
+    def _reuse(self, response: OpenResponse, response_id: str) -> None:
+        earlier = canonical_id(response_id)
+        if earlier not in (*response.reused, canonical_id(response.response_id)):
+            response.reused[earlier] = None
+            self.reports.reused(response, earlier)
+
+    def _heard(self, response: OpenResponse, ended: GenerationEnded) -> None:
+        """Note whose message this is; the host's cache may have that of an earlier response."""
+        if ended.message_id is None:
+            return
+        if not ended.cached:
+            self.reports.messages.heard(ended.message_id, response.response_id)
+        elif earlier := self.reports.messages.first_in(ended.message_id):
+            self._reuse(response, earlier)
 
     def _generation_streamed(self, event: GenerationStreamed) -> None:
         run = self._runs.get(event.run_id)
@@ -374,6 +407,7 @@ class Recorder:
         if ended := self._end(event.run_id, event.at):
             run, at = ended
             try:
+                self._heard(run.response, event)
                 self._generation_over(run, at, event, None)
             finally:
                 self._recorded(run, at)
@@ -489,6 +523,11 @@ class Recorder:
             if len(self._awaited) > _AWAITED:
                 del self._awaited[next(iter(self._awaited))]
 
+    def _interrupt(self, response: OpenResponse) -> None:
+        """Complete a response whose end nobody has told; so there is nobody to refuse it to."""
+        with suppress(NotRecordedError):
+            self._complete(response, "interrupted")
+
     def _complete(self, response: OpenResponse, status: Status) -> None:
         at = self.clock() if response.ended is None else response.ended
         recorded = 0
@@ -499,11 +538,16 @@ class Recorder:
                 recorded = response.recorded
             else:
                 why = "no search and no model call"
+        except NotRecordedError:
+            raise
         except Exception as error:  # noqa: BLE001  # one response must not cost the next one's record
             self.faults.note("completing a response", error)
-        with self._lock:
-            self._counts.recorded += recorded
-            self._counts.dropped[why] += response.begun - recorded
+            response.unrecorded["response"] = error
+            self.reports.insist(response)
+        finally:
+            with self._lock:
+                self._counts.recorded += recorded
+                self._counts.dropped[why] += response.begun - recorded
 
     def _forget(self, response: OpenResponse) -> None:
         self._responses.pop(response.response_id, None)

@@ -1,7 +1,7 @@
 """What is told of a response: to the ledger before a model is called, and to all when it is complete.
 
-In the order of worth: ledger, trail store, spans. One that fails costs neither the user's answer nor
-the others.
+In the order of worth: ledger, trail store, spans. One that fails costs the others nothing, and the user's
+answer only where that was asked for: then `NotRecordedError` is raised when all else is done.
 """
 
 import os
@@ -13,6 +13,8 @@ from typing import Any
 
 from doctrail_core.capture.assembly import with_arrivals
 from doctrail_core.capture.carrying import Earlier
+from doctrail_core.capture.messages import Messages
+from doctrail_core.capture.receipts import NotRecordedError
 from doctrail_core.capture.records import (
     access_body,
     generation_record,
@@ -31,6 +33,7 @@ from doctrail_core.model import (
     Derivation,
     EntryKind,
     PolicyConfiguration,
+    Receipt,
     Retrieval,
     Status,
     Step,
@@ -49,10 +52,15 @@ _LEFT_OUT = "chunks behind answers of long ago, not recorded again"
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A response that is complete: its trail with all texts, what is kept of it, and who may check it."""
+    """A response that is complete: its trail with all texts, what is kept of it, and who may check it.
+
+    Attributes:
+        receipt: None if it could not be put on record.
+    """
 
     trail: Trail
     kept: Trail
+    receipt: Receipt | None
     checks: Checks | None
     check: bool | None
 
@@ -65,6 +73,7 @@ class Reports:
     ledger: LedgerSink
     trails: TrailSink
     sessions: Sessions
+    messages: Messages
     faults: FaultSink
     query_hash: Callable[[str], str]
     closed: Callable[["Closed"], None]
@@ -74,35 +83,42 @@ class Reports:
     def configured(self, policies: Iterable[PolicyConfiguration]) -> None:
         """Put policies on record when this process first decides by them."""
         for policy in policies:
-            if self._first_time((os.getpid(), policy)):  # after a fork each process says it itself
-                self._note("configured", {"what": "access policy", **asdict(policy)})
+            body = {"what": "access policy", **asdict(policy)}
+            self._note_once(
+                (os.getpid(), policy), "configured", body
+            )  # each process says it itself
 
     def decided(self, response: OpenResponse, retrieval: Retrieval) -> None:
         """Put on record what a search was allowed to hand on, before it does."""
         search = len(response.retrievals)
         for decision in retrieval.access:
             body = access_body(decision, retrieval, search, self.settings.content)
-            self._note("access", body, response_id=response.response_id)
+            self._note("access", body, response)
 
     def derived(self, derivation: Derivation) -> None:
         """Put on record what a document was made from."""
-        if self._first_time(derivation):
-            body = {"document": derivation.document_id, "from": list(derivation.sources)}
-            self._note("derived", body)
+        body = {"document": derivation.document_id, "from": list(derivation.sources)}
+        self._note_once(derivation, "derived", body)
 
     def reused(self, response: OpenResponse, earlier: str) -> None:
         """Put on record that a response gives the answer of an earlier one."""
-        self._note("reused", {"of": earlier}, response_id=response.response_id)
+        self._note("reused", {"of": earlier}, response)
 
-    def _first_time(self, what: Hashable) -> bool:
-        known = what in self._noted
+    def _note_once(self, what: Hashable, event: str, body: Mapping[str, Any]) -> None:
+        if what in self._noted:
+            return
         self._noted[what] = None
         if len(self._noted) > _NOTED:
             self._noted.popitem(last=False)
-        return not known
+        if not self._note(event, body):
+            self._noted.pop(what, None)
 
     def sources_known(self, response: OpenResponse, at: int) -> None:
-        """Put on record what was retrieved so far."""
+        """Put on record what was retrieved so far.
+
+        Raises:
+            NotRecordedError: It cannot be, and then the answer is not wanted.
+        """
         retrieved = response.retrieved()
         carried = tuple(
             CarriedChunk(chunk, "artifact")
@@ -110,10 +126,16 @@ class Reports:
             if chunk_id not in retrieved
         )
         known = self._trail(response, "interrupted", at, carried=carried)
-        self._put_on_ledger("retrieved", redact(known, self.settings.content))
+        if not self._put_on_ledger("retrieved", redact(known, self.settings.content), response):
+            response.on_record.clear()  # it is tried again before the next call
+        self.insist(response)
 
     def complete(self, response: OpenResponse, status: Status, at: int) -> None:
-        """Match arrivals, complete the ledger, keep the trail, end the spans."""
+        """Match arrivals, complete the ledger, keep the trail, end the spans.
+
+        Raises:
+            NotRecordedError: It cannot be put on record, and then the answer is not wanted.
+        """
         for run in list(response.runs.values()):
             self._left_open(run, at)
         response.mark_preparations()
@@ -123,11 +145,22 @@ class Reports:
             trail = self._trail(response, status, at, turn=past.turn)
             trail = self._with_citations(self._with_arrivals(trail, response, past))
             kept = redact(trail, self.settings.content)
-            self._put_on_ledger("answered", kept)
-            self._keep(kept)
+            receipt = self._put_on_ledger("answered", kept, response)
+            self._keep(kept, response)
             self._remember(trail)
-            self.closed(Closed(trail, kept, response.checks, response.check))
+            self.closed(Closed(trail, kept, receipt, response.checks, response.check))
         self._end_root_span(response, trail, at)
+        self.insist(response)
+
+    def insist(self, response: OpenResponse) -> None:
+        """Let no answer be given that could not be put on record, if that is asked for.
+
+        Raises:
+            NotRecordedError: This is such an answer.
+        """
+        if self.settings.when_unrecorded == "refuse" and response.error is None:
+            for error in response.unrecorded.values():
+                raise NotRecordedError(response.response_id, _reason(error)) from error
 
     def so_far(self, response: OpenResponse, at: int) -> Trail:
         """What is known of a response that is still open, with what arrived in its prompts."""
@@ -180,23 +213,36 @@ class Reports:
         if root.kind == "run":
             root.span.end(trail, at=at)
 
-    def _put_on_ledger(self, kind: EntryKind, trail: Trail) -> None:
+    def _put_on_ledger(
+        self, kind: EntryKind, trail: Trail, response: OpenResponse
+    ) -> Receipt | None:
         try:
-            self.ledger.append(kind, trail)
+            receipt = self.ledger.append(kind, trail)
         except Exception as error:  # noqa: BLE001  # a full disk must not cost the user the answer
             self.faults.note("ledger", error)
+            response.unrecorded["sources"] = error
+            return None
+        response.unrecorded.pop("sources", None)  # each time, all that are known by then
+        return receipt
 
-    def _note(self, event: str, body: Mapping[str, Any], *, response_id: str | None = None) -> None:
+    def _note(
+        self, event: str, body: Mapping[str, Any], response: OpenResponse | None = None
+    ) -> bool:
         try:
-            self.ledger.note(event, body, response_id=response_id)
+            self.ledger.note(event, body, response_id=response.response_id if response else None)
         except Exception as error:  # noqa: BLE001  # likewise
             self.faults.note("ledger", error)
+            if response is not None:
+                response.unrecorded[event] = error
+            return False
+        return True
 
-    def _keep(self, trail: Trail) -> None:
+    def _keep(self, trail: Trail, response: OpenResponse) -> None:
         try:
             self.trails.append(trail)
         except Exception as error:  # noqa: BLE001  # likewise
             self.faults.note("trail store", error)
+            response.unrecorded["texts"] = error
 
     def _trail(
         self,
@@ -280,3 +326,8 @@ class Reports:
             self.sessions.remember(trail)
         except Exception as error:  # noqa: BLE001  # the answer is on record; a later turn may miss it
             self.faults.note("remembering a turn", error)
+
+
+def _reason(error: Exception) -> str:
+    # What the operating system says holds no content; who knows about others.
+    return str(error) if isinstance(error, OSError) else type(error).__name__

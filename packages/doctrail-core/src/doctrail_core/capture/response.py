@@ -123,6 +123,8 @@ class OpenResponse:
     check: bool | None = None
     derivations: dict[Derivation, None] = field(default_factory=dict[Derivation, None])
     reused: dict[str, None] = field(default_factory=dict[str, None])
+    unrecorded: dict[str, Exception] = field(default_factory=dict[str, Exception])
+    """What of it could not be put on record, and why."""
     told: dict[str, Chunk] = field(default_factory=dict[str, Chunk])
     """The chunks that the host said it keeps with the messages of a prompt, by id."""
 

@@ -9,6 +9,7 @@ from doctrail_core.model import (
     Diagnosis,
     EntryKind,
     Generation,
+    Receipt,
     Retrieval,
     StageKind,
     ToolCall,
@@ -17,9 +18,14 @@ from doctrail_core.model import (
 
 
 class LedgerSink(Protocol):
-    """Takes the content-free facts of a response; returns once they are in the operating system."""
+    """Takes the content-free facts of a response; returns once they are as safe as was asked for."""
 
-    def append(self, kind: EntryKind, trail: Trail) -> None:
+    @property
+    def origin(self) -> str | None:
+        """The name of the log; None where its checkpoints are not signed."""
+        ...
+
+    def append(self, kind: EntryKind, trail: Trail) -> Receipt:
         """Put the response on record, as far as it is known, or what was said about it last.
 
         Raises:
@@ -93,6 +99,14 @@ class HistorySource(Protocol):
 
         Raises:
             Exception: They cannot be read.
+        """
+        ...
+
+    def heard_in(self, message_id: str) -> str | None:
+        """The first response that a model gave this message in, of whichever process.
+
+        Raises:
+            Exception: It cannot be looked up.
         """
         ...
 

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from doctrail_core.durable.faults import Faults
@@ -19,6 +20,8 @@ from doctrail_core.durable.journal import Journal
 from doctrail_core.durable.segment import Place
 
 __all__ = ["NumberedJournal"]
+
+_Made = TypeVar("_Made")
 
 
 class NumberedJournal(Journal, ABC):
@@ -50,13 +53,12 @@ class NumberedJournal(Journal, ABC):
         return self._writer
 
     @abstractmethod
-    def telling_of(self, lost: Sequence[tuple[int, int]], counter: int) -> bytes:
-        """The record that tells of those that were lost.
+    def _encoded(self, record: Any) -> bytes:
+        """The record's bytes."""
 
-        Args:
-            lost: The first and the last number of each gap.
-            counter: The number of the record itself.
-        """
+    @abstractmethod
+    def _telling_of(self, lost: Sequence[tuple[int, int]], counter: int) -> Any:
+        """The record of this number that tells of those that were lost: the first and last of each gap."""
 
     def close(self, timeout: float = 2.0) -> None:
         """Tell of losses, move what can be moved in time; the rest is safe in the spool."""
@@ -64,28 +66,29 @@ class NumberedJournal(Journal, ABC):
             self._tell_of_losses()
         super().close(timeout)
 
-    def _number(self, make: Callable[[int], bytes]) -> int:
-        """Append the record that `make` makes of its number; returns the number.
+    def _number(self, make: Callable[[int], _Made]) -> _Made:
+        """Append the record that `make` makes of its number.
 
         Raises:
             OSError: It could not be written, or not as safely as it was asked for.
         """
         with self._numbering:
             self._tell_of_losses()
-            counter, place = self._numbered(make)
+            record, place = self._numbered(make)
         self._written(place)
-        return counter
+        return record
 
     def _tell_of_losses(self) -> None:
         if self._lost:
             lost = tuple(self._lost)
-            self._numbered(partial(self.telling_of, lost))
+            self._numbered(partial(self._telling_of, lost))
             del self._lost[: len(lost)]
 
-    def _numbered(self, make: Callable[[int], bytes]) -> tuple[int, Place]:
+    def _numbered(self, make: Callable[[int], _Made]) -> tuple[_Made, Place]:
         counter, self._next = self._next, self._next + 1
         try:
-            return counter, self._spool.append(make(counter))
+            record = make(counter)
+            return record, self._spool.append(self._encoded(record))
         except Exception:
             self._lose(counter)
             raise

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar, cast
 
 from doctrail_core.capture.events import Event, RunFailed
+from doctrail_core.capture.receipts import NotRecordedError
 from doctrail_core.capture.scope import Scope, current_scope, entered
 from doctrail_core.composition import default_lineage, swallow
 
@@ -214,7 +215,11 @@ class Block(ABC):
     def _begin(self) -> None:
         self._run_id = self._response_id = str(uuid.uuid4())
         self._open = True
-        self._learn(self._record_start, self._run_id)
+        try:
+            self._learn(self._record_start, self._run_id)
+        except NotRecordedError as error:
+            self._end(error)
+            raise
 
     def _record_start(self, run_id: str) -> None:
         lineage, outer = self._recording(), current_scope()
@@ -249,5 +254,7 @@ class Block(ABC):
         """Take note of something; what cannot be understood costs the application nothing."""
         try:
             learn(told)
+        except NotRecordedError:
+            raise
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's code
             swallow(f"manual.{type(self).__name__}", error, self._recording)

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from doctrail_core.capture.settings import Settings
 from doctrail_core.composition import Lineage
 from doctrail_core.grounding.settings import Grounding
-from doctrail_core.model import Assessment, Diagnosis, EntryKind, Trail
+from doctrail_core.model import Assessment, Diagnosis, EntryKind, Receipt, Trail
+from doctrail_core.text.identity import content_hash
 
 FIRST_TICK = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
 TICK = 1_000_000_000
@@ -74,13 +75,22 @@ class MemoryLedger:
     """Keeps what was put on record, in order."""
 
     entries: list[tuple[EntryKind, Trail]] = field(default_factory=list[tuple[EntryKind, Trail]])
+    origin: str | None = None
     events: list[tuple[str, Mapping[str, Any], str | None]] = field(
         default_factory=list[tuple[str, Mapping[str, Any], str | None]]
     )
 
-    def append(self, kind: EntryKind, trail: Trail) -> None:
+    def append(self, kind: EntryKind, trail: Trail) -> Receipt:
         """Keep the fact."""
         self.entries.append((kind, trail))
+        return Receipt(
+            origin=None,
+            writer="memory",
+            counter=len(self.entries) - 1,
+            response_id=trail.response_id,
+            answer_hash=content_hash(trail.answer) if trail.answer else trail.answer_hash,
+            time=trail.ended_at,
+        )
 
     def note(self, event: str, body: Mapping[str, Any], *, response_id: str | None = None) -> None:
         """Keep the event."""
@@ -144,6 +154,15 @@ class MemoryStorage:
         """The latest trails of a session that are not known."""
         latest = [t for t in self.trails.closed if t.session_id == session_id][-limit:]
         return [trail for trail in latest if trail.response_id not in known]
+
+    def heard_in(self, message_id: str) -> str | None:
+        """The first response that has a message of this id."""
+        having = (
+            t.response_id
+            for t in self.trails.closed
+            if any(g.message_id == message_id for g in t.generations)
+        )
+        return next(having, None)
 
     def flush(self, timeout: float) -> bool:  # noqa: ARG002  # memory needs no waiting
         """Nothing to wait for."""

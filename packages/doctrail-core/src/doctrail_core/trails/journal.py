@@ -14,10 +14,12 @@ __all__ = ["TrailJournal"]
 class TrailJournal(Journal):
     """Appends finished trails."""
 
-    def __init__(self, home: Home, faults: Faults) -> None:
+    def __init__(self, home: Home, faults: Faults, *, strict: bool = False) -> None:
         prepare()
         findings.prepare()
-        super().__init__(home, "trails", TrailDatabase(home.database("trails")), faults)
+        super().__init__(
+            home, "trails", TrailDatabase(home.database("trails")), faults, strict=strict
+        )
 
     def append(self, trail: Trail) -> None:
         """Keep the trail.
@@ -25,8 +27,7 @@ class TrailJournal(Journal):
         Raises:
             OSError: It could not be written.
         """
-        self._spool.append(encode(trail))
-        self._sequencer.wake()
+        self._put(encode(trail))
 
     def append_assessment(self, assessment: Assessment) -> None:
         """Keep what a verifier found about a response.
@@ -34,8 +35,7 @@ class TrailJournal(Journal):
         Raises:
             OSError: It could not be written.
         """
-        self._spool.append(findings.encode_assessment(assessment))
-        self._sequencer.wake()
+        self._put(findings.encode_assessment(assessment))
 
     def append_diagnosis(self, diagnosis: Diagnosis) -> None:
         """Keep whose fault a response was.
@@ -43,8 +43,7 @@ class TrailJournal(Journal):
         Raises:
             OSError: It could not be written.
         """
-        self._spool.append(findings.encode_diagnosis(diagnosis))
-        self._sequencer.wake()
+        self._put(findings.encode_diagnosis(diagnosis))
 
     def others_wait_with(self, session_id: str) -> bool:
         """Whether other processes have trails of the session that are not in the database yet."""
