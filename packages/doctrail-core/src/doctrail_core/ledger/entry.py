@@ -255,7 +255,9 @@ def decode(data: bytes, seq: int = -1) -> Entry:
     head = header(data)
     try:
         packed = CODES[head.kind] < _PACKED
-        said = _unpacked(data, head.counter) if packed else {"body": json.loads(data[HEADER.size :])}
+        said = (
+            _unpacked(data, head.counter) if packed else {"body": json.loads(data[HEADER.size :])}
+        )
     except (IndexError, ValueError) as error:
         raise EntryError(f"the tail of a {head.kind} entry cannot be read") from error
     return Entry(
@@ -370,6 +372,8 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
     return number, at + 1
 
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def _json(body: Mapping[str, Any]) -> bytes:
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode()
+    return _canonical.encode(body).encode()

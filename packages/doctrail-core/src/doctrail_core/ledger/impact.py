@@ -124,13 +124,14 @@ def affected(ledger: "LedgerReader", query: Query) -> Generator[ImpactHit]:
         if number < first and not again:
             continue
         for found in ledger.store.with_document(target.document, begun[0], end, rank, begun[1]):
-            hit = _hit(ledger, found, target, rank)
+            hit = _hit(ledger, found, target, number, rank)
             if hit is None:
                 continue
             if again:
                 _follow(ledger, hit, given_again)
-            if number >= first and found.seq > told and microseconds(hit.time) >= begin:
-                yield replace(hit, cursor=f"{number}.{found.seq}")
+                if number < first or found.seq <= told or microseconds(hit.time) < begin:
+                    continue
+            yield hit
     told = after if first == _GIVEN_AGAIN else -1
     for seq, hit in sorted(given_again.items()):
         if seq > told and begin <= microseconds(hit.time) < end:
@@ -216,7 +217,9 @@ def _same_texts(ledger: "LedgerReader", target: _Target, seen: set[int]) -> Iter
         yield replace(other, same_text_as=name)
 
 
-def _hit(ledger: "LedgerReader", found: Found, target: _Target, rank: int) -> ImpactHit | None:
+def _hit(
+    ledger: "LedgerReader", found: Found, target: _Target, number: int, rank: int
+) -> ImpactHit | None:
     flags = found.flags
     if target.chunks is not None:
         flags = _flags_of(ledger, found.seq, target)
@@ -240,6 +243,7 @@ def _hit(ledger: "LedgerReader", found: Found, target: _Target, rank: int) -> Im
         seq=found.seq,
         derived_from=target.derived_from,
         same_text_as=target.same_text_as,
+        cursor=f"{number}.{found.seq}",
     )
 
 

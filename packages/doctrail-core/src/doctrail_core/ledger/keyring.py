@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from doctrail_core.durable.database import Schema
+from doctrail_core.durable.database import Schema, scrub
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.opening import explained, open_reader, open_writer
 
@@ -29,6 +29,7 @@ _SCHEMA = Schema(
 _KEY_BYTES = 32
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+_REMEMBERED = 50_000
 
 
 class Tagger:
@@ -36,11 +37,18 @@ class Tagger:
 
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
+        self._made: dict[str, bytes] = {}  # a batch asks for most of them twice
 
     def tag(self, kind: str, *parts: str) -> bytes:
         """16 bytes; equal for equal names of a kind, under this installation's key."""
-        named = "\0".join((kind, *parts)).encode("utf-8", "surrogatepass")
-        return hmac.digest(self._secret, named, "sha256")[:_TAG_BYTES]
+        named = "\0".join((kind, *parts))
+        made = self._made.get(named)
+        if made is None:
+            if len(self._made) >= _REMEMBERED:
+                self._made.clear()
+            data = named.encode("utf-8", "surrogatepass")
+            made = self._made[named] = hmac.digest(self._secret, data, "sha256")[:_TAG_BYTES]
+        return made
 
 
 def derived(secret: bytes, purpose: bytes) -> bytes:
@@ -122,9 +130,7 @@ class Keyring:
         """
         there = [owner for owner in owners if self.get(owner) is not None]
         self._change("DELETE FROM key WHERE owner = ?", ((owner,) for owner in there))
-        with explained(self._path, _SCHEMA):
-            # What was deleted is overwritten (secure_delete), but an earlier page is in the log.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        scrub(self._connection, self._path, _SCHEMA)
         for owner in there:
             del self._known[owner]
         return len(there)

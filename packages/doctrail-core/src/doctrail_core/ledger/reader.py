@@ -61,6 +61,14 @@ class LedgerReader:
         """How many entries there are."""
         return self.store.size()
 
+    def minimum(self) -> int:
+        """The place below which entries may have been pruned, a multiple of 256; 0 where none were."""
+        return self.store.minimum()
+
+    def events(self, kind: str, after: int = -1) -> Iterator[Entry]:
+        """Entries of one kind beyond a place, in order; of a kind whose code is 32 or more."""
+        return (decode(body, seq) for seq, body in self.store.events(kind, after))
+
     def bodies(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """The exact bytes of entries with their places, in order; what was pruned is missing."""
         return self.store.bodies(start, end)
@@ -123,7 +131,9 @@ class LedgerReader:
         if state_named(state):
             named = (self.name_of(seq) for seq in self.store.names(reference))
             return next(filter(None, named), f"erased:{reference.hex()}")
-        return str(UUID(bytes=reference))
+        digits = reference.hex()  # quicker than a UUID object is made
+        parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
+        return "-".join(parts)
 
     def name_of(self, seq: int | None) -> str | None:
         """The name bound at a place; None where it was erased, or its key is not here."""
@@ -212,4 +222,5 @@ class LedgerReader:
     def _hashes(self, level: int, first: int, last: int) -> Sequence[bytes]:
         if level:
             return self.store.tiles(level, first, last)
-        return [leaf_hash(body) for _, body in self.store.bodies(first, last)]
+        found = [leaf_hash(body) for _, body in self.store.bodies(first, last)]
+        return found if len(found) == last - first else self.store.tiles(0, first, last)

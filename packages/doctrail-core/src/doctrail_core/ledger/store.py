@@ -6,7 +6,7 @@ A store has few primitives (`LedgerStore`); what users ask is answered once, ove
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from doctrail_core.ledger.rows import EntryRow
 from doctrail_core.ledger.tree import Frontier
@@ -20,8 +20,7 @@ LATEST = 253_402_300_799_999_999
 """The last microsecond that a date can have."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A response that had a document, as the index has it.
 
     Attributes:
@@ -66,6 +65,13 @@ class LedgerStore(Protocol):
         """Of the tree over all of them."""
         ...
 
+    def minimum(self) -> int:
+        """The place below which entries may have been pruned, a multiple of 256; 0 where none were.
+
+        What is still needed stays below it too: names in use, and what is under a hold.
+        """
+        ...
+
     def bodies(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """The exact bytes of entries, in order; what was pruned is missing."""
         ...
@@ -74,8 +80,20 @@ class LedgerStore(Protocol):
         """The same, with the response that each is of, and what is known of that now."""
         ...
 
+    def events(self, kind: str, after: int = -1) -> Iterator[tuple[int, bytes]]:
+        """Entries that are neither about a response nor bind a name (codes from 32 on), of one kind, in order.
+
+        Args:
+            kind: As in `doctrail_core.ledger.entry.KINDS`.
+            after: Only those whose place is beyond.
+        """
+        ...
+
     def tiles(self, level: int, first: int, last: int) -> Sequence[bytes]:
-        """Hashes of full groups of 256**level entries, as far as they are there; level 1 and up."""
+        """Hashes of full groups of 256**level entries, as far as they are there.
+
+        Those of single entries (level 0) are there of groups of which some were pruned and some were not.
+        """
         ...
 
     def response(self, reference: bytes) -> int | None:
