@@ -18,11 +18,13 @@ from doctrail_core.durable.keys import load_or_create_key
 from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.opening import open_reader
 from doctrail_core.ledger.batch import BLOCK
+from doctrail_core.ledger.entry import CODES
+from doctrail_core.ledger.gone import Gone
 from doctrail_core.ledger.keyring import Tagger, open_keyring
 from doctrail_core.ledger.rows import EntryRow, LogState, Rows, month_of
 from doctrail_core.ledger.sequencing import Sequencing
 from doctrail_core.ledger.store import LATEST, ChunkKey, Found, NameFound
-from doctrail_core.ledger.tree import Frontier
+from doctrail_core.ledger.tree import TILE_WIDTH, Frontier
 
 if TYPE_CHECKING:
     import sqlite3
@@ -100,6 +102,8 @@ SCHEMA = Schema(
             PRIMARY KEY (level, number)
         ) WITHOUT ROWID;
         CREATE TABLE frontier (only_one INTEGER PRIMARY KEY CHECK (only_one = 0), state BLOB NOT NULL);
+        CREATE TABLE minimum (only_one INTEGER PRIMARY KEY CHECK (only_one = 0), seq INTEGER NOT NULL);
+        CREATE INDEX entry_event ON entry (substr(body, 2, 1)) WHERE substr(body, 2, 1) >= x'20';
         """,
     ),
 )
@@ -131,6 +135,10 @@ _NAME = """
     SELECT 'document', seq, sealed FROM document WHERE seq = ?1
     UNION ALL SELECT 'chunk', document, sealed FROM chunk WHERE seq = ?1
     UNION ALL SELECT kind, owner, sealed FROM name WHERE seq = ?1
+"""
+_EVENTS = """
+    SELECT seq, body FROM entry
+    WHERE substr(body, 2, 1) = ? AND substr(body, 2, 1) >= x'20' AND seq > ? ORDER BY seq
 """
 _LINK_TABLE = re.compile(r"link_(\d{6})")
 
@@ -207,6 +215,16 @@ class LedgerWriter(Writer):
             self.recall()
             raise
 
+    def take_out(self, gone: Gone, payloads: Sequence[bytes] = ()) -> None:
+        """Take out what was pruned, and make entries of records that say so, all or nothing."""
+        try:
+            with self._transaction({}, ()):
+                self._remove(gone)
+                self._put(self._sequenced(payloads))
+        finally:
+            # Names that are gone must not be taken for bound.
+            self.recall()
+
     def add(self, payload: bytes) -> None:
         """Make entries of one record."""
         self._put(self._sequenced([payload]))
@@ -263,6 +281,34 @@ class LedgerWriter(Writer):
             put = f"INSERT OR REPLACE INTO link_{month:06} VALUES (?, ?, ?)"  # noqa: S608  # a number
             self._connection.executemany(put, sorted(links))
 
+    def _remove(self, gone: Gone) -> None:
+        run = self._connection.executemany
+        if gone.minimum is not None:
+            run("INSERT OR REPLACE INTO minimum VALUES (0, ?)", [(gone.minimum,)])
+        run("INSERT OR REPLACE INTO tile VALUES (?, ?, ?)", gone.leaves)
+        groups = ((group * TILE_WIDTH, (group + 1) * TILE_WIDTH) for group in gone.groups)
+        run("DELETE FROM tile WHERE level = 0 AND number >= ? AND number < ?", groups)
+        run("DELETE FROM entry WHERE seq = ?", _each(gone.entries))
+        run("DELETE FROM flag WHERE seq = ?", _each(gone.entries))
+        run("DELETE FROM response WHERE reference = ?", _each(gone.responses))
+        run("DELETE FROM mention WHERE name = ? AND response = ?", gone.mentions)
+        run("DELETE FROM reuse WHERE earlier = ? AND response = ?", gone.reuses)
+        for table in ("document", "chunk", "name"):
+            run(f"DELETE FROM {table} WHERE seq = ?", _each(gone.bindings))  # noqa: S608  # our names
+        for column in ("source", "document"):
+            run(f"DELETE FROM derivation WHERE {column} = ?", _each(gone.bindings))  # noqa: S608  # likewise
+        run("DELETE FROM writer WHERE number = ?", _each(gone.writers))
+        self._remove_links(gone)
+
+    def _remove_links(self, gone: Gone) -> None:
+        for month, links in gone.links_by_month():
+            table = f"link_{month:06}"
+            take = f"DELETE FROM {table} WHERE document = ? AND seq = ?"  # noqa: S608  # a number
+            self._connection.executemany(take, links)
+            left = self._connection.execute(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608  # likewise
+            if left.fetchone() is None:
+                self._connection.execute(f"DROP TABLE {table}")
+
 
 class _SqliteTables:
     """What sequencing asks of the file; see `doctrail_core.ledger.rows.Tables`."""
@@ -273,7 +319,7 @@ class _SqliteTables:
     def log_state(self) -> LogState:
         run = self._connection.execute
         row = run("SELECT state FROM frontier").fetchone()
-        (writers,) = run("SELECT count(*) FROM writer").fetchone()
+        (writers,) = run("SELECT coalesce(max(number), 0) FROM writer").fetchone()
         return LogState(Frontier.from_bytes(row[0]) if row else Frontier(), writers)
 
     def documents(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
@@ -330,6 +376,9 @@ class SqliteLedger(Reader):
             return Frontier.from_bytes(state)
         return Frontier()
 
+    def minimum(self) -> int:
+        return next((seq for (seq,) in self._rows("SELECT seq FROM minimum")), 0)
+
     def bodies(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         query = "SELECT seq, body FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
         return self._rows(query, (start, LATEST if end is None else end))
@@ -337,6 +386,9 @@ class SqliteLedger(Reader):
     def entry_rows(self, start: int, end: int) -> Iterator[EntryRow]:
         query = "SELECT seq, about, state, body FROM entry WHERE seq >= ? AND seq < ? ORDER BY seq"
         return (EntryRow(*row) for row in self._rows(query, (start, end)))
+
+    def events(self, kind: str, after: int = -1) -> Iterator[tuple[int, bytes]]:
+        return self._rows(_EVENTS, (bytes([CODES[kind]]), after))  # pyright: ignore[reportReturnType]  # of these columns
 
     def tiles(self, level: int, first: int, last: int) -> Sequence[bytes]:
         query = (
@@ -427,6 +479,10 @@ class SqliteLedger(Reader):
 
     def _all(self, query: str, key: object) -> list[Any]:
         return [row[0] for row in self._rows(query, (key,))]
+
+
+def _each(values: Iterable[Any]) -> Iterator[tuple[Any]]:
+    return ((value,) for value in values)
 
 
 def _values(row: Any) -> tuple[Any, ...]:
