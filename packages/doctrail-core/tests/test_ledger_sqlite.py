@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.home import Home
 from doctrail_core.ledger import open_ledger
-from doctrail_core.ledger.record import decode, encode, from_trail
-from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.entry import decode as decode_entry
+from doctrail_core.ledger.journal import LedgerJournal
+from doctrail_core.ledger.record import decode, encode, from_trail
 from doctrail_core.ledger.sqlite import _WITH_DOCUMENT, LedgerWriter
 from doctrail_core.model import GRADES
 
