@@ -36,6 +36,8 @@ _OPEN_NAMES = frozenset({"framework", "model", "service", "version", "writer"})
 """What is nobody's secret stands in the log as it is."""
 _TAG_BYTES = 16
 _NO_REASON = -1
+_THE_SEQUENCER = 0
+"""The writer of what the holder of the lease adds itself, which is not numbered."""
 
 
 def reference_of(response_id: str, tagger: Tagger) -> tuple[bytes, bool]:
@@ -52,7 +54,9 @@ def reference_of(response_id: str, tagger: Tagger) -> tuple[bytes, bool]:
 def chunk_tag(fact: ChunkFact, tagger: Tagger) -> bytes:
     """The tag of a version of a chunk: another text, source or version is another one."""
     what = (fact.content_hash, fact.source, fact.version)
-    return tagger.tag("chunk version", fact.document_id, fact.chunk_id, *(each or "" for each in what))
+    return tagger.tag(
+        "chunk version", fact.document_id, fact.chunk_id, *(each or "" for each in what)
+    )
 
 
 class Batch:
@@ -102,6 +106,8 @@ class Batch:
         names += [self._tagger.tag("source", f.source) for f in facts if f.source]
         names += [self._tagger.tag("version", f.version) for f in facts if f.version]
         names += [self._tagger.tag("user", b["principal"]) for b in decided if b.get("principal")]
+        signed = (event.body.get("by") for event in events)
+        names += [self._tagger.tag("person", by) for by in signed if isinstance(by, str)]
         documents = {fact.document_id for fact in facts}
         for event in events:
             if event.event == "derived":
@@ -195,7 +201,7 @@ class Batch:
             time_us=time_us,
             writer=self._writer(record.writer, time_us),
             counter=record.counter,
-            body=record.body,
+            body=self._with_person(record.body, time_us),
         )
         if record.event == "derived":
             self._add_derived(entry, record.body["document"], record.body["from"])
@@ -203,6 +209,11 @@ class Batch:
             self._follow_up(entry, self._append(entry))
         else:
             self._add_event_about(entry, record.response_id)
+
+    def _with_person(self, body: Mapping[str, Any], time_us: int) -> Mapping[str, Any]:
+        """A body that names who did it, with the place of the name."""
+        by = body.get("by")
+        return {**body, "by": self._named("person", by, time_us)} if isinstance(by, str) else body
 
     def _add_event_about(self, entry: Entry, response_id: str) -> None:
         reference, named = reference_of(response_id, self._tagger)
@@ -260,7 +271,12 @@ class Batch:
         source = self._name("source", fact.source, time_us)
         version = self._name("version", fact.version, time_us)
         commitment = self._chunk_commitment(document, fact.content_hash)
-        said = {"document": document, "commitment": commitment, "source": source, "version": version}
+        said = {
+            "document": document,
+            "commitment": commitment,
+            "source": source,
+            "version": version,
+        }
         seq = self._append(Entry(kind="chunk", time_us=time_us, body=_present(said)))
         content = self._tagger.tag("content", fact.content_hash) if fact.content_hash else None
         self.rows.chunks.append(
@@ -290,9 +306,7 @@ class Batch:
         known = self._known.documents.get(tag)
         if known is not None:
             return known
-        seq = self._append(
-            Entry(kind="document", time_us=time_us, body={"document": uuid4().hex})
-        )
+        seq = self._append(Entry(kind="document", time_us=time_us, body={"document": uuid4().hex}))
         self._keyring.make(seq)
         self.rows.documents.append(DocumentRow(seq, tag, self._keyring.seal(seq, document_id)))
         self._known.documents[tag] = seq
@@ -324,6 +338,8 @@ class Batch:
         return seq
 
     def _writer(self, name: str, time_us: int) -> int:
+        if not name:
+            return _THE_SEQUENCER
         number = self._known.writers.get(name)
         if number is None:
             self.writers += 1

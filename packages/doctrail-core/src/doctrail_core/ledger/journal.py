@@ -70,6 +70,7 @@ class LedgerJournal(NumberedJournal):
             event: A kind of entry (`doctrail_core.ledger.entry.KINDS`).
             body: JSON values, and no name from outside but where the kind is known to have one: `derived` has the ids
                 of a `document` and of those it was made `from`, `reused` the id of the response that it is `of`.
+                `by` is the name of a person, in any event.
             response_id: The response that it is about, if any.
 
         Raises:

@@ -137,6 +137,7 @@ class EventRecord:
         body: What there is to say, without any external id but those that its kind is known to have.
         event: Which kind of entry becomes of it.
         response_id: The response that it is about, if it is about one.
+        writer: Empty where the holder of the lease adds it itself.
     """
 
     body: dict[str, Any]
