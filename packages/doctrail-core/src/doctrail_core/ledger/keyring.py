@@ -135,6 +135,11 @@ class Keyring:
             del self._known[owner]
         return len(there)
 
+    def owners(self) -> Collection[int]:
+        """All that have a key in the file."""
+        with explained(self._path, _SCHEMA):
+            return [owner for (owner,) in self._connection.execute("SELECT owner FROM key")]
+
     def forget_unsaved(self) -> None:
         """Drop what was made for entries that were never committed."""
         for owner in self._new:
