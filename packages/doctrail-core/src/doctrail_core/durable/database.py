@@ -1,19 +1,24 @@
 """A store's one writing connection, and a reading one."""
 
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from doctrail_core.durable.errors import NothingRecordedError, StaleStoreError
+from doctrail_core.durable.errors import NothingRecordedError, StaleStoreError, StoreError
 from doctrail_core.durable.opening import Schema, explained, open_reader, open_writer
 
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["Reader", "Schema", "Writer", "peek_cursors"]
+__all__ = ["Reader", "Schema", "Writer", "peek_cursors", "scrub"]
+
+_PATIENCE = 10.0
+"""Seconds in which readers may finish what they are reading."""
+_PAUSE = 0.02
 
 
 class Writer(ABC):
@@ -53,6 +58,17 @@ class Writer(ABC):
         except BaseException:
             self.recall()
             raise
+
+    def scrub(self, *, whole: bool = True) -> None:
+        """Leave nothing of what was deleted in the file or in the log beside it.
+
+        Args:
+            whole: Also make the file anew: a page may hold an older copy of what was moved to another one.
+
+        Raises:
+            StoreError: Somebody reads the file for too long, or there is no room for a second one.
+        """
+        scrub(self._connection, self._path, self._schema, whole=whole)
 
     def close(self) -> None:
         with explained(self._path, self._schema):
@@ -125,6 +141,23 @@ class Reader:
     def _rows(self, query: str, parameters: tuple[object, ...] = ()) -> Iterator[tuple[Any, ...]]:
         with explained(self._path, self._schema):
             yield from self._connection.execute(query, parameters)
+
+
+def scrub(
+    connection: "sqlite3.Connection", path: Path, schema: Schema, *, whole: bool = True
+) -> None:
+    """Leave nothing of what was deleted in a file; see `Writer.scrub`."""
+    with explained(path, schema):
+        if whole:
+            connection.execute("VACUUM")
+        deadline = time.monotonic() + _PATIENCE
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"{path}: another program has been reading it all the while, so what was deleted may still be in"
+                    f" {path.name}-wal. Run this again when it is done."
+                )
+            time.sleep(_PAUSE)
 
 
 def read_cursors(connection: "sqlite3.Connection") -> dict[str, int]:

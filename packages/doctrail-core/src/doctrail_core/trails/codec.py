@@ -17,7 +17,18 @@ from doctrail_core.trails.prompts import fold, unfold
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Parts", "Use", "decode", "encode", "in_session", "joined", "prepare", "taken_apart"]
+__all__ = [
+    "Parts",
+    "Use",
+    "decode",
+    "encode",
+    "fields_of",
+    "in_session",
+    "joined",
+    "prepare",
+    "taken_apart",
+    "trail_of",
+]
 
 _ELSEWHERE: dict[str, Any] = {
     "question": True,
@@ -122,6 +133,20 @@ def joined(
         _put_back(fields, from_json(prompts), texts)
     except (KeyError, TypeError) as error:
         raise ValueError("not the body of a trail") from error
+    return _adapter().validate_python(fields)
+
+
+def fields_of(trail: Trail) -> dict[str, Any]:
+    """All that the trail says, as mappings and sequences of plain values."""
+    return _adapter().dump_python(trail)
+
+
+def trail_of(fields: Mapping[str, Any]) -> Trail:
+    """The trail that says so; see `fields_of`.
+
+    Raises:
+        ValueError: No trail says this.
+    """
     return _adapter().validate_python(fields)
 
 

@@ -1,7 +1,8 @@
 """The trail store in an SQLite file. Each text is there once, whatever number of trails has it."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +17,19 @@ from doctrail_core.durable.columns import (
 )
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.durable.errors import StoreError
+from doctrail_core.durable.opening import explained
 from doctrail_core.model import Assessment, Diagnosis, Status, Trail
 from doctrail_core.text.identity import canonical_id, clean_text
-from doctrail_core.trails.codec import Parts, Use, joined, taken_apart
-from doctrail_core.trails.findings import Filed, decode, filed, is_finding, joined_with
+from doctrail_core.trails.codec import Parts, Use, encode, joined, taken_apart
+from doctrail_core.trails.findings import (
+    Filed,
+    decode,
+    encode_assessment,
+    encode_diagnosis,
+    filed,
+    is_finding,
+    joined_with,
+)
 from doctrail_core.trails.phrases import holds, indexable, search_terms
 from doctrail_core.trails.store import ChunkUse, TrailSummary
 
@@ -103,6 +113,9 @@ _WITH_DOCUMENT = (
     "ref IN (SELECT trail_ref FROM usage JOIN chunk ON chunk.ref = chunk_ref WHERE document_id = ?)"
 )
 _WITH_MESSAGE = "SELECT trail_ref FROM message WHERE message_id = ?"
+_FIRST_WITH_MESSAGE = (
+    f"SELECT response_id FROM trail WHERE ref IN ({_WITH_MESSAGE}) ORDER BY started_us, ref LIMIT 1"  # noqa: S608  # constants
+)
 _NEWEST_FIRST = " ORDER BY started_us DESC, ref DESC LIMIT ?"
 _SESSION = """
     SELECT response_id FROM trail WHERE session_id = ? ORDER BY started_us DESC, ref DESC LIMIT ?
@@ -117,6 +130,13 @@ _CHUNKS = """
     LEFT JOIN content ON content.content_hash = chunk.content_hash
     WHERE document_id = ?
     ORDER BY position, chunk_id, chunk.ref, started_us DESC, trail_ref DESC
+"""
+
+_SHARING = """
+    SELECT DISTINCT other.document_id
+    FROM chunk AS own JOIN chunk AS other ON other.content_hash = own.content_hash
+    WHERE own.document_id = ?1 AND other.document_id <> ?1 AND own.content_hash <> ''
+    ORDER BY 1
 """
 
 _TEXTS = """
@@ -197,6 +217,52 @@ class TrailWriter(Writer):
         for table, key in (("message", "trail_ref"), ("usage", "trail_ref"), ("trail", "ref")):
             self._connection.execute(f"DELETE FROM {table} WHERE {key} = ?", (ref,))  # noqa: S608  # our names
 
+    # What is erased
+
+    @contextmanager
+    def changing(self) -> Generator[None]:
+        """Keep what is changed inside, or nothing of it."""
+        try:
+            with self._transaction({}, ()):
+                yield
+        except BaseException:
+            self.recall()
+            raise
+
+    def replace(self, trail: Trail) -> None:
+        """Put a trail, and what was said about it, in the place of the one of the same id."""
+        self._forget_findings(canonical_id(trail.response_id))
+        self._add_trail(encode(trail))
+        for assessment in trail.assessments:
+            self._add_finding(filed(encode_assessment(assessment)))
+        for diagnosis in trail.diagnoses:
+            self._add_finding(filed(encode_diagnosis(diagnosis)))
+
+    def remove(self, response_id: str) -> None:
+        """Delete a trail, and what was said about it."""
+        key = canonical_id(response_id)
+        self._forget_findings(key)
+        self._remove(key)
+
+    def drop_unused(self) -> int:
+        """Delete the chunks that no trail has any more, and the texts that no chunk has; returns how many texts."""
+        self.recall()
+        run = self._connection.execute
+        run("DELETE FROM chunk WHERE ref NOT IN (SELECT chunk_ref FROM usage)")
+        return run(
+            "DELETE FROM content WHERE content_hash NOT IN (SELECT content_hash FROM chunk)"
+        ).rowcount
+
+    def scrub(self, *, whole: bool = True) -> None:
+        """Leave nothing of what was deleted in the file, nor in the index of phrases."""
+        with explained(self._path, self._schema):
+            # What the index is told to forget stays in it until its parts are merged.
+            self._connection.execute("INSERT INTO phrase (phrase) VALUES ('optimize')")
+        super().scrub(whole=whole)
+
+    def _forget_findings(self, response_id: str) -> None:
+        self._connection.execute("DELETE FROM finding WHERE response_id = ?", (response_id,))
+
     def _use(self, use: Use, texts: Mapping[str, str], ref: int) -> tuple[int, int, int, bool]:
         grade, *indirect = use[5:]  # which the records of before there was such a thing do not say
         return self._chunk(use, texts), ref, rank_of_grade(grade), any(indirect)
@@ -263,6 +329,11 @@ class TrailReader(Reader):
         found = (self.get(each) for (each,) in reversed(latest) if each not in known)
         return [trail for trail in found if trail is not None]
 
+    def heard_in(self, message_id: str) -> str | None:
+        """The first response that has a message of this id."""
+        found = self._rows(_FIRST_WITH_MESSAGE, (message_id,))
+        return next((response_id for (response_id,) in found), None)
+
     def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
         """The responses somebody may mean; an id counts before a beginning of one, that before a phrase."""
         for condition in _meanings(reference):
@@ -307,6 +378,9 @@ class TrailReader(Reader):
             grade = grade_of_rank(rank)
             how = involvement(grade, indirect=bool(indirect))
             yield ChunkUse(*what, time=moment(started_us), grade=grade, involvement=how)
+
+    def sharing_texts(self, document_id: str) -> Sequence[str]:
+        return [row[0] for row in self._rows(_SHARING, (canonical_id(document_id),))]
 
     def count(self) -> int:
         return next(self._rows("SELECT count(*) FROM trail"))[0]

@@ -1,13 +1,14 @@
 """What can be asked of a trail store, whatever keeps it."""
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from doctrail_core.model import Grade, Involvement, Status, Trail
 
-__all__ = ["ChunkUse", "TrailStore", "TrailSummary"]
+__all__ = ["ChunkUse", "TrailEditor", "TrailStore", "TrailSummary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,4 +98,32 @@ class TrailStore(Protocol):
 
     def chunks_of(self, document_id: str) -> Iterator[ChunkUse]:
         """The document's chunks in order, and for each the responses that got it, newest first."""
+        ...
+
+    def sharing_texts(self, document_id: str) -> Sequence[str]:
+        """The other documents that have a chunk with the very text of one of this one's."""
+        ...
+
+
+class TrailEditor(Protocol):
+    """Erases trails, and what is in them; only the holder of the stream's lease has one."""
+
+    def changing(self) -> AbstractContextManager[None]:
+        """A transaction: what is changed inside is kept, or nothing of it."""
+        ...
+
+    def replace(self, trail: Trail) -> None:
+        """Put a trail, and what was said about it, in the place of the one of the same id."""
+        ...
+
+    def remove(self, response_id: str) -> None:
+        """Delete a trail, and what was said about it."""
+        ...
+
+    def drop_unused(self) -> int:
+        """Delete chunks that no trail has any more, and texts that no chunk has; returns how many texts."""
+        ...
+
+    def scrub(self, *, whole: bool = True) -> None:
+        """Leave no copy of what was deleted in what the store's files hold, indexes and logs included."""
         ...
