@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from heapq import merge
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +112,9 @@ SCHEMA = Schema(
 
 _NAMELESS = 3
 """The first version whose entries hold no names."""
+
+_TIME = slice(18, 26)
+"""Where an entry's time is in its bytes; they sort as it does."""
 
 _LINKS = """
     CREATE TABLE IF NOT EXISTS link_{month} (
@@ -405,18 +410,20 @@ class SqliteLedger(Reader):
     def with_document(
         self, document: int, begin_us: int, end_us: int, rank: int, after: int = -1
     ) -> Iterator[Found]:
-        """The responses of a document, month by month."""
+        """The responses of a document: months one after the other, but where a clock went back."""
         blocks = "SELECT min(block), max(block) FROM tick WHERE high >= ? AND low < ?"
         ((first, last),) = self._rows(blocks, (begin_us, end_us))
         if first is None:
             return
-        begin, end = max(first * BLOCK, after + 1), (last + 1) * BLOCK
+        places = (document, max(first * BLOCK, after + 1), (last + 1) * BLOCK, rank)
         earliest, latest = _time_bytes(begin_us), _time_bytes(end_us)
-        for month in self._months(begin_us, end_us):
-            query = _WITH_DOCUMENT.format(month=f"{month:06}")
-            for seq, flags, state, body in self._rows(query, (document, begin, end, rank)):
-                if earliest <= body[18:26] < latest:
-                    yield Found(seq, flags, state, body)
+        months = [
+            self._rows(_WITH_DOCUMENT.format(month=f"{month:06}"), places)
+            for month in self._months(begin_us, end_us)
+        ]
+        for row in merge(*months) if len(months) > 1 else chain(*months):
+            if earliest <= row[3][_TIME] < latest:
+                yield Found(*row)
 
     def documents(self, tag: bytes) -> Sequence[int]:
         return self._all("SELECT seq FROM document WHERE tag = ? ORDER BY seq", tag)
