@@ -13,10 +13,8 @@ if TYPE_CHECKING:
     from doctrail_core.composition import Lineage as Lineage
     from doctrail_core.composition import OpenTrail as OpenTrail
     from doctrail_core.composition import configure as configure
-    from doctrail_core.composition import current_response_id as current_response_id
     from doctrail_core.composition import default_lineage as default_lineage
     from doctrail_core.composition import lineage as lineage
-    from doctrail_core.composition import reused as reused
     from doctrail_core.grounding.checking import check as check
     from doctrail_core.grounding.settings import Grounding as Grounding
     from doctrail_core.model import Trail as Trail
@@ -31,10 +29,8 @@ _HOMES = {
     "Trail": "model",
     "check": "grounding.checking",
     "configure": "composition",
-    "current_response_id": "composition",
     "default_lineage": "composition",
     "lineage": "composition",
-    "reused": "composition",
     "suppress": "capture.scope",
 }
 
@@ -48,10 +44,8 @@ __all__ = [
     "Trail",
     "check",
     "configure",
-    "current_response_id",
     "default_lineage",
     "lineage",
-    "reused",
     "suppress",
 ]
 

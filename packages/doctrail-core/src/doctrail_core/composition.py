@@ -21,7 +21,7 @@ from doctrail_core.capture.receipts import Receipts
 from doctrail_core.capture.recorder import Recorder
 from doctrail_core.capture.redaction import redact, redact_assessment, redact_diagnosis
 from doctrail_core.capture.reports import Closed, Reports
-from doctrail_core.capture.scope import Scope, acting_for, current_scope, entered, located
+from doctrail_core.capture.scope import Scope, acting_for, current_scope, entered
 from doctrail_core.capture.sessions import Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
@@ -480,28 +480,6 @@ def lineage(
     )
     with opened as trail:
         yield trail
-
-
-def reused(response_id: str) -> None:
-    """Say that what the running code answers is, or holds, the answer of an earlier response. Never raises.
-
-    To be called where a cache gives that answer: inside a response, or in the running chain, engine or
-    workflow of a recorded framework.
-
-    Args:
-        response_id: The earlier response. Whatever its answer came from is behind this one, too.
-    """
-    try:
-        if (place := located()) is not None:
-            place.lineage.record(AnswerReused(place.run_id, response_id))
-    except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
-        swallow("reused", error, default_lineage)
-
-
-def current_response_id() -> str | None:
-    """The id of the response that the running code is part of, such as to keep it with a cached answer."""
-    place = located()
-    return None if place is None else place.response_id
 
 
 _explained: set[str] = set()

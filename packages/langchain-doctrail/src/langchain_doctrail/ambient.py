@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from langchain_core.tracers.context import register_configure_hook
 
-from doctrail_core.capture.scope import current_scope
+from doctrail_core.capture.scope import Scope, current_scope, when_looked_for
 from langchain_doctrail.callbacks import LineageCallbackHandler
 
 if TYPE_CHECKING:
@@ -28,8 +28,20 @@ class _ScopeHandler:
         return LineageCallbackHandler(cast("Lineage", scope.lineage)) if scope else None
 
 
+def _place() -> Scope | None:
+    """The response that a running chain is part of."""
+    from langchain_doctrail.listening import running
+
+    if (found := running()) is None:
+        return None
+    lineage, run = found
+    response = run.response
+    return Scope(lineage, response.within or response.root_id, response.root_id)
+
+
 def follow_scopes() -> None:
-    """Have LangChain ask for the open scope's handler."""
+    """Have LangChain ask for the open scope's handler, and the core ask us where a chain is."""
+    when_looked_for(_place)
     register_configure_hook(
         cast("ContextVar[LineageCallbackHandler | None]", _ScopeHandler()),
         inheritable=True,

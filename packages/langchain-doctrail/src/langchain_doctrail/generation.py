@@ -70,6 +70,7 @@ def ended(run_id: str, response: LLMResult) -> GenerationEnded:
         finish_reasons=_finish_reasons(facts),
         message_id=message.id if message else None,
         tool_requests=tuple(_tool_requests(message)) if message else (),
+        cached=message is not None and _is_cached(message),
     )
 
 
@@ -107,6 +108,11 @@ def _facts(candidate: Generation, message: AIMessage | None) -> Iterator[Mapping
     if message is not None:
         yield fields(message.response_metadata)
     yield fields(candidate.generation_info)
+
+
+def _is_cached(message: AIMessage) -> bool:
+    """Whether LangChain's cache had the message: it then says, and only then, that it cost nothing."""
+    return fields(message.usage_metadata).get("total_cost") == 0
 
 
 def _usage(message: AIMessage | None, facts: list[Mapping[str, Any]]) -> Usage | None:

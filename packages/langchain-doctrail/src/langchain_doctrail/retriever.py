@@ -8,7 +8,7 @@ comes back only if all of them admit it, whatever else goes wrong.
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks import (
     AsyncCallbackManagerForRetrieverRun,
@@ -20,15 +20,17 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.vectorstores import VectorStore
 from typing_extensions import override
 
-from doctrail_core.access.gate import Gate, GivenPrincipal, Labels, Told
 from doctrail_core.capture.events import AccessDecided, RetrievedChunk
-from doctrail_core.model import AccessPolicy
 from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler, who_asks
 from langchain_doctrail.choices import WatchedCompression
 from langchain_doctrail.documents import retrieved, stamp_of, stamped
 from langchain_doctrail.origins import traced
 from langchain_doctrail.replaying import Asked
 from langchain_doctrail.search import Found, VectorSearch, description
+
+if TYPE_CHECKING:
+    from doctrail_core.access.gate import GivenPrincipal, Labels, Told
+    from doctrail_core.model import AccessPolicy
 
 __all__ = ["LineageRetriever"]
 
@@ -41,17 +43,17 @@ class LineageRetriever(BaseRetriever):
     inner: BaseRetriever
     """The retriever that searches."""
 
-    gates: tuple[Gate, ...] = ()
-    """What every document has to pass, in this order."""
+    gates: tuple[Any, ...] = ()
+    """What every document has to pass, in this order; `Gate`s, which are loaded where there are any."""
 
     @classmethod
     def wrap(
         cls,
         retriever: BaseRetriever,
         *,
-        access: AccessPolicy | None = None,
-        principal: GivenPrincipal = None,
-        labels: Labels | None = None,
+        access: "AccessPolicy | None" = None,
+        principal: "GivenPrincipal" = None,
+        labels: "Labels | None" = None,
     ) -> "LineageRetriever":
         """Wrap a retriever; use the result in its place.
 
@@ -72,6 +74,8 @@ class LineageRetriever(BaseRetriever):
         wrapped = retriever if isinstance(retriever, cls) else cls._around(retriever)
         if access is None:
             return wrapped
+        from doctrail_core.access.gate import Gate, Labels
+
         point = type(wrapped.inner).__name__
         gate = Gate(access, point, principal, labels or Labels())
         return wrapped.model_copy(update={"gates": (*wrapped.gates, gate)})
@@ -192,7 +196,7 @@ def _user(run: _Run) -> str | None:
     return who_asks(run.metadata)["user_id"]
 
 
-def _shown(found: Found, run: _Run) -> tuple[Sequence[RetrievedChunk], str, Told]:
+def _shown(found: Found, run: _Run) -> tuple[Sequence[RetrievedChunk], str, "Told"]:
     """What a gate is to be told of a search: what it found, which one it is, and where decisions go."""
 
     def told(decided: AccessDecided) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from doctrail_core.capture.events import AccessDecided, RetrievedChunk
-from doctrail_core.capture.records import chunk_record, describe
 from doctrail_core.capture.scope import current_principal
 from doctrail_core.model.access import (
     AccessDecision,
@@ -46,6 +45,8 @@ class Labels:
 
     def of(self, found: RetrievedChunk) -> LabelledChunk:
         """What a policy is shown of a chunk."""
+        from doctrail_core.capture.records import chunk_record
+
         chunk = chunk_record(found)
         return LabelledChunk(
             chunk_id=chunk.chunk_id,
@@ -164,6 +165,8 @@ class _Attempt:
 
     def failed(self, error: Exception, run_id: str, told: Told) -> AccessError:
         """Put on record that nothing is released."""
+        from doctrail_core.capture.records import describe
+
         withheld = tuple(_access(chunk, allowed=False) for chunk in self._labelled(error))
         told(AccessDecided(run_id, [self._decision(withheld, error=describe(error))]))
         if isinstance(error, AccessError):

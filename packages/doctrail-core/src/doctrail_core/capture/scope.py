@@ -38,11 +38,22 @@ _SCOPE: ContextVar[Scope | None] = ContextVar("doctrail_scope", default=None)
 _PRINCIPAL: ContextVar[Principal | None] = ContextVar("doctrail_principal", default=None)
 _SUPPRESSED: ContextVar[bool] = ContextVar("doctrail_suppressed", default=False)
 _prepare: list[Callable[[], None]] = []
+_finders: list[Callable[[], Scope | None]] = []
 
 
 def when_entered(prepare: Callable[[], None]) -> None:
     """Have this called before any scope opens, for adapters that listen to their host on demand."""
     _prepare.append(prepare)
+
+
+def when_looked_for(find: Callable[[], Scope | None]) -> None:
+    """Have this asked where the running code is, for adapters whose host has chains of its own."""
+    _finders.append(find)
+
+
+def located() -> Scope | None:
+    """The response that the running code is part of, and the run: as a host tells it, else the scope."""
+    return next(filter(None, (find() for find in _finders)), None) or current_scope()
 
 
 def current_scope() -> Scope | None:

@@ -10,6 +10,7 @@ from doctrail_core.capture.events import RetrievedChunk
 from doctrail_core.manual.context import context
 from doctrail_core.manual.generation import generation
 from doctrail_core.manual.retrieval import retrieval
+from doctrail_core.manual.reuse import current_response_id, reused
 from doctrail_core.manual.run import response, step
 from doctrail_core.manual.tool import tool
 from doctrail_core.model import Message, ToolRequest, Usage
@@ -20,9 +21,11 @@ __all__ = [
     "ToolRequest",
     "Usage",
     "context",
+    "current_response_id",
     "generation",
     "response",
     "retrieval",
+    "reused",
     "step",
     "tool",
 ]

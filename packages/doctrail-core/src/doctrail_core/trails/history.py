@@ -46,6 +46,16 @@ class History:
             return self._current().session(session_id, limit=limit, known=known)
         return []
 
+    def heard_in(self, message_id: str) -> str | None:
+        """The first response that has a message of this id.
+
+        Raises:
+            StoreError: The trail store cannot be read.
+        """
+        with self._lock, suppress(NothingRecordedError):
+            return self._current().heard_in(message_id)
+        return None
+
     def close(self) -> None:
         with self._lock:
             self._close()

@@ -8,8 +8,12 @@ once this package is imported. What checks answers is loaded when it is first as
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from doctrail_core.capture.scope import when_entered
-from llama_index.observability.doctrail.handlers import LineageInstrumentor, install_on_demand
+from doctrail_core.capture.scope import when_entered, when_looked_for
+from llama_index.observability.doctrail.handlers import (
+    LineageInstrumentor,
+    install_on_demand,
+    located,
+)
 from llama_index.observability.doctrail.prompt_helper import TagAwarePromptHelper
 from llama_index.observability.doctrail.query_engine import LineageQueryEngine
 from llama_index.observability.doctrail.retriever import LineageRetriever
@@ -54,6 +58,7 @@ _HOMES = {
 }
 
 when_entered(install_on_demand)
+when_looked_for(located)
 
 
 def __getattr__(name: str) -> object:

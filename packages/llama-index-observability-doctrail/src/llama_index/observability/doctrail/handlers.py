@@ -20,19 +20,20 @@ from llama_index.core.instrumentation.events.llm import (
     LLMCompletionInProgressEvent,
     LLMCompletionStartEvent,
 )
-from llama_index.core.instrumentation.span import BaseSpan
+from llama_index.core.instrumentation.span import BaseSpan, active_span_id
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.base import BaseEvent
 
 import doctrail_core
+from doctrail_core.capture.scope import Scope
 from llama_index.observability.doctrail.runs import Runs
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
     from doctrail_core.grounding.settings import Grounding
 
-__all__ = ["RUNS", "LineageInstrumentor", "install_on_demand"]
+__all__ = ["RUNS", "LineageInstrumentor", "install_on_demand", "located"]
 
 
 @dataclass
@@ -188,6 +189,11 @@ class LineageSpans(BaseSpanHandler[BaseSpan]):
 
 
 _EVENTS, _SPANS = LineageEvents(), LineageSpans()
+
+
+def located() -> Scope | None:
+    """The response that the running code is part of, as LlamaIndex's active span tells it."""
+    return RUNS.scope(active_span_id.get())
 
 
 def install_on_demand() -> None:

@@ -7,13 +7,23 @@ one is left for the core to name. Nodes are read, never written.
 from collections.abc import Iterable
 from typing import Any
 
-from llama_index.core.schema import BaseNode, Document, MetadataMode, NodeWithScore
+from llama_index.core.schema import (
+    BaseNode,
+    Document,
+    MetadataMode,
+    NodeRelationship,
+    NodeWithScore,
+    ObjectType,
+)
 
 from doctrail_core.capture.events import RetrievedChunk
 from doctrail_core.capture.scores import settled_kind
 from doctrail_core.model import ScoreKind
 from doctrail_core.text.identity import canonical_id
 from llama_index.observability.doctrail.note import Note
+
+_BEHIND = (NodeRelationship.SOURCE, NodeRelationship.PARENT, NodeRelationship.CHILD)
+_DOCUMENT = ObjectType.DOCUMENT
 
 __all__ = ["chunk_ids", "chunks", "document_id"]
 
@@ -48,7 +58,22 @@ def _chunk(hit: NodeWithScore, kind: ScoreKind) -> RetrievedChunk:
         metadata=_metadata(node),
         score=hit.score,
         score_kind="unknown" if hit.score is None else kind,
+        derived_from=_documents_behind(node),
     )
+
+
+def _documents_behind(node: BaseNode) -> tuple[str, ...]:
+    """The documents that the node was made of: several sources, or documents that stand above or below it."""
+    if not node.relationships:
+        return ()
+    behind: list[str] = []
+    for relation, related in node.relationships.items():
+        several = related if isinstance(related, list) else [related]
+        if relation in _BEHIND:
+            is_source = relation == NodeRelationship.SOURCE
+            behind += [r.node_id for r in several if is_source or r.node_type == _DOCUMENT]
+    own = document_id(node)
+    return tuple(name for name in dict.fromkeys(behind) if name != own)
 
 
 def _metadata(node: BaseNode) -> dict[str, Any]:

@@ -11,9 +11,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
 
-from doctrail_core.access.gate import Gate, GivenPrincipal, Labels, Told
 from doctrail_core.capture.events import AccessDecided, RetrievedChunk
-from doctrail_core.model import AccessPolicy
 from llama_index.observability.doctrail.handlers import RUNS, install_on_demand
 from llama_index.observability.doctrail.hits import chunks
 from llama_index.observability.doctrail.replaying import as_asked
@@ -22,6 +20,8 @@ from llama_index.observability.doctrail.wrapper import Wrapper
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage
+    from doctrail_core.access.gate import Gate, GivenPrincipal, Labels, Told
+    from doctrail_core.model import AccessPolicy
 
 __all__ = ["LineageRetriever"]
 
@@ -44,21 +44,23 @@ class LineageRetriever(Wrapper, BaseRetriever):
         labels: Where a node's metadata says how it is classified; default `label` and `label_version`.
     """
 
-    gates: tuple[Gate, ...]
+    gates: "tuple[Gate, ...]"
 
     def __init__(
         self,
         base: BaseRetriever,
         *,
         lineage: "Lineage | None" = None,
-        access: AccessPolicy | None = None,
-        principal: GivenPrincipal = None,
-        labels: Labels | None = None,
+        access: "AccessPolicy | None" = None,
+        principal: "GivenPrincipal" = None,
+        labels: "Labels | None" = None,
     ) -> None:
         """Wrap `base`."""
         self.gates = base.gates if isinstance(base, LineageRetriever) else ()
         self.base = base.base if isinstance(base, LineageRetriever) else base
         if access is not None:
+            from doctrail_core.access.gate import Gate, Labels
+
             gate = Gate(access, type(self.base).__name__, principal, labels or Labels())
             self.gates = (*self.gates, gate)
         self.lineage = lineage
@@ -99,7 +101,7 @@ class LineageRetriever(Wrapper, BaseRetriever):
             setattr(self.base, name, value)
 
 
-def _shown(nodes: Sequence[NodeWithScore]) -> tuple[Sequence[RetrievedChunk], str, Told]:
+def _shown(nodes: Sequence[NodeWithScore]) -> tuple[Sequence[RetrievedChunk], str, "Told"]:
     """What a gate is to be told of a search: what it found, which one it is, and where decisions go."""
     span_id = active_span_id.get()
 

@@ -27,7 +27,7 @@ from doctrail_core.capture.events import (
     RunEnded,
     RunFailed,
 )
-from doctrail_core.capture.scope import current_scope, suppressed
+from doctrail_core.capture.scope import Scope, current_scope, suppressed
 from doctrail_core.model import Message
 from llama_index.observability.doctrail import agents, calls, contexts
 from llama_index.observability.doctrail.note import LineageNote
@@ -123,6 +123,12 @@ class Runs:
         span = self._open.get(span_id or "")
         if span is not None and span.kind == "retrieval" and span.run_id:
             span.tree.record(replace(decided, run_id=span.run_id))
+
+    def scope(self, span_id: str | None) -> Scope | None:
+        """The response that a span is part of; what is told of it is held where its tree holds the rest."""
+        span = self._open.get(span_id or "")
+        run_id = span and (span.run_inside() or span.enclosing_run())
+        return Scope(span.tree, span.tree.response_id, run_id) if span and run_id else None
 
     # --- spans
 
