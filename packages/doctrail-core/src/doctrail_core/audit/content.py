@@ -268,7 +268,7 @@ class NameCheck:
 
     def take(self, _: Block, /) -> None:
         for entry in self._reading.entries:
-            if entry.kind == "document" or (entry.kind == "name" and "ref" in entry.body):
+            if entry.kind == "document" or (entry.kind == "name" and "name" not in entry.body):
                 self._bound.append(entry.seq)
             elif entry.kind == "erased":
                 self._erased |= dict.fromkeys(_places(entry), entry.seq)

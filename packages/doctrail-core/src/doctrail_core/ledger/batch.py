@@ -306,7 +306,7 @@ class Batch:
         known = self._known.documents.get(tag)
         if known is not None:
             return known
-        seq = self._append(Entry(kind="document", time_us=time_us, body={"document": uuid4().hex}))
+        seq = self._append(Entry(kind="document", time_us=time_us))
         self._keyring.make(seq)
         self.rows.documents.append(DocumentRow(seq, tag, self._keyring.seal(seq, document_id)))
         self._known.documents[tag] = seq
@@ -327,7 +327,7 @@ class Batch:
             body, sealed, owner = {"kind": kind, "name": name}, None, None
             seq = self._append(Entry(kind="name", time_us=time_us, body=body))
         else:
-            body = {"kind": kind, "ref": uuid4().hex}
+            body = {"kind": kind}
             seq = self._append(Entry(kind="name", time_us=time_us, body=body))
             if owner is None:
                 owner = seq
