@@ -11,13 +11,15 @@ class UsageError(Exception):
 
 def explained(error: Exception) -> tuple[int, str]:
     """The exit code and the line for an error."""
+    from doctrail_core.audit.anchors.anchor import AnchorError
     from doctrail_core.capture.settings import SettingsError
     from doctrail_core.durable.errors import NothingRecordedError, StoreError
+    from doctrail_core.export import ExportError
 
     match error:
         case NothingRecordedError():
             return exit_codes.NOTHING, str(error)
-        case StoreError():
+        case StoreError() | AnchorError() | ExportError():
             return exit_codes.UNREADABLE, str(error)
         case SettingsError() | UsageError():
             return exit_codes.USAGE, str(error)

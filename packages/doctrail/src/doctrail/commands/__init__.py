@@ -12,6 +12,7 @@ from doctrail.commands import (
     demo,
     diagnose,
     doctor,
+    export,
     graph,
     ground,
     grounding,
@@ -64,5 +65,6 @@ COMMANDS: "tuple[Command, ...]" = (
     grounding,
     diagnose,
     replay,
+    export,
     doctor,
 )
