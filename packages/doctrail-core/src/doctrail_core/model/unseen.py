@@ -12,14 +12,14 @@ __all__ = ["unseen"]
 
 def unseen(trail: Trail) -> Iterator[str]:
     """One remark for each thing that this trail leaves open."""
-    if not trail.retrievals and not trail.carried:
+    if not (trail.retrievals or trail.carried or trail.reused):
         yield (
             "Where its facts come from: no search was recorded. The model answered from what it learned"
             " in training, or the documents came by a way that is not being recorded."
         )
     if any(c.response_id is None for c in trail.carried):
         yield "Which search found some chunks: the application kept them, from before what is on record."
-    if not trail.generations:
+    if not (trail.generations or trail.reused):
         yield "What was asked of a model: no call was recorded."
     hits = [h for r in trail.retrievals for h in r.hits]
     silent = [

@@ -12,6 +12,7 @@ from doctrail_core.model.carried import CarriedChunk
 from doctrail_core.model.checked import checked
 from doctrail_core.model.chunk import Chunk
 from doctrail_core.model.context import Arrival, Context
+from doctrail_core.model.decided import decided
 from doctrail_core.model.generation import Generation, ToolCall
 from doctrail_core.model.involvement import found_by_tools
 from doctrail_core.model.printable import columns, hanging, heading, one_line, paragraphs, wrapped
@@ -131,6 +132,8 @@ class _Telling:
         yield from (f"{name} {one_line(value, 80)}" for name, value in known if value)
 
     def in_short(self) -> str:
+        if not self.chunks and self.trail.reused:
+            return "A cache gave the answer of an earlier response."
         if not self.chunks:
             return "Nothing was retrieved for this answer."
         best = self.best_arrivals()
@@ -176,10 +179,20 @@ class _Telling:
 
     def documents(self) -> Iterator[str]:
         yield from heading("Documents behind the answer")
-        if not self.trail.documents:
+        if not self.trail.documents and not self.trail.reused:
             yield "  none"
-        else:
+        elif self.trail.documents:
             yield from self.table([self.document_row(d) for d in self.trail.documents])
+        for made in self.trail.derivations:
+            names = [self.identifier(source) for source in made.sources]
+            sources = ", ".join(names) if self.full else few(names)
+            line = f"{self.identifier(made.document_id)} was made from {sources}"
+            yield from hanging("  ", wrapped(line, _WIDTH - 2))
+        for earlier in self.trail.reused:
+            line = (
+                f"whatever response {one_line(earlier)} came from, whose answer a cache gave again"
+            )
+            yield from hanging("  ", wrapped(line, _WIDTH - 2))
 
     def document_row(self, document: SourceDocument) -> list[str]:
         grades = self.trail.chunk_grades
@@ -218,11 +231,15 @@ class _Telling:
         if retrieval.error:
             yield f"     failed: {one_line(retrieval.error, 200)}"
         elif not retrieval.hits:
-            yield "     found nothing"
+            withheld = any(decision.denied for decision in retrieval.access)
+            yield f"     {'released' if withheld else 'found'} nothing"
         else:
             header = ["rank", "score", "document", "chunk", "text"]
             rows = [self.hit_row(hit) for hit in retrieval.hits]
             yield from self.table(rows, header, "     ", width=_WIDTH - 5)
+        for decision in retrieval.access:
+            for line in decided(decision, full=self.full):
+                yield from hanging("     access: ", wrapped(line, _WIDTH - 13))
         if self.full:
             yield from self.chunk_texts(retrieval)
 
