@@ -21,6 +21,7 @@ from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.opening import open_reader
 from doctrail_core.ledger.batch import BLOCK
 from doctrail_core.ledger.entry import CODES
+from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.gone import Gone
 from doctrail_core.ledger.keyring import Tagger, open_keyring
 from doctrail_core.ledger.rows import EntryRow, LogState, Rows, month_of
@@ -141,6 +142,10 @@ _NAME = """
     UNION ALL SELECT 'chunk', document, sealed FROM chunk WHERE seq = ?1
     UNION ALL SELECT kind, owner, sealed FROM name WHERE seq = ?1
 """
+_FORGET_CHUNKS = """
+    UPDATE chunk SET sealed = NULL, content_tag = NULL, tag = randomblob(16) WHERE document = ?
+"""
+_FORGET_CHUNK_ID = "UPDATE chunk SET id_tag = randomblob(16) WHERE seq = ?"
 _EVENTS = """
     SELECT seq, body FROM entry
     WHERE substr(body, 2, 1) = ? AND substr(body, 2, 1) >= x'20' AND seq > ? ORDER BY seq
@@ -228,6 +233,18 @@ class LedgerWriter(Writer):
                 self._put(self._sequenced(payloads))
         finally:
             # Names that are gone must not be taken for bound.
+            self.recall()
+
+    def forget(self, forgotten: Forgotten) -> None:
+        """Forget names; see `doctrail_core.ledger.forgotten.Forgetting`."""
+        try:
+            with self._transaction({}, ()):
+                run = self._connection.executemany
+                run("UPDATE document SET sealed = NULL WHERE seq = ?", _each(forgotten.documents))
+                run(_FORGET_CHUNKS, _each(forgotten.documents))
+                run(_FORGET_CHUNK_ID, _each(forgotten.derived_chunks))
+                run("UPDATE name SET sealed = NULL WHERE seq = ?", _each(forgotten.names))
+        finally:
             self.recall()
 
     def add(self, payload: bytes) -> None:
