@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.durable.home import FILE_MODE
+from doctrail_core.durable.newer_sqlite import connect
 
 __all__ = ["Schema", "explained", "open_reader", "open_writer"]
 
@@ -51,9 +52,7 @@ def open_writer(path: Path, schema: Schema) -> sqlite3.Connection:
     """
     with explained(path, schema):
         _make_file(path)
-        connection = sqlite3.connect(
-            path, isolation_level=None, check_same_thread=False, timeout=_PATIENCE
-        )
+        connection = connect(f"file:{quote(str(path))}?mode=rw", timeout=_PATIENCE)
         return _prepared(connection, lambda: _make_current(connection, path, schema))
 
 
@@ -87,9 +86,7 @@ def open_reader(path: Path, schema: Schema) -> sqlite3.Connection:
 
 
 def _opened_for_reading(path: Path, schema: Schema, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?{mode}", uri=True, isolation_level=None, check_same_thread=False
-    )
+    connection = connect(f"file:{quote(str(path))}?{mode}", timeout=_PATIENCE)
     return _prepared(connection, lambda: _check_for_reading(connection, path, schema))
 
 
