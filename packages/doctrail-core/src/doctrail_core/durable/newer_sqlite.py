@@ -57,7 +57,7 @@ class _Connection:
 
         flags = apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE
         with _as_sqlite3():
-            self._connection = apsw.Connection(database, flags)
+            self._connection: Any = apsw.Connection(database, flags)  # its stubs know not all types
             self._connection.set_busy_timeout(int(timeout * 1000))
 
     @property
@@ -92,7 +92,7 @@ class _Connection:
 class _Cursor:
     """What a store needs of `sqlite3.Cursor`."""
 
-    def __init__(self, connection: "apsw.Connection", cursor: "apsw.Cursor") -> None:
+    def __init__(self, connection: Any, cursor: Any) -> None:
         self._cursor = cursor
         self.lastrowid = connection.last_insert_rowid()
         self.rowcount = connection.changes()
