@@ -5,6 +5,8 @@ import pytest
 from doctrail_core import Lineage, Settings
 from doctrail_core.access.gate import Gate
 from doctrail_core.access.policies import LabelPolicy
+from doctrail_core.audit.content import Reading, TableCheck
+from doctrail_core.audit.stream import blocks
 from doctrail_core.capture.events import (
     AnswerReused,
     RetrievalEnded,
@@ -104,6 +106,31 @@ def test_what_was_denied_affects_no_answer(lineage, ledger):
     assert hit.response_id == opened.response_id
     assert list(log.affected(Query(document_id="merger", grade="retrieved"))) == []
     assert list(log.affected(Query(chunk_id="merger-1"))) == []
+
+
+def test_a_principal_is_mentioned_by_the_response(lineage, ledger):
+    with lineage.scope() as opened:  # nobody is its user
+        search(lineage, "s1", [PUBLIC])
+    log = ledger()
+    (first,) = log.responses_of("user", "ada.l")
+    assert first == log.first_of(opened.response_id)
+
+
+def test_the_tables_follow_from_the_entries(lineage, ledger):
+    lineage.derived("handbook", from_=["memo"])
+    for number in range(3):
+        with lineage.scope() as opened:
+            search(lineage, f"s{number}", [PUBLIC, SECRET])
+        ledger()  # the next one comes in a batch of its own
+    with lineage.scope() as again:
+        again.reused(opened.response_id)
+    log = ledger()
+    reading = Reading()
+    check = TableCheck(log, reading)
+    for block in blocks(log.store, log.size()):
+        reading.take(block)
+        check.take(block)
+    assert {finding.outcome for finding in check.findings()} == {"holds"}
 
 
 def test_a_policy_is_on_record_once_for_each_process(lineage, ledger):

@@ -17,7 +17,7 @@ from doctrail_core.audit.findings import Finding, broken, holds, open_
 from doctrail_core.audit.segments import SEGMENT, Postings, mentions_of
 from doctrail_core.audit.stream import Block, listed
 from doctrail_core.ledger.entry import Entry, EntryError, decode
-from doctrail_core.ledger.rows import links_of, state_named, state_of
+from doctrail_core.ledger.rows import links_of, people_of, state_named, state_of
 from doctrail_core.ledger.store import LATEST
 
 if TYPE_CHECKING:
@@ -221,8 +221,7 @@ class TableCheck:
             if known:
                 links.add(((d, first, flags) for d, flags in self._links(known)), sign)
                 states.add([(first, state_of(known, named=state_named(stored)))], sign)
-                whose = {name for entry in known for name in (entry.user, entry.session) if name}
-                mentions.add(((name, first) for name in whose), sign)
+                mentions.add(((name, first) for name in people_of(known)), sign)
         if len(history) == 1:
             states.add([(first, stored)], -1)
 

@@ -23,6 +23,7 @@ from doctrail_core.ledger.rows import (
     Tables,
     links_of,
     month_of,
+    people_of,
     state_of,
 )
 from doctrail_core.ledger.tree import leaf_hash
@@ -67,6 +68,7 @@ class Batch:
     ) -> None:
         self.rows = Rows(frontier=state.frontier)
         self.writers = state.writers
+        self._name_of_log = state.name
         self._tables = tables
         self._known = known
         self._keyring = keyring
@@ -76,6 +78,7 @@ class Batch:
         self._responses: dict[bytes, int] = {}
         self._histories: dict[int, list[Entry]] = {}
         self._touched: dict[int, bool] = {}
+        self._given_again: list[tuple[int, bytes]] = []
 
     def take(self, records: Sequence[Record]) -> Rows:
         """The rows of these records.
@@ -148,7 +151,7 @@ class Batch:
         """The first entry says which log this is."""
         time_us = microseconds(datetime.fromisoformat(records[0].timestamp)) if records else 0
         self._keyring.make(THE_LOG)
-        self._append(Entry(kind="configured", time_us=time_us, body={"log": uuid4().hex}))
+        self._append(Entry(kind="configured", time_us=time_us, body={"log": self._name_of_log or uuid4().hex}))
 
     def _add_response(self, record: LedgerRecord, covered: Sequence[LedgerRecord]) -> None:
         began = covered[0] if covered else record
@@ -224,6 +227,8 @@ class Batch:
         elif about.kind == "access":
             about = replace(about, body=self._decision(about))
         seq, first = self._append_about(about, response_id, reference, named=named)
+        if about.kind == "access":
+            self._touched[first] = named
         self._follow_up(about, seq, first)
 
     def _decision(self, entry: Entry) -> dict[str, Any]:
@@ -234,13 +239,9 @@ class Batch:
     def _follow_up(self, entry: Entry, seq: int, response: int = _NO_REASON) -> None:
         """The rows that find what an event is about."""
         if entry.kind == "reused":
-            earlier = self._responses.get(bytes.fromhex(entry.body["of"]))
-            if earlier is not None:
-                self.rows.reuses.append((response, earlier))
+            self._given_again.append((response, bytes.fromhex(entry.body["of"])))
         elif entry.kind == "flagged":
             self.rows.flags.append((seq, response, entry.body.get("because", _NO_REASON)))
-        elif entry.kind == "access" and "principal" in entry.body:
-            self.rows.mentions.append((entry.body["principal"], response))
         elif entry.kind == "reviewed":
             self.rows.reviews.append((seq, entry.body["flag"]))
 
@@ -383,14 +384,16 @@ class Batch:
 
     def _index(self) -> None:
         """The links of every response that something was said about, and what is known of it."""
+        for response, of in self._given_again:
+            if (earlier := self._responses.get(of)) is not None:  # maybe of another process, told later
+                self.rows.reuses.append((response, earlier))
         begun = self.rows.entries[0].seq if self.rows.entries else self._next
         for first, named in self._touched.items():
             history = self._histories[first]
             month = month_of(history[0].time_us)
             for document, flags in links_of(history, self._known.document_of).items():
                 self.rows.links.append(LinkRow(month, document, first, flags))
-            whose = {name for entry in history for name in (entry.user, entry.session) if name}
-            self.rows.mentions += [(name, first) for name in sorted(whose)]
+            self.rows.mentions += [(name, first) for name in sorted(people_of(history))]
             state = state_of(history, named=named)
             if first >= begun:
                 at = first - begun

@@ -26,6 +26,7 @@ __all__ = [
     "link_rank",
     "links_of",
     "month_of",
+    "people_of",
     "said_by",
     "state_complete",
     "state_named",
@@ -109,10 +110,15 @@ class LinkRow:
 
 @dataclass(frozen=True, slots=True)
 class LogState:
-    """How far a log goes."""
+    """How far a log goes.
+
+    Attributes:
+        name: What it is called, where that is decided before its first entry.
+    """
 
     frontier: Frontier
     writers: int
+    name: str | None = None
 
 
 @dataclass(slots=True)
@@ -243,6 +249,16 @@ def said_by(entry: Entry, documents: Mapping[int, int]) -> dict[int, int]:
             carried=all(carried for _, _, carried in uses),
         )
     return found
+
+
+def people_of(history: Iterable[Entry]) -> set[int]:
+    """The names of the users and sessions that a response's entries mention."""
+    named: set[int | None] = set()
+    for entry in history:
+        named |= {entry.user, entry.session}
+        if entry.kind == "access":
+            named.add(entry.body.get("principal"))
+    return {name for name in named if name}
 
 
 def state_of(history: Iterable[Entry], *, named: bool) -> int:
