@@ -72,17 +72,24 @@ class Check(Protocol):
     def findings(self) -> Iterator[Finding]: ...
 
 
-def blocks(store: "LedgerStore", size: int) -> Iterator[Block]:
-    """All entries of a log up to a size, whatever is stored."""
-    start, waiting = 0, list[tuple[int, bytes]]()
-    for seq, body in store.bodies(0, size):
-        while seq >= start + TILE_WIDTH:
-            yield Block(start, start + TILE_WIDTH, waiting)
-            start, waiting = start + TILE_WIDTH, []
+def blocks(store: "LedgerStore", start: int, end: int) -> Iterator[Block]:
+    """All entries of a piece of a log, whatever is stored of it; a block ends where a tile does."""
+    waiting: list[tuple[int, bytes]] = []
+    border = _border(start, end)
+    for seq, body in store.bodies(start, end):
+        while seq >= border:
+            yield Block(start, border, waiting)
+            start, waiting = border, []
+            border = _border(start, end)
         waiting.append((seq, body))
-    while start < size:
-        yield Block(start, min(start + TILE_WIDTH, size), waiting)
-        start, waiting = start + TILE_WIDTH, []
+    while start < end:
+        yield Block(start, border, waiting)
+        start, waiting = border, []
+        border = _border(start, end)
+
+
+def _border(start: int, end: int) -> int:
+    return min(end, (start // TILE_WIDTH + 1) * TILE_WIDTH)
 
 
 class TreeCheck:

@@ -66,7 +66,7 @@ def verify(
     if not quick:
         reading = Reading()
         checks += [reading, IndexCheck(reading), TableCheck(log, reading), NameCheck(log, reading)]
-    for block in blocks(log.store, log.size()):
+    for block in blocks(log.store, 0, log.size()):
         for check in checks:
             check.take(block)
     found = [*signatures.findings(), *(each for check in checks for each in check.findings())]

@@ -15,11 +15,12 @@ from doctrail_core.durable.forks import remake_after_fork
 
 if TYPE_CHECKING:
     from doctrail_core.audit.checkpoint import Checkpoint
+    from doctrail_core.audit.folder import AuditConfig
     from doctrail_core.audit.note import Note
     from doctrail_core.durable.faults import Faults
     from doctrail_core.durable.home import Home
 
-__all__ = ["BusyError", "Watch", "checkpoint_now"]
+__all__ = ["BusyError", "Watch", "begin", "checkpoint_now"]
 
 _LOOK_AGAIN = 5.0
 """Seconds after which it is looked again whether `doctrail audit init` was done."""
@@ -29,7 +30,7 @@ _PATIENCE = 10.0
 _EXIT_PATIENCE = 2.0
 
 
-class BusyError(Exception):
+class BusyError(StoreError):
     """Another process is signing."""
 
 
@@ -39,6 +40,25 @@ class Noting(Protocol):
     def note(self, event: str, body: Mapping[str, Any]) -> object: ...
 
     def flush(self, timeout: float) -> object: ...
+
+
+def begin(
+    home: "Home", ledger: Noting, origin: str | None = None, interval: float = INTERVAL
+) -> "tuple[AuditConfig, Note]":
+    """Make the log's key, put that on record, and sign the first checkpoint.
+
+    Raises:
+        FileExistsError: It was done before.
+        NoteError: The origin cannot be one.
+        StoreError: The log cannot be read.
+        OSError: The folder cannot be written to.
+    """
+    home.ensure()
+    config = AuditFolder(home).make(origin, interval)
+    said = {"interval": config.interval, "key": str(config.key), "origin": config.origin}
+    ledger.note("configured", {"audit": said})
+    _, note = checkpoint_now(home, ledger, heartbeat=False)
+    return config, note
 
 
 def checkpoint_now(
@@ -144,9 +164,19 @@ class Watch:
             return INTERVAL
 
     def _turn(self, *, heartbeat: bool, patience: float) -> None:
+        """Sign; where there is time for that, also have it anchored."""
         try:
-            checkpoint_now(self._home, self._ledger, heartbeat=heartbeat, patience=patience)
+            _, note = checkpoint_now(
+                self._home, self._ledger, heartbeat=heartbeat, patience=patience
+            )
+            if heartbeat:
+                self._anchor(note)
         except BusyError:
             pass
         except Exception as error:  # noqa: BLE001  # likewise, and never the user's trouble
             self._faults.note("signing a checkpoint", error)
+
+    def _anchor(self, note: "Note") -> None:
+        from doctrail_core.audit.anchors.publishing import publish_due
+
+        publish_due(self._home, str(note).encode())

@@ -18,6 +18,7 @@ __all__ = [
     "Subtree",
     "Tile",
     "Tiles",
+    "complete_ranges",
     "consistency",
     "inclusion",
     "leaf_hash",
@@ -75,7 +76,7 @@ class Frontier:
     @classmethod
     def at(cls, size: int, subtree: Subtree) -> Self:
         """The frontier that a tree had when it was this large."""
-        return cls(size, (subtree(start, end) for start, end in _complete(0, size)))
+        return cls(size, (subtree(start, end) for start, end in complete_ranges(0, size)))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -268,16 +269,20 @@ def _left_size(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def _complete(start: int, end: int) -> Iterable[tuple[int, int]]:
-    """The complete subtrees that make up a range, largest first; it begins where one of its size may."""
+def complete_ranges(start: int, end: int) -> Iterable[tuple[int, int]]:
+    """The complete subtrees that make up a range, as few as there can be."""
     while start < end:
         size = 1 << ((end - start).bit_length() - 1)
+        if start:
+            size = min(size, start & -start)  # none of a larger size begins here
         yield start, start + size
         start += size
 
 
 def _range_hash(start: int, end: int, subtree: Subtree) -> bytes:
-    return Frontier(end - start, (subtree(*complete) for complete in _complete(start, end))).root()
+    return Frontier(
+        end - start, (subtree(*complete) for complete in complete_ranges(start, end))
+    ).root()
 
 
 def _merged(hashes: Sequence[bytes]) -> bytes:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from doctrail.commands import (
     affected,
+    audit,
     check,
     demo,
     diagnose,
@@ -58,6 +59,7 @@ COMMANDS: "tuple[Command, ...]" = (
     graph,
     responses,
     affected,
+    audit,
     show,
     pathologies,
     check,
