@@ -1,14 +1,22 @@
 """What the core's tests share: a home folder, trails to put into it, and patience with a deadline."""
 
 import asyncio
+import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
 
+from doctrail_core.audit.checkpoint import Checkpoint, checkpoint_of
+from doctrail_core.audit.note import COSIGNATURE, SigningKey, VerifierKey, read_note
 from doctrail_core.capture.events import (
     GenerationEnded,
     PromptSent,
@@ -25,6 +33,7 @@ from doctrail_core.capture.settings import Settings
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 from doctrail_core.grounding.verifier import Answer, Findings, Verifier
+from doctrail_core.ledger.tree import EMPTY_ROOT, verify_consistency
 from doctrail_core.model import (
     Arrival,
     Assessment,
@@ -269,3 +278,171 @@ def make_assessment() -> Callable[..., Assessment]:
 @pytest.fixture
 def make_verdict() -> Callable[..., Verdict]:
     return build_verdict
+
+
+@contextmanager
+def serve(answer):
+    """An HTTP server on loopback: `answer(path, body)` gives status, content type and body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            self._reply(*answer(self.path, body))
+
+        def do_GET(self):
+            self._reply(*answer(self.path, None))
+
+        def _reply(self, status, content_type, body):
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            if status in (301, 302):
+                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def served():
+    return serve
+
+
+class FakeWitness:
+    """A fake, written after c2sp.org/tlog-witness and no more than that: keeps the latest size and root of one log, and cosigns what begins with them."""
+
+    def __init__(self, log: VerifierKey) -> None:
+        self.log = log
+        self.key = SigningKey("witness.example/w1", b"w" * 32, COSIGNATURE)
+        self.latest = Checkpoint(log.name, 0, EMPTY_ROOT)
+        self.note = b""
+        self.asked: list[str] = []
+        self.time = 1_790_000_000
+
+    def __call__(self, path, body):
+        if body is None:
+            known = (
+                path == f"/{sha256(self.log.name.encode()).hexdigest()}/checkpoint" and self.note
+            )
+            return (200, "text/plain", self.note) if known else (404, "text/plain", b"")
+        assert path == "/add-checkpoint"
+        return self.add_checkpoint(body.decode())
+
+    def add_checkpoint(self, body):
+        head, _, text = body.partition("\n\n")
+        old_line, *proof = head.split("\n")
+        self.asked.append(old_line)
+        word, _, digits = old_line.partition(" ")
+        assert word == "old"
+        assert str(int(digits)) == digits
+        assert len(proof) <= 63
+        note, old = read_note(text), int(digits)
+        if note.text.split("\n", 1)[0] != self.log.name:
+            return 404, "text/plain", b"unknown log\n"
+        try:
+            new = checkpoint_of(note, self.log)
+        except ValueError:
+            return 403, "text/plain", b"not signed\n"
+        if old > new.size:
+            return 400, "text/plain", b"old is larger\n"
+        if old != self.latest.size:
+            return 409, "text/x.tlog.size", f"{self.latest.size}\n".encode()
+        if not self._grown(old, new, proof):
+            return 422, "text/plain", b"inconsistent\n"
+        self.latest = new
+        cosignature = self.key.sign(note.text, time=self.time)
+        self.note = str(note.with_signatures(cosignature)).encode()
+        return 200, "text/plain", str(cosignature).encode()
+
+    def _grown(self, old, new, proof):
+        hashes = [b64decode(line) for line in proof]
+        if old == 0:
+            return not hashes and (new.size > 0 or new.root == EMPTY_ROOT)
+        return verify_consistency(old, new.size, self.latest.root, new.root, hashes)
+
+
+@pytest.fixture
+def make_witness() -> type[FakeWitness]:
+    return FakeWitness
+
+
+_TSA = """
+[tsa]
+default_tsa = this
+[this]
+serial = {folder}/serial
+signer_cert = {folder}/tsa.pem
+{certs}
+signer_key = {folder}/tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256, sha512
+accuracy = secs:1
+ess_cert_id_alg = sha256
+[ext]
+extendedKeyUsage = critical, timeStamping
+keyUsage = critical, digitalSignature
+[ca]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign
+[req]
+distinguished_name = dn
+[dn]
+"""
+
+
+def run_openssl(folder, *words):
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """The keys and certificates of a time-stamp authority, and of the one above it."""
+    folder = tmp_path_factory.mktemp("tsa")
+    (folder / "serial").write_text("01\n")
+    for name, certs in (("tsa.cnf", ""), ("chain.cnf", f"certs = {folder}/ca.pem")):
+        (folder / name).write_text(_TSA.format(folder=folder, certs=certs))
+    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    ca = ("-x509", "-days", "3650", "-subj", "/CN=Test CA", "-extensions", "ca")
+    run_openssl(folder, *new, *ca, "-config", "tsa.cnf", "-keyout", "ca.key", "-out", "ca.pem")
+    asked = ("-subj", "/CN=Test TSA", "-config", "tsa.cnf", "-keyout", "tsa.key", "-out", "tsa.csr")
+    run_openssl(folder, *new, *asked)
+    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "3650")
+    made = ("-extfile", "tsa.cnf", "-extensions", "ext", "-out", "tsa.pem")
+    run_openssl(folder, "x509", "-req", "-in", "tsa.csr", *signing, *made)
+    return folder
+
+
+@pytest.fixture
+def openssl():
+    return run_openssl
+
+
+@pytest.fixture
+def stamping(authority, tmp_path):
+    """Serve the authority, OpenSSL's own; `config` is that of OpenSSL, `swap` replaces the query that it answers."""
+
+    @contextmanager
+    def serving(config="tsa.cnf", swap=None):
+        def answer(_, body):
+            (tmp_path / "query").write_bytes(swap or body)
+            query, reply = str(tmp_path / "query"), str(tmp_path / "reply")
+            known = ("-config", config, "-queryfile", query, "-out", reply)
+            run_openssl(authority, "ts", "-reply", *known)
+            return 200, "application/timestamp-reply", (tmp_path / "reply").read_bytes()
+
+        with serve(answer) as url:
+            yield url
+
+    return serving

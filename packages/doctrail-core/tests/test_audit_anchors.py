@@ -3,13 +3,11 @@
 import json
 import subprocess
 import sys
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import boto3
 import pytest
@@ -33,7 +31,7 @@ from doctrail_core.audit.anchors.git import GitAnchor
 from doctrail_core.audit.anchors.rfc3161 import Rfc3161Anchor
 from doctrail_core.audit.anchors.s3 import S3Anchor
 from doctrail_core.audit.anchors.witness import WitnessAnchor
-from doctrail_core.audit.checkpoint import Checkpoint, checkpoint_of, signed
+from doctrail_core.audit.checkpoint import Checkpoint, signed
 from doctrail_core.audit.note import COSIGNATURE, SigningKey, VerifierKey, read_note
 from doctrail_core.ledger.tree import (
     EMPTY_ROOT,
@@ -41,7 +39,6 @@ from doctrail_core.ledger.tree import (
     consistency,
     leaf_hash,
     root_of,
-    verify_consistency,
 )
 
 ORIGIN = "ledger.example/rag"
@@ -331,121 +328,33 @@ def test_without_boto3_it_is_told_what_to_install(log, monkeypatch):
         S3Anchor("s3", "plain").publish(log.checkpoint())
 
 
-# Servers
-
-
-@contextmanager
-def served(answer):
-    """An HTTP server on loopback: `answer(path, body)` gives status, content type and body."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            self._reply(*answer(self.path, body))
-
-        def do_GET(self):
-            self._reply(*answer(self.path, None))
-
-        def _reply(self, status, content_type, body):
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            if status in (301, 302):
-                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-# A time-stamp authority: OpenSSL's own, behind a server of ours
-
-_TSA = """
-[tsa]
-default_tsa = this
-[this]
-serial = {folder}/serial
-signer_cert = {folder}/tsa.pem
-{certs}
-signer_key = {folder}/tsa.key
-signer_digest = sha256
-default_policy = 1.2.3.4.1
-digests = sha256, sha512
-accuracy = secs:1
-ess_cert_id_alg = sha256
-[ext]
-extendedKeyUsage = critical, timeStamping
-keyUsage = critical, digitalSignature
-[ca]
-basicConstraints = critical, CA:TRUE
-keyUsage = critical, keyCertSign
-[req]
-distinguished_name = dn
-[dn]
-"""
-
-
-def openssl(folder, *words):
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    """The keys and certificates of a time-stamp authority, and of the one above it."""
-    folder = tmp_path_factory.mktemp("tsa")
-    (folder / "serial").write_text("01\n")
-    for name, certs in (("tsa.cnf", ""), ("chain.cnf", f"certs = {folder}/ca.pem")):
-        (folder / name).write_text(_TSA.format(folder=folder, certs=certs))
-    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-    ca = ("-x509", "-days", "3650", "-subj", "/CN=Test CA", "-extensions", "ca")
-    openssl(folder, *new, *ca, "-config", "tsa.cnf", "-keyout", "ca.key", "-out", "ca.pem")
-    asked = ("-subj", "/CN=Test TSA", "-config", "tsa.cnf", "-keyout", "tsa.key", "-out", "tsa.csr")
-    openssl(folder, *new, *asked)
-    signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "3650")
-    made = ("-extfile", "tsa.cnf", "-extensions", "ext", "-out", "tsa.pem")
-    openssl(folder, "x509", "-req", "-in", "tsa.csr", *signing, *made)
-    return folder
+# A time-stamp authority
 
 
 @pytest.fixture
-def stamping(authority, tmp_path):
-    """Serve the authority; `config` is that of OpenSSL, `swap` replaces the query that it answers."""
+def stamper(stamping, authority):
+    """The anchor, while the authority is served; see `stamping`."""
 
     @contextmanager
-    def serving(config="tsa.cnf", swap=None):
-        def answer(_, body):
-            (tmp_path / "query").write_bytes(swap or body)
-            query, reply = str(tmp_path / "query"), str(tmp_path / "reply")
-            known = ("-config", config, "-queryfile", query, "-out", reply)
-            openssl(authority, "ts", "-reply", *known)
-            return 200, "application/timestamp-reply", (tmp_path / "reply").read_bytes()
-
-        with served(answer) as url:
+    def serving(*args, **kwargs):
+        with stamping(*args, **kwargs) as url:
             yield Rfc3161Anchor("tsa", url, roots=authority / "ca.pem")
 
     return serving
 
 
-def test_an_authority_stamps_a_checkpoint_with_the_time(stamping, log):
-    with stamping() as anchor:
+def test_an_authority_stamps_a_checkpoint_with_the_time(stamper, log):
+    with stamper() as anchor:
         receipt = anchor.publish(log.checkpoint())
     assert abs(receipt.time - datetime.now(UTC)) < timedelta(minutes=5)
     anchor.verify(receipt)
     assert list(anchor.held(ORIGIN)) == []
 
 
-def test_openssl_agrees_that_the_token_is_of_the_checkpoint(stamping, authority, log, tmp_path):
-    with stamping() as anchor:
+def test_openssl_agrees_that_the_token_is_of_the_checkpoint(
+    openssl, stamper, authority, log, tmp_path
+):
+    with stamper() as anchor:
         receipt = anchor.publish(log.checkpoint())
     (tmp_path / "data").write_bytes(receipt.checkpoint)
     (tmp_path / "token").write_bytes(receipt.evidence)
@@ -453,8 +362,8 @@ def test_openssl_agrees_that_the_token_is_of_the_checkpoint(stamping, authority,
     openssl(authority, "ts", "-verify", *known)
 
 
-def test_a_token_is_of_no_other_checkpoint_and_no_other_time(stamping, log, forged):
-    with stamping() as anchor:
+def test_a_token_is_of_no_other_checkpoint_and_no_other_time(stamper, log, forged):
+    with stamper() as anchor:
         receipt = anchor.publish(log.checkpoint())
     with pytest.raises(AnchorError, match="does not hold"):
         anchor.verify(replace(receipt, checkpoint=forged.checkpoint()))
@@ -462,31 +371,31 @@ def test_a_token_is_of_no_other_checkpoint_and_no_other_time(stamping, log, forg
         anchor.verify(replace(receipt, time=receipt.time - timedelta(days=1)))
 
 
-def test_an_old_reply_is_not_taken_for_a_new_one(stamping, authority, log, tmp_path):
+def test_an_old_reply_is_not_taken_for_a_new_one(openssl, stamper, authority, log, tmp_path):
     (tmp_path / "data").write_bytes(log.checkpoint())
     asked = ("-data", str(tmp_path / "data"), "-sha256", "-cert", "-out", str(tmp_path / "old"))
     openssl(authority, "ts", "-query", *asked)
     with (
-        stamping(swap=(tmp_path / "old").read_bytes()) as anchor,
+        stamper(swap=(tmp_path / "old").read_bytes()) as anchor,
         pytest.raises(AnchorError, match="Nonce"),
     ):
         anchor.publish(log.checkpoint())
 
 
-def test_an_authority_that_nobody_chose_is_not_believed(stamping, authority, log, tmp_path):
+def test_an_authority_that_nobody_chose_is_not_believed(openssl, stamper, authority, log, tmp_path):
     new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-x509")
     other = ("-subj", "/CN=Test CA", "-keyout", str(tmp_path / "k"), "-out", str(tmp_path / "o"))
     openssl(authority, *new, "-config", "tsa.cnf", "-extensions", "ca", *other)
-    with stamping() as anchor:
+    with stamper() as anchor:
         receipt = anchor.publish(log.checkpoint())
     with pytest.raises(AnchorError, match="does not hold"):
         Rfc3161Anchor("tsa", "http://tsa.example", roots=tmp_path / "o").verify(receipt)
 
 
 def test_a_reply_whose_certificates_are_not_in_order_is_told_and_can_be_had_without(
-    stamping, authority, log
+    stamper, authority, log
 ):
-    with stamping("chain.cnf") as anchor:
+    with stamper("chain.cnf") as anchor:
         with pytest.raises(AnchorError, match="`certificate`"):
             anchor.publish(log.checkpoint())
         roots, own = authority / "ca.pem", authority / "tsa.pem"
@@ -494,14 +403,14 @@ def test_a_reply_whose_certificates_are_not_in_order_is_told_and_can_be_had_with
         without.verify(without.publish(log.checkpoint()))
 
 
-def test_an_authority_that_refuses_is_told(authority, log):
+def test_an_authority_that_refuses_is_told(served, authority, log):
     with served(lambda *_: (503, "text/plain", b"come back later")) as url:
         anchor = Rfc3161Anchor("tsa", url, roots=authority / "ca.pem")
         with pytest.raises(AnchorError, match="503 come back later"):
             anchor.publish(log.checkpoint())
 
 
-def test_certificates_that_cannot_be_read_are_told(log, tmp_path):
+def test_certificates_that_cannot_be_read_are_told(served, log, tmp_path):
     (tmp_path / "roots.pem").write_text("nothing")
     with served(lambda *_: (200, "", b"0\x030\x01\x00")) as url:
         for roots in ("roots.pem", "missing.pem"):
@@ -510,66 +419,16 @@ def test_certificates_that_cannot_be_read_are_told(log, tmp_path):
                 anchor.publish(log.checkpoint())
 
 
-# A witness: a fake, written after c2sp.org/tlog-witness and no more than that
-
-
-class FakeWitness:
-    """Keeps the latest size and root of one log, and cosigns what begins with them."""
-
-    def __init__(self) -> None:
-        self.key = SigningKey("witness.example/w1", b"w" * 32, COSIGNATURE)
-        self.latest = Checkpoint(ORIGIN, 0, EMPTY_ROOT)
-        self.note = b""
-        self.asked: list[str] = []
-        self.time = 1_790_000_000
-
-    def __call__(self, path, body):
-        if body is None:
-            known = path == f"/{sha256(ORIGIN.encode()).hexdigest()}/checkpoint" and self.note
-            return (200, "text/plain", self.note) if known else (404, "text/plain", b"")
-        assert path == "/add-checkpoint"
-        return self.add_checkpoint(body.decode())
-
-    def add_checkpoint(self, body):
-        head, _, text = body.partition("\n\n")
-        old_line, *proof = head.split("\n")
-        self.asked.append(old_line)
-        word, _, digits = old_line.partition(" ")
-        assert word == "old"
-        assert str(int(digits)) == digits
-        assert len(proof) <= 63
-        note, old = read_note(text), int(digits)
-        if note.text.split("\n", 1)[0] != ORIGIN:
-            return 404, "text/plain", b"unknown log\n"
-        try:
-            new = checkpoint_of(note, KEY.verifier)
-        except ValueError:
-            return 403, "text/plain", b"not signed\n"
-        if old > new.size:
-            return 400, "text/plain", b"old is larger\n"
-        if old != self.latest.size:
-            return 409, "text/x.tlog.size", f"{self.latest.size}\n".encode()
-        if not self._grown(old, new, proof):
-            return 422, "text/plain", b"inconsistent\n"
-        self.latest = new
-        cosignature = self.key.sign(note.text, time=self.time)
-        self.note = str(note.with_signatures(cosignature)).encode()
-        return 200, "text/plain", str(cosignature).encode()
-
-    def _grown(self, old, new, proof):
-        hashes = [b64decode(line) for line in proof]
-        if old == 0:
-            return not hashes and (new.size > 0 or new.root == EMPTY_ROOT)
-        return verify_consistency(old, new.size, self.latest.root, new.root, hashes)
+# A witness
 
 
 @pytest.fixture
-def witness():
-    return FakeWitness()
+def witness(make_witness):
+    return make_witness(KEY.verifier)
 
 
 @pytest.fixture
-def witnessed(witness, log):
+def witnessed(served, witness, log):
     with served(witness) as url:
 
         def anchor(of=log, **options):
@@ -642,8 +501,10 @@ def test_a_cosignature_by_somebody_else_counts_for_nothing(witnessed, witness, l
         (200, "text/plain", b"x" * (1 << 20) + b"xx", "more than"),
     ],
 )
-def test_a_witness_that_does_not_follow_the_protocol_is_told(log, status, content_type, body, told):
-    key = FakeWitness().key.verifier
+def test_a_witness_that_does_not_follow_the_protocol_is_told(
+    served, make_witness, log, status, content_type, body, told
+):
+    key = make_witness(KEY.verifier).key.verifier
     with served(lambda *_: (status, content_type, body)) as url:
         anchor = WitnessAnchor("w", url, keys=[key], consistency=log.consistency)
         with pytest.raises(AnchorError, match=told):
