@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from doctrail_core.audit.checkpoint import Checkpoint, Proof
 from doctrail_core.audit.note import Note, VerifierKey, encode_base64
 from doctrail_core.audit.sealing import committed, postings_of
-from doctrail_core.audit.segments import SEGMENT
+from doctrail_core.audit.segments import bounds
 from doctrail_core.audit.stream import Block, blocks
 from doctrail_core.ledger.store import LATEST
 from doctrail_core.ledger.tree import TILE_WIDTH, complete_ranges
@@ -151,7 +151,6 @@ class Bundle:
             "made": made,
             "about": about,
             "ranges": self._ranges,
-            "segment": SEGMENT,
         }
         self._write_json("bundle.json", known)
         readme = _README.format(origin=signed.checkpoint.origin, key=signed.key, made=made)
@@ -227,7 +226,7 @@ class Bundle:
                     made.find(place).to_json() | {"mentions": postings.mentions(place)}
                     for place in places
                 ]
-                line = {"segment": segment, "entry": seq, "documents": said}
+                line = {"entry": seq, "documents": said}
                 index.write(f"{json.dumps(line, sort_keys=True)}\n")
                 mentioned = {at for place in places for at, _ in postings.mentions(place)}
                 for at in sorted({seq, *mentioned}):
@@ -272,13 +271,14 @@ class Bundle:
 
 def _beyond(indexed: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
     """The pieces of a log that none of these segments has."""
-    start = 0
+    reached = 0
     for segment in sorted(indexed):
-        if start < segment * SEGMENT:
-            yield start, segment * SEGMENT
-        start = (segment + 1) * SEGMENT
-    if start < size:
-        yield start, size
+        start, end = bounds(segment)
+        if reached < start:
+            yield reached, start
+        reached = end
+    if reached < size:
+        yield reached, size
 
 
 def _encoded(hashes: Iterable[bytes]) -> list[str]:

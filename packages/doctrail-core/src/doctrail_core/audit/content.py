@@ -13,8 +13,9 @@ from hashlib import blake2b
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from doctrail_core.audit import segments
 from doctrail_core.audit.findings import Finding, broken, holds, open_
-from doctrail_core.audit.segments import SEGMENT, Postings, mentions_of
+from doctrail_core.audit.segments import Postings, bounds, mentions_of
 from doctrail_core.audit.stream import Block, listed
 from doctrail_core.ledger.entry import Entry, EntryError, decode
 from doctrail_core.ledger.rows import links_of, people_of, state_named, state_of
@@ -82,7 +83,6 @@ class IndexCheck:
         self._committed: set[int] = set()
         self._unknowable: set[int] = set()
         self._faults: list[Finding] = []
-        self._tail = 0
 
     def take(self, block: Block) -> None:
         self._is_whole = self._is_whole and block.is_whole
@@ -92,15 +92,14 @@ class IndexCheck:
             self._is_whole = self._is_whole and self._reading.is_known(entry)
             if self._is_whole:
                 self._postings.add(entry.seq, mentions_of(entry, self._reading.documents_of(entry)))
-        self._tail = block.end % SEGMENT
-        if not self._tail:
-            self._end(block.end // SEGMENT - 1)
+        if not block.end % segments.SEGMENT:
+            self._end(block.end // segments.SEGMENT - 1)
 
     def findings(self) -> Iterator[Finding]:
         yield from self._faults
         missing = sorted(self._roots.keys() - self._committed)
         if missing:
-            words = f"no index was committed for segment(s) {listed(missing)} of {SEGMENT} entries"
+            words = f"no index was committed for segment(s) {listed(missing)} of {segments.SEGMENT} entries"
             yield open_("index", words)
         if self._unknowable:
             words = f"of segment(s) {listed(sorted(self._unknowable))} entries were pruned: the index cannot be made anew"
@@ -118,19 +117,17 @@ class IndexCheck:
         self._postings, self._is_whole = Postings(), True
 
     def _compare(self, entry: Entry) -> None:
-        segment, said = (
-            entry.body.get("segment"),
-            (entry.body.get("documents"), entry.body.get("root")),
-        )
-        if not isinstance(segment, int) or segment not in self._roots:
-            words = f"an index was committed for a segment that was not full then: {segment}"
+        said = entry.body
+        segment = said.get("start", -1) // segments.SEGMENT
+        if segment not in self._roots or bounds(segment) != (said["start"], said.get("end")):
+            words = "an index was committed for something that was no full segment then"
             self._faults.append(broken("index", words, entry.seq))
             return
         self._committed.add(segment)
         known = self._roots[segment]
         if known is None:
             self._unknowable.add(segment)
-        elif known != said:
+        elif known != (said.get("documents"), said.get("root")):
             words = (
                 f"the index committed for segment {segment} is not what follows from its entries"
             )

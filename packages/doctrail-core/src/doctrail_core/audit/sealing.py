@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from doctrail_core.audit.segments import SEGMENT, Postings, mentions_of
+from doctrail_core.audit import segments
+from doctrail_core.audit.segments import Postings, mentions_of
 from doctrail_core.ledger.entry import CODES, HEADER, EntryError, decode
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def seal(
     Of a segment with pruned entries none can be made any more. Whoever calls has the folder's lease, and has what was
     noted moved into the log before the next time.
     """
-    full = log.size() // SEGMENT
+    full = log.size() // segments.SEGMENT
     done = folder.sealed
     if done is None:
         done = 1 + max(committed(log), default=-1)
@@ -33,7 +34,8 @@ def seal(
         postings = postings_of(log, segment)
         if postings is not None:
             index = postings.index()
-            said = {"segment": segment, "documents": index.count, "root": index.root.hex()}
+            start, end = segments.bounds(segment)
+            said = {"start": start, "end": end, "documents": index.count, "root": index.root.hex()}
             note("index", said)
     return max(done, full)
 
@@ -43,14 +45,15 @@ def committed(log: "LedgerReader", start: int = 0) -> dict[int, int]:
     found: dict[int, int] = {}
     for seq, body in log.bodies(start):
         if len(body) > HEADER.size and body[1] == _INDEX:
-            found.setdefault(decode(body, seq).body["segment"], seq)
+            said = decode(body, seq).body
+            found.setdefault(said["start"] // segments.SEGMENT, seq)
     return found
 
 
 def postings_of(log: "LedgerReader", segment: int) -> Postings | None:
     """Who mentions which document in a segment; None where entries of it were pruned, or cannot be read."""
     postings, read = Postings(), 0
-    bodies = log.bodies(segment * SEGMENT, (segment + 1) * SEGMENT)
+    bodies = log.bodies(*segments.bounds(segment))
     try:
         for batch in _batches(bodies):
             entries = [decode(body, seq) for seq, body in batch]
@@ -61,7 +64,7 @@ def postings_of(log: "LedgerReader", segment: int) -> Postings | None:
             read += len(entries)
     except (EntryError, LookupError):
         return None
-    return postings if read == SEGMENT else None
+    return postings if read == segments.SEGMENT else None
 
 
 def _batches(bodies: Iterator[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:

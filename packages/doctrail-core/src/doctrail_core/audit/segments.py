@@ -8,7 +8,7 @@ it follows from them alone.
 
 import struct
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -30,7 +30,7 @@ __all__ = [
     "Postings",
     "Presence",
     "SegmentIndex",
-    "digest_of",
+    "bounds",
     "mentions_of",
 ]
 
@@ -61,9 +61,9 @@ def mentions_of(entry: Entry, documents: Mapping[int, int]) -> Mapping[int, int]
     return {}
 
 
-def digest_of(mentions: Iterable[tuple[int, int]]) -> bytes:
-    """The digest of a list of mentions: places of entries and flags, in order."""
-    return sha256(b"".join(_MENTION.pack(seq, flags) for seq, flags in mentions)).digest()
+def bounds(segment: int) -> tuple[int, int]:
+    """Where a segment begins and ends."""
+    return segment * SEGMENT, (segment + 1) * SEGMENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -382,15 +382,13 @@ class Verification:
 
     def check_document(self, places: list[int]) -> None:
         """That these entries, and no others, mention the document bound at these places."""
-        width = self.said["segment"]
-        document, proven = Document(places), dict(self.proven())
-        reached = 0
-        for start, said in sorted(self.pieces(width).items()):
+        document, proven, reached = Document(places), dict(self.proven()), 0
+        for start, said in sorted(self.pieces(proven).items()):
             require(
                 start == reached, f"of entries from {reached} on, something is not in the bundle"
             )
-            if "segment" in said:
-                reached = start + width
+            if "entry" in said:
+                reached = proven[said["entry"]].body["end"]
                 self.check_segment(said, document, proven, start, reached)
             else:
                 reached = said["end"]
@@ -402,9 +400,9 @@ class Verification:
         )
         self.tell(document)
 
-    def pieces(self, width: int) -> dict[int, dict[str, Any]]:
-        """What the log is shown by: indexes of segments, and ranges of entries."""
-        indexed = {line["segment"] * width: line for line in self.lines("index.jsonl")}
+    def pieces(self, proven: dict[int, Entry]) -> dict[int, dict[str, Any]]:
+        """What the log is shown by, from its beginning on: indexes of segments, and ranges of entries."""
+        indexed = {proven[line["entry"]].body["start"]: line for line in self.lines("index.jsonl")}
         return indexed | {piece["start"]: piece for piece in self.said["ranges"]}
 
     def proven(self) -> Iterator[tuple[int, Entry]]:
@@ -423,14 +421,14 @@ class Verification:
         start: int,
         end: int,
     ) -> None:
-        segment, entry = line["segment"], proven[line["entry"]]
-        its_own = entry.kind == "index" and entry.body["segment"] == segment
-        require(its_own, f"entry {entry.seq} is not the index of segment {segment}")
+        entry = proven[line["entry"]]
+        require(entry.kind == "index", f"entry {entry.seq} is no index")
         count, root = entry.body["documents"], bytes.fromhex(entry.body["root"])
+        segment = f"between {start} and {end}"
         about = [each["document"] for each in line["documents"]]
         require(
             about == list(document.chunks),
-            f"what is said of segment {segment} is about another document",
+            f"what is said of entries {segment} is about another document",
         )
         said: dict[int, dict[int, int]] = {}
         for each in line["documents"]:
@@ -440,9 +438,9 @@ class Verification:
                 shown = each["digest"] == digest and is_present(each, count, root)
             else:
                 shown = not mentions and is_absent(each, count, root)
-            require(shown, f"segment {segment} has other mentions of the document than these")
+            require(shown, f"entries {segment} have other mentions of the document than these")
             for seq, how in mentions:
-                require(start <= seq < end, f"entry {seq} is of another segment than {segment}")
+                require(start <= seq < end, f"entry {seq} is not {segment}")
                 said.setdefault(seq, {})[each["document"]] = how
         for seq, how in sorted(said.items()):
             words = f"entry {seq} does not mention the document as the index says"

@@ -322,10 +322,16 @@ class CounterCheck:
 
 
 class TimeCheck:
-    """Whether something is on record of all the time since heartbeats are noted, if only that nothing came."""
+    """Whether something is on record of all the time since heartbeats are noted, if only that nothing came.
 
-    def __init__(self, now_us: int) -> None:
+    Args:
+        now_us: Up to this time.
+        begin_us: From this time on; silence that ended before it does not count.
+    """
+
+    def __init__(self, now_us: int, begin_us: int = 0) -> None:
         self._now = now_us
+        self._begin = begin_us
         self._latest: int | None = None
         self._allowed = 0
         self._holes: list[tuple[int, int]] = []
@@ -342,7 +348,7 @@ class TimeCheck:
             if latest is None:
                 continue
             if time_us > latest:
-                if time_us - latest > self._allowed:
+                if time_us - latest > self._allowed and time_us > self._begin:
                     self._holes.append((latest, time_us))
                 self._latest = time_us
             elif latest - time_us > _BACKWARDS_US:
