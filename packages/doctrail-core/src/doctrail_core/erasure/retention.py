@@ -1,0 +1,331 @@
+"""Retention: what is older than the policy lets it be goes, and nothing younger than it has to be.
+
+Each run is an entry, whatever there was to do. Holds come first; see `doctrail_core.erasure.holds`.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, Literal
+
+from doctrail_core.durable.columns import microseconds
+from doctrail_core.durable.errors import NothingRecordedError
+from doctrail_core.durable.home import Home
+from doctrail_core.durable.writing import writing
+from doctrail_core.erasure.holds import Hold, holds, remark_of
+from doctrail_core.erasure.policy import Bounds, PolicyError, PolicyInForce, policy_in_force
+from doctrail_core.erasure.pruning import Held, Pruned, Pruning, boundary
+from doctrail_core.erasure.remarks import Remarks
+from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.gone import Gone
+from doctrail_core.ledger.reader import LedgerReader
+from doctrail_core.ledger.record import EventRecord, encode
+from doctrail_core.ledger.sqlite import LedgerDatabase, LedgerWriter
+from doctrail_core.trails import open_trails
+from doctrail_core.trails.sqlite import TrailDatabase
+from doctrail_core.trails.store import TrailStore
+
+__all__ = ["Cutoffs", "LedgerRun", "RetentionRun", "TrailsRun", "cutoffs", "run_retention"]
+
+_TRAILS_STEP = 200
+
+Store = Literal["ledger", "trails"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """Before which times something goes; None where nothing does."""
+
+    ledger: datetime | None
+    trails: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrailsRun:
+    """What went of the trails.
+
+    Attributes:
+        before: Trails that ended before.
+        removed: How many trails.
+        texts: How many texts of chunks that no other trail has; not known beforehand.
+        held: How many stayed for a hold.
+    """
+
+    before: datetime
+    removed: int
+    texts: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRun:
+    """What went of the ledger.
+
+    Attributes:
+        before: Entries from before.
+        first: The minimum index that was.
+        minimum: The minimum index that is.
+        entries: How many entries, names and all.
+        answers: How many answers those were about.
+        names: How many documents, chunks and other names.
+        held: How many answers stayed for a hold.
+    """
+
+    before: datetime
+    first: int
+    minimum: int
+    entries: int
+    answers: int
+    names: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRun:
+    """A run, and what it did, or would do."""
+
+    policy: str
+    time: datetime
+    dry: bool
+    ledger: LedgerRun | None
+    trails: TrailsRun | None
+
+
+def cutoffs(
+    policy: PolicyInForce, now: datetime, before: Mapping[Store, datetime] | None = None
+) -> Cutoffs:
+    """Before which times something goes, by the policy or by what was asked for.
+
+    Raises:
+        PolicyError: The policy has something kept for longer.
+    """
+    asked = before or {}
+    return Cutoffs(
+        _cutoff("ledger", policy.policy.ledger, now, asked.get("ledger")),
+        _cutoff("trails", policy.policy.trails, now, asked.get("trails")),
+    )
+
+
+def run_retention(
+    home: Home,
+    *,
+    now: datetime | None = None,
+    before: Mapping[Store, datetime] | None = None,
+    provable: Collection[int] = (),
+    dry: bool = False,
+) -> RetentionRun:
+    """Remove what is older than the policy in force lets it be.
+
+    Args:
+        home: The installation.
+        now: The time from which ages count; default that of the clock.
+        before: For ledger or trails another time, up to which the policy lets something go.
+        provable: Sizes of the log of which it can still be shown afterwards that it has only grown since, as of
+            checkpoints that somebody keeps. That those from the new minimum index on can is certain.
+        dry: Only count.
+
+    Raises:
+        PolicyError: There is no policy, or it has something kept for longer.
+        NothingRecordedError: There is no ledger.
+        StoreError: A store does not work.
+    """
+    now = now or datetime.now(UTC)
+    with open_ledger(home) as ledger:
+        policy = policy_in_force(ledger)
+        if policy is None:
+            raise PolicyError(
+                "no retention policy is in force, so nothing may be removed; set one with"
+                " `doctrail retention set`"
+            )
+        times = cutoffs(policy, now, before)
+        trails = _trails(home, ledger, times.trails, now, dry=dry)
+        pruning = _Run(home, ledger, policy, now, provable)
+        pruned = pruning.dry(times.ledger) if dry else pruning.run(times.ledger, trails)
+    return RetentionRun(policy.policy.digest, now, dry, pruned, trails)
+
+
+def _cutoff(store: Store, bounds: Bounds, now: datetime, asked: datetime | None) -> datetime | None:
+    floor = bounds.at_least.before(now)
+    cutoff = asked or (bounds.at_most.before(now) if bounds.at_most else None)
+    if cutoff is not None and cutoff > floor:
+        raise PolicyError(
+            f"the policy keeps the {store} at least {bounds.at_least}, so what is from"
+            f" {floor.isoformat(timespec='seconds')} or later stays; asked was for all before"
+            f" {cutoff.isoformat(timespec='seconds')}"
+        )
+    return cutoff
+
+
+def _trails(
+    home: Home, ledger: LedgerReader, before: datetime | None, now: datetime, *, dry: bool
+) -> TrailsRun | None:
+    if before is None:
+        return None
+    with suppress(NothingRecordedError):
+        with open_trails(home) as trails:
+            old = _TrailSearch(trails, before, holds(ledger, now=now))
+            going = list(old)
+        texts = 0 if dry or not going else _remove_trails(home, going)
+        return TrailsRun(before, len(going), texts, old.held)
+    return TrailsRun(before, 0, 0, 0)
+
+
+class _TrailSearch:
+    """The ids of trails that ended before a time and that nothing holds."""
+
+    def __init__(self, trails: TrailStore, before: datetime, in_force: Iterable[Hold]) -> None:
+        self._trails = trails
+        self._before = before
+        self._holds = {(hold.scope, hold.subject) for hold in in_force}
+        self.held = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for each in self._trails.responses(until=self._before):
+            if each.ended_at >= self._before:
+                continue
+            of = {("user", each.user_id), ("session", each.session_id)}
+            of |= {("response", each.response_id)}
+            of |= {("document", document) for document in each.document_ids}
+            if self._holds & of:
+                self.held += 1
+            else:
+                yield each.response_id
+
+
+def _remove_trails(home: Home, going: Iterable[str]) -> int:
+    """Remove trails a few at a time, so that what is recorded meanwhile does not wait long."""
+    ids = iter(going)
+    database = TrailDatabase(home.database("trails"))
+    texts = 0
+    while some := list(islice(ids, _TRAILS_STEP)):
+        with writing(home, "trails", database) as editor, editor.changing():
+            for response_id in some:
+                editor.remove(response_id)
+            texts += editor.drop_unused()
+    with writing(home, "trails", database) as editor:
+        editor.scrub()
+    return texts
+
+
+class _Run:
+    """Prunes a log, step by step."""
+
+    def __init__(
+        self,
+        home: Home,
+        ledger: LedgerReader,
+        policy: PolicyInForce,
+        now: datetime,
+        provable: Collection[int],
+    ) -> None:
+        self._home = home
+        self._ledger = ledger
+        self._policy = policy
+        self._now = now
+        self._provable = provable
+        self._looked_at = 0
+
+    def dry(self, before: datetime | None) -> LedgerRun | None:
+        """What a run would do."""
+        if before is None:
+            return None
+        pruning, first, minimum = self._begin(before)
+        held = self._held()
+        for step in pruning.steps():
+            pruning.answers_and_events(*step, held)
+        for _ in pruning.bindings():
+            pass
+        return _told(before, first, minimum, pruning.done)
+
+    def run(self, before: datetime | None, trails: TrailsRun | None) -> LedgerRun | None:
+        """Do it, and put on record what was done."""
+        if before is None:
+            with self._writing() as writer:
+                writer.commit([self._entry_of_run(None, trails)], {}, ())
+            return None
+        pruning, first, minimum = self._begin(before)
+        if minimum > first:
+            with self._writing() as writer:
+                writer.take_out(Gone(minimum=minimum), [self._entry_of_pruning(first, minimum)])
+        for step in pruning.steps():
+            with self._writing() as writer:
+                self._look_further(pruning)
+                _take_out(writer, pruning.answers_and_events(*step, self._held()))
+        with self._writing() as writer:
+            self._look_further(pruning)
+            for gone in pruning.bindings():
+                _take_out(writer, gone)
+            self._forget_unowned(writer)
+            told = _told(before, first, minimum, pruning.done)
+            writer.commit([self._entry_of_run(told, trails)], {}, ())
+            writer.scrub(whole=False)
+        Remarks(self._home).keep_only(set(self._remarks()))
+        return told
+
+    def _begin(self, before: datetime) -> tuple[Pruning, int, int]:
+        first = self._ledger.minimum()
+        minimum = boundary(self._ledger, microseconds(before), microseconds(self._now))
+        pruning = Pruning(self._ledger, minimum, keep=[self._policy.seq], provable=self._provable)
+        # Without the lease: it may take long, and what comes meanwhile is looked at later.
+        self._looked_at = self._ledger.size()
+        pruning.look_at(minimum, self._looked_at)
+        return pruning, first, minimum
+
+    def _look_further(self, pruning: Pruning) -> None:
+        size = self._ledger.size()
+        pruning.look_at(self._looked_at, size)
+        self._looked_at = size
+
+    def _held(self) -> Held:
+        return Held.by(holds(self._ledger, now=self._now))
+
+    def _forget_unowned(self, writer: LedgerWriter) -> None:
+        """Destroy the keys of what is not there any more, also where an earlier run did not come to it."""
+        owners = [owner for owner in writer.keyring.owners() if owner]
+        unowned = [owner for owner in owners if self._ledger.store.name(owner) is None]
+        if unowned:
+            writer.keyring.destroy(unowned)
+
+    def _remarks(self) -> Iterator[str]:
+        """The names of remarks about entries that are there."""
+        for entry in self._ledger.events("held"):
+            yield remark_of(entry.body["hold"], lifted=bool(entry.body.get("lifted")))
+        for kind in ("flagged", "reviewed"):
+            yield from (e.body["remark"] for e in self._ledger.events(kind) if "remark" in e.body)
+
+    def _writing(self) -> Any:
+        return writing(self._home, "ledger", LedgerDatabase(self._home))
+
+    def _entry_of_pruning(self, first: int, minimum: int) -> bytes:
+        root = self._ledger.root(minimum).hex()
+        return self._event("pruned", {"first": first, "end": minimum, "root": root})
+
+    def _entry_of_run(self, ledger: LedgerRun | None, trails: TrailsRun | None) -> bytes:
+        said: dict[str, Any] = {"because": self._policy.seq, "policy": self._policy.policy.digest}
+        if ledger is not None:
+            counts = {
+                name: getattr(ledger, name) for name in ("entries", "answers", "names", "held")
+            }
+            span = {"first": ledger.first, "end": ledger.minimum}
+            said["ledger"] = {"before": microseconds(ledger.before)} | span | counts
+        if trails is not None:
+            counts = {name: getattr(trails, name) for name in ("removed", "texts", "held")}
+            said["trails"] = {"before": microseconds(trails.before)} | counts
+        return self._event("retained", said)
+
+    def _event(self, kind: str, body: Mapping[str, Any]) -> bytes:
+        when = self._now.isoformat(timespec="microseconds")
+        return encode(
+            EventRecord(event=kind, body=dict(body), timestamp=when, writer="", counter=0)
+        )
+
+
+def _told(before: datetime, first: int, minimum: int, done: Pruned) -> LedgerRun:
+    return LedgerRun(before, first, minimum, done.entries, done.answers, done.names, done.held)
+
+
+def _take_out(writer: LedgerWriter, gone: Gone) -> None:
+    if gone.entries:
+        writer.take_out(gone)
