@@ -516,6 +516,7 @@ def _folder(settings: Settings) -> Storage:
     from doctrail_core.audit.watch import Watch
     from doctrail_core.folder import Folder
 
-    folder = Folder(settings.home, strict=settings.durability == "strict")
+    strict = settings.durability == "strict"
+    folder = Folder(settings.home, strict=strict, database=settings.database)
     folder.watched_by(Watch(folder.home, folder.ledger, folder.faults))
     return folder

@@ -32,14 +32,15 @@ class Watching(Protocol):
 class Folder:
     """Keeps an installation's records in a folder, which is made with the first of them."""
 
-    def __init__(self, path: Path, *, strict: bool = False) -> None:
+    def __init__(self, path: Path, *, strict: bool = False, database: str | None = None) -> None:
         """Name the folder; a relative path means the working directory of now.
 
         Args:
             path: The folder.
             strict: Whether appending takes until a power cut could do no harm.
+            database: The address of the server that is to keep the records, where one is.
         """
-        self.home = Home(path.absolute())
+        self.home = Home(path.absolute(), database)
         self.faults = Faults(self.home)
         self.ledger = LedgerJournal(self.home, self.faults, strict=strict)
         self.trails = TrailJournal(self.home, self.faults, strict=strict)

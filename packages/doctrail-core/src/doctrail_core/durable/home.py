@@ -1,7 +1,7 @@
 """The one folder that holds all that an installation keeps. Only its owner may look inside."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -14,9 +14,15 @@ _FOLDER_MODE = 0o700
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where everything lies. Naming a place makes nothing; `ensure` does, when something is written."""
+    """Where everything lies. Naming a place makes nothing; `ensure` does, when something is written.
+
+    Attributes:
+        path: The folder.
+        address: The server that is to keep the records, where settings name one; the home remembers it.
+    """
 
     path: Path
+    address: str | None = field(default=None, repr=False)  # it may hold a password
 
     def spool(self, stream: Stream) -> Path:
         return self.path / "spool" / stream
@@ -30,6 +36,16 @@ class Home:
     @property
     def keys(self) -> Path:
         return self.path / "keys"
+
+    @property
+    def key_store(self) -> Path:
+        """The keys of names, by owner."""
+        return self.path / "keys.db"
+
+    @property
+    def server(self) -> Path:
+        """Which server keeps the records; missing where files here do."""
+        return self.path / "server.json"
 
     @property
     def faults(self) -> Path:

@@ -1,12 +1,10 @@
 """The installation's secret key. It is made once, and every process ends up with the same one."""
 
-import os
 import secrets
 from pathlib import Path
-from uuid import uuid4
 
 from doctrail_core.durable.errors import StoreError
-from doctrail_core.durable.home import FILE_MODE
+from doctrail_core.durable.once import create_once
 
 __all__ = ["KEY_BYTES", "load_key", "load_or_create_key"]
 
@@ -36,7 +34,7 @@ def load_or_create_key(path: Path) -> bytes:
     try:
         return _load(path)
     except FileNotFoundError:
-        _create(path)
+        create_once(path, secrets.token_bytes(KEY_BYTES))
         return _load(path)
 
 
@@ -49,18 +47,3 @@ def _load(path: Path) -> bytes:
             " be comparable with the earlier ones."
         )
     return key
-
-
-def _create(path: Path) -> None:
-    draft = path.with_name(f"{path.name}.{uuid4().hex}")
-    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
-    try:
-        os.write(fd, secrets.token_bytes(KEY_BYTES))
-        os.fsync(fd)
-        # Unlike a rename, a link never replaces the key that another process made first.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        os.close(fd)
-        draft.unlink()

@@ -24,14 +24,18 @@ def open_ledger(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "L
     from doctrail_core.durable.keys import load_key
     from doctrail_core.durable.reading import drained
     from doctrail_core.ledger.keyring import Tagger, open_keyring
+    from doctrail_core.ledger.place import LedgerPlace
     from doctrail_core.ledger.reader import LedgerReader
-    from doctrail_core.ledger.sqlite import LedgerDatabase, SqliteLedger
 
-    database = LedgerDatabase(home)
-    warning = drained(home, "ledger", database, timeout) if drain else None
-    if drain:
-        database.bring_up_to_date()
-    store = SqliteLedger(database.path)
+    place = LedgerPlace(home)
+    warning = drained(home, "ledger", place, timeout) if drain else None
+    store, *others = place.stores(current=drain)
     key = load_key(home.keys)
     tagger = None if key is None else Tagger(key)
-    return LedgerReader(store, open_keyring(home.path / "keys.db"), tagger, warning=warning)
+    return LedgerReader(
+        store,
+        open_keyring(home.key_store),
+        tagger,
+        warning=warning,
+        others=[LedgerReader(other, None, tagger) for other in others],
+    )

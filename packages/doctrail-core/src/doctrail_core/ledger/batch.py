@@ -151,7 +151,11 @@ class Batch:
         """The first entry says which log this is."""
         time_us = microseconds(datetime.fromisoformat(records[0].timestamp)) if records else 0
         self._keyring.make(THE_LOG)
-        self._append(Entry(kind="configured", time_us=time_us, body={"log": self._name_of_log or uuid4().hex}))
+        self._append(
+            Entry(
+                kind="configured", time_us=time_us, body={"log": self._name_of_log or uuid4().hex}
+            )
+        )
 
     def _add_response(self, record: LedgerRecord, covered: Sequence[LedgerRecord]) -> None:
         began = covered[0] if covered else record
@@ -385,7 +389,9 @@ class Batch:
     def _index(self) -> None:
         """The links of every response that something was said about, and what is known of it."""
         for response, of in self._given_again:
-            if (earlier := self._responses.get(of)) is not None:  # maybe of another process, told later
+            if (
+                earlier := self._responses.get(of)
+            ) is not None:  # maybe of another process, told later
                 self.rows.reuses.append((response, earlier))
         begun = self.rows.entries[0].seq if self.rows.entries else self._next
         for first, named in self._touched.items():

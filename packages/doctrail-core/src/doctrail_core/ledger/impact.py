@@ -74,7 +74,7 @@ class ImpactHit:
 
     `seq` is the place of the response's first entry. `document_id` is the document that the response had; where it
     is not the one that was asked for, `derived_from` or `same_text_as` names that one. `through` is the response whose
-    answer was given again. `cursor` is where to go on from (`Query.after`).
+    answer was given again. `cursor` is where to go on from (`Query.after`). `log` names the log that it is in.
     """
 
     document_id: str
@@ -93,6 +93,7 @@ class ImpactHit:
     same_text_as: str | None = None
     through: str | None = None
     cursor: str = ""
+    log: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +245,7 @@ def _hit(
         derived_from=target.derived_from,
         same_text_as=target.same_text_as,
         cursor=f"{number}.{found.seq}",
+        log=ledger.log,
     )
 
 

@@ -10,6 +10,7 @@ from doctrail_core.durable.home import Home
 from doctrail_core.durable.numbering import NumberedJournal
 from doctrail_core.durable.segment import Place
 from doctrail_core.ledger.origin import origin_of
+from doctrail_core.ledger.place import LedgerPlace
 from doctrail_core.ledger.record import (
     EventRecord,
     LedgerRecord,
@@ -18,7 +19,6 @@ from doctrail_core.ledger.record import (
     from_trail,
     prepare,
 )
-from doctrail_core.ledger.sqlite import LedgerDatabase
 from doctrail_core.model import EntryKind, Receipt, Trail
 from doctrail_core.text.identity import canonical_id
 
@@ -34,7 +34,7 @@ class LedgerJournal(NumberedJournal):
 
     def __init__(self, home: Home, faults: Faults, *, strict: bool = False) -> None:
         prepare()
-        super().__init__(home, "ledger", LedgerDatabase(home), faults, strict=strict)
+        super().__init__(home, "ledger", LedgerPlace(home), faults, strict=strict)
         self._home = home
         self.on_append: Callable[[], object] | None = None
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from typing import Self
 from uuid import UUID
 
@@ -20,6 +22,8 @@ from doctrail_core.text.identity import canonical_id
 __all__ = ["LedgerReader"]
 
 _REMEMBERED = 20_000
+_OF_LOG = ":"
+"""Stands in cursors between the number of a log and a place in that."""
 
 
 class LedgerReader:
@@ -28,6 +32,8 @@ class LedgerReader:
     Attributes:
         store: What keeps it.
         warning: What a user should know of what is missing, if anything is.
+        others: The logs of other homes, where a server has several. Their keys are not here: only what stands
+            in the open, and names that are asked for, can be told of them.
     """
 
     def __init__(
@@ -37,8 +43,10 @@ class LedgerReader:
         tagger: Tagger | None,
         *,
         warning: str | None = None,
+        others: "Sequence[LedgerReader]" = (),
     ) -> None:
         self.store = store
+        self.others = others
         self.warning = warning
         self._keyring = keyring
         self._tagger = tagger
@@ -68,6 +76,12 @@ class LedgerReader:
     def events(self, kind: str, after: int = -1) -> Iterator[Entry]:
         """Entries of one kind beyond a place, in order; of a kind whose code is 32 or more."""
         return (decode(body, seq) for seq, body in self.store.events(kind, after))
+
+    @cached_property
+    def log(self) -> str | None:
+        """What the log is called, as its first entry says."""
+        first = self.entry(0)
+        return None if first is None else first.body.get("log")
 
     def bodies(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
         """The exact bytes of entries with their places, in order; what was pruned is missing."""
@@ -130,7 +144,7 @@ class LedgerReader:
         """What a response is called outside, by its reference and its state."""
         if state_named(state):
             named = (self.name_of(seq) for seq in self.store.names(reference))
-            return next(filter(None, named), f"erased:{reference.hex()}")
+            return next(filter(None, named), f"{self._nameless}:{reference.hex()}")
         digits = reference.hex()  # quicker than a UUID object is made
         parts = (digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:])
         return "-".join(parts)
@@ -158,8 +172,22 @@ class LedgerReader:
 
     def document(self, document_id: str) -> Sequence[int]:
         """The places that a document was bound at; more than one where it was erased and came again."""
-        tag = self.tag("document", canonical_id(document_id))
-        return [] if tag is None else self.store.documents(tag)
+        name = canonical_id(document_id)
+        tag = self.tag("document", name)
+        found = () if tag is None else self.store.documents(tag)
+        if self._keyring is None:
+            self._names |= dict.fromkeys(found, name)
+        return found
+
+    def names(self, kind: str, name: str) -> Sequence[int]:
+        """The places that a name of a kind was bound at; more than one where it was erased and came again."""
+        tag = self.tag(kind, canonical_id(name))
+        return () if tag is None else self.store.names(tag)
+
+    @property
+    def _nameless(self) -> str:
+        """Why a name cannot be told: it was erased, or its keys are not here."""
+        return "sealed" if self._keyring is None else "erased"
 
     def documents_of(self, entry: Entry) -> list[str]:
         """The ids of an entry's documents, each once, strongest grade first; of an erased one what refers to it."""
@@ -170,7 +198,7 @@ class LedgerReader:
 
     def document_name(self, seq: int) -> str:
         """A document's id; or, where that was erased, what refers to it."""
-        return self.name_of(seq) or f"erased:{seq}"
+        return self.name_of(seq) or f"{self._nameless}:{seq}"
 
     # Questions
 
@@ -183,16 +211,23 @@ class LedgerReader:
     ) -> Generator[ImpactHit]:
         """The responses that had exactly this document, in the order of the log, read as they are asked for."""
         query = Query(document_id=document_id, since=since, until=until, grade=grade, closure=False)
-        return affected(self, query)
+        return self.affected(query)
 
     def affected(self, query: Query) -> Generator[ImpactHit]:
-        """The responses that may hold something of what the query names, and how; see `Query`."""
-        return affected(self, query)
+        """The responses that may hold something of what the query names, and how; see `Query`.
+
+        Those of this log come first, then those of the others.
+        """
+        first, _, after = (query.after or "").rpartition(_OF_LOG)
+        begun = int(first) if first.isdecimal() else 0
+        for number, ledger in enumerate((self, *self.others)[begun:], begun):
+            resumed = replace(query, after=after or None if number == begun else None)
+            for hit in affected(ledger, resumed):
+                yield replace(hit, cursor=f"{number}{_OF_LOG}{hit.cursor}") if number else hit
 
     def responses_of(self, kind: str, name: str) -> Iterator[int]:
         """The first entries of all responses of a `user` or a `session`."""
-        tag = self.tag(kind, canonical_id(name))
-        for seq in () if tag is None else self.store.names(tag):
+        for seq in self.names(kind, name):
             yield from self.store.mentioning(seq)
 
     # Proofs

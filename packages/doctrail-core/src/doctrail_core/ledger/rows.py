@@ -26,6 +26,7 @@ __all__ = [
     "link_rank",
     "links_of",
     "month_of",
+    "packed_state",
     "people_of",
     "said_by",
     "state_complete",
@@ -274,6 +275,11 @@ def state_of(history: Iterable[Entry], *, named: bool) -> int:
         if entry.kind == "answered" or (entry.kind == "retrieved" and not complete):
             status = entry.status
         complete = complete or entry.kind == "answered"
+    return packed_state(status, complete=complete, named=named)
+
+
+def packed_state(status: Status, *, complete: bool, named: bool) -> int:
+    """How a response ended, whether it did, and whether its reference stands for a name, as one number."""
     return STATUSES.index(status) | (_COMPLETE if complete else 0) | (_NAMED if named else 0)
 
 

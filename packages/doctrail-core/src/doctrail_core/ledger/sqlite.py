@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.durable.errors import StoreError
-from doctrail_core.durable.keys import load_or_create_key
 from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.opening import open_reader
 from doctrail_core.ledger.batch import BLOCK
 from doctrail_core.ledger.entry import CODES
 from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.gone import Gone
-from doctrail_core.ledger.keyring import Tagger, open_keyring
+from doctrail_core.ledger.keyring import Keyring
 from doctrail_core.ledger.rows import EntryRow, LogState, Rows, month_of
-from doctrail_core.ledger.sequencing import Sequencing
+from doctrail_core.ledger.sequencing import Sequencing, open_sequencing
 from doctrail_core.ledger.store import LATEST, ChunkKey, Found, NameFound
 from doctrail_core.ledger.tree import TILE_WIDTH, Frontier
 
@@ -193,24 +192,24 @@ class LedgerWriter(Writer):
     """Adds entries and what finds them."""
 
     def __init__(self, home: "Home") -> None:
-        keyring = open_keyring(home.path / "keys.db", write=True)
-        if keyring is None:
-            raise AssertionError("a key store that is opened for writing is there")
-        self.keyring = keyring
+        self._home = home
         self._sequencing: Sequencing | None = None
-        self._tagger = Tagger(load_or_create_key(home.keys))
+        super().__init__(home.database("ledger"), SCHEMA)
         try:
-            super().__init__(home.database("ledger"), SCHEMA)
             self._take_over_records()
         except BaseException:
-            keyring.close()
+            self.close()
             raise
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of names, written here alone."""
+        return self._sequences.keyring
 
     def recall(self) -> None:
         """Forget what may not be in the file."""
         if self._sequencing is None:
-            tables = _SqliteTables(self._connection)
-            self._sequencing = Sequencing(tables, self.keyring, self._tagger)
+            self._sequencing = open_sequencing(self._home, _SqliteTables(self._connection))
         else:
             self._sequencing.recall()
 
@@ -255,12 +254,16 @@ class LedgerWriter(Writer):
         try:
             super().close()
         finally:
-            self.keyring.close()
+            self._sequences.close()
 
-    def _sequenced(self, payloads: Sequence[bytes]) -> Rows:
+    @property
+    def _sequences(self) -> Sequencing:
         if self._sequencing is None:
             raise AssertionError("recall makes it")
-        return self._sequencing.take(payloads) if payloads else Rows()
+        return self._sequencing
+
+    def _sequenced(self, payloads: Sequence[bytes]) -> Rows:
+        return self._sequences.take(payloads) if payloads else Rows()
 
     def _take_over_records(self) -> None:
         """Make entries of what a file of an earlier version holds."""

@@ -1,0 +1,1 @@
+"""Migrations of what lies on a server: one environment for all stores."""

@@ -1,0 +1,109 @@
+"""Whether a server keeps a home's records, and which. A home begins with one or without, and stays so.
+
+The home remembers the server's address, without a password, and the name of its log there: a server has the
+logs of many homes, and each of them writes to its own alone.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from uuid import uuid4
+
+from doctrail_core.durable.errors import NothingRecordedError, StoreError
+from doctrail_core.durable.home import Home
+from doctrail_core.durable.once import create_once
+
+__all__ = ["Served", "host_of", "served", "without_password"]
+
+_SCHEMES = ("postgresql", "postgres")
+_SECRETS = frozenset({"password", "sslpassword", "passfile"})
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server, and the name of a home's log there."""
+
+    address: str = field(repr=False)
+    log: str
+
+
+def served(home: Home, *, make: bool = False) -> Served | None:
+    """The server that keeps a home's records; None where files in the home do.
+
+    Args:
+        home: The home.
+        make: Whether this may be the beginning of it.
+
+    Raises:
+        NothingRecordedError: A server is to keep them, and nothing was recorded yet.
+        StoreError: A server is to keep them, and the home has records of its own.
+    """
+    known = _load(home)
+    if known is None and home.address is not None:
+        if not make:
+            raise NothingRecordedError(
+                f"nothing is recorded yet from {home.path} at {host_of(home.address)}. Run the"
+                " application first, or set DOCTRAIL_HOME to the folder in which it records."
+            )
+        _begin(home, home.address)
+        known = _load(home)
+    if known is None:
+        return None
+    return Served(home.address or known.address, known.log)
+
+
+def without_password(address: str) -> str:
+    """The address as it may be shown, or lie in a file.
+
+    Raises:
+        StoreError: It is no address of a server that can be used.
+    """
+    with suppress(ValueError):
+        parts = urlsplit(address)
+        user, at, hosts = parts.netloc.rpartition("@")
+        query = [pair for pair in parse_qsl(parts.query) if pair[0] not in _SECRETS]
+        if parts.scheme in _SCHEMES:
+            netloc = f"{user.partition(':')[0]}{at}{hosts}"
+            return urlunsplit((parts.scheme, netloc, parts.path, urlencode(query), ""))
+    raise StoreError(
+        "the address of the database server is none that can be used. Set DOCTRAIL_DATABASE to one"
+        " such as postgresql://user@host:5432/database; a password may stand in it, or better in"
+        " ~/.pgpass or PGPASSWORD."
+    )
+
+
+def host_of(address: str) -> str:
+    """The server and the database that an address names, without who."""
+    parts = urlsplit(without_password(address))
+    return f"{parts.netloc.rpartition('@')[2] or 'the local server'}{parts.path}"
+
+
+def _load(home: Home) -> Served | None:
+    try:
+        found: dict[str, Any] = json.loads(home.server.read_text("utf-8"))
+        return Served(found["address"], found["log"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{home.server} cannot be read: it has to name the server and the log of this home. Put"
+            " the file back from a backup."
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{home.server} cannot be read: {error.strerror}.") from error
+
+
+def _begin(home: Home, address: str) -> None:
+    """Choose the server, and a name for the log; whoever comes second finds what the first chose."""
+    kept = [home.database("ledger"), home.database("trails"), home.key_store]
+    if there := next((path for path in kept if path.exists()), None):
+        raise StoreError(
+            f"{there} has records already, and DOCTRAIL_DATABASE names a server. Set DOCTRAIL_HOME to"
+            " a new folder for what the server is to keep (copy the file `keys` into it, and both"
+            " answer alike), or take DOCTRAIL_DATABASE away."
+        )
+    chosen = json.dumps({"address": without_password(address), "log": uuid4().hex})
+    home.ensure()
+    create_once(home.server, chosen.encode())

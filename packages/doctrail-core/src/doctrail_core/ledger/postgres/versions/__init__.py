@@ -1,0 +1,1 @@
+"""The steps that a ledger on a server took; a released one never changes."""
