@@ -1,0 +1,133 @@
+"""A user whose data is to be erased: all trails of theirs, their names, and those of their sessions."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from doctrail_core.durable.columns import moment
+from doctrail_core.erasure.receipts import Scope
+from doctrail_core.erasure.subject import Affected, batches
+from doctrail_core.ledger.entry import Entry, decode
+from doctrail_core.ledger.forgotten import Forgotten
+from doctrail_core.ledger.reader import LedgerReader
+from doctrail_core.ledger.rows import state_complete, state_named
+from doctrail_core.trails.sqlite import TrailReader
+from doctrail_core.trails.store import TrailEditor
+
+__all__ = ["ErasedUser", "responses_of", "trails_of"]
+
+
+@dataclass
+class ErasedUser:
+    """A user, by their id."""
+
+    name: str
+    scope: Scope = field(default="user", init=False)
+    answers: bool = field(default=True, init=False)
+    to_review: bool = field(default=False, init=False)
+
+    def places(self, ledger: LedgerReader) -> Sequence[int]:
+        tag = ledger.tag("user", self.name)
+        return [] if tag is None else ledger.store.names(tag)
+
+    def affected(self, ledger: LedgerReader) -> Iterator[Affected]:
+        for first in responses_of(ledger, self.name):
+            state = ledger.store.state(first) or 0
+            entry = ledger.entry(first)
+            if entry is not None and entry.response is not None:
+                named = state_named(state)
+                yield Affected(
+                    seq=first,
+                    response=None if named else ledger.response_id(entry.response, state),
+                    time=moment(entry.time_us).isoformat(),
+                    how="asked",
+                    complete=state_complete(state),
+                )
+
+    def found(self, ledger: LedgerReader, trails: TrailReader | None) -> Mapping[str, int]:
+        names = self.forgotten(ledger).names
+        return {
+            "keys": sum(ledger.key_of(owner) is not None for owner in self.owners(ledger)),
+            "names": sum(_is_sealed(ledger, place) for place in names),
+            "trails": len(trails_of(trails, self.name)) if trails else 0,
+        }
+
+    def erase_from(self, trails: TrailReader, editor: TrailEditor, ledger: LedgerReader) -> None:
+        del ledger  # the trails say whose they are
+        for ids in batches(trails_of(trails, self.name)):
+            with editor.changing():
+                for response_id in ids:
+                    editor.remove(response_id)
+        with editor.changing():
+            editor.drop_unused()
+
+    def forgotten(self, ledger: LedgerReader) -> Forgotten:
+        firsts = responses_of(ledger, self.name)
+        names = {*self.places(ledger), *self._sessions(ledger)}
+        names |= {place for first in firsts for place in _names_of_response(ledger, first)}
+        return Forgotten(names=names)
+
+    def owners(self, ledger: LedgerReader) -> Collection[int]:
+        """The user, and whoever of their sessions and responses has a key of its own."""
+        found = ((place, ledger.store.name(place)) for place in self.forgotten(ledger).names)
+        alone = {place for place, name in found if name is not None and name.owner == place}
+        return {*self.places(ledger), *alone}
+
+    def scrubbed(self, remark: str) -> str | None:
+        return remark.replace(self.name, "[erased]") if self.name in remark else remark
+
+    def not_covered(self, ledger: LedgerReader, trails: TrailReader | None) -> Iterator[str]:
+        del trails
+        own = set(responses_of(ledger, self.name))
+        again = {later for first in own for later in ledger.store.reused_from(first)} - own
+        if again:
+            yield f"{len(again)} responses to others, which an answer of theirs was given to again out of a cache."
+        yield "what others wrote about this user in questions of their own, and documents that tell of this user."
+
+    def _sessions(self, ledger: LedgerReader) -> set[int]:
+        """The sessions in which nobody else asked anything."""
+        users = set(self.places(ledger))
+        sessions = {
+            entry.session
+            for first in responses_of(ledger, self.name)
+            for entry in _history(ledger, first)
+            if entry.session is not None
+        }
+        return {session for session in sessions if _is_of(ledger, session, users)}
+
+
+def responses_of(ledger: LedgerReader, user_id: str) -> list[int]:
+    """The first entries of a user's responses."""
+    return sorted(set(ledger.responses_of("user", user_id)))
+
+
+def trails_of(trails: TrailReader, user_id: str) -> list[str]:
+    """The responses of a user, and those in their sessions of which nobody said whose they were."""
+    named = list(trails.responses(user_id=user_id))
+    sessions = dict.fromkeys(found.session_id for found in named if found.session_id)
+    others = (found for each in sessions for found in trails.responses(session_id=each))
+    nobodys = (found for found in others if found.user_id is None)
+    # In this order: as long as one of the user's own is there, the others can be found by it.
+    return list(dict.fromkeys(found.response_id for found in (*nobodys, *named)))
+
+
+def _is_of(ledger: LedgerReader, session: int, users: Collection[int]) -> bool:
+    entries = (
+        entry for first in ledger.store.mentioning(session) for entry in _history(ledger, first)
+    )
+    return all(entry.user is None or entry.user in users for entry in entries)
+
+
+def _history(ledger: LedgerReader, first: int) -> Iterator[Entry]:
+    return (decode(body, seq) for seq, body in ledger.store.history(first))
+
+
+def _names_of_response(ledger: LedgerReader, first: int) -> Iterator[int]:
+    """Where a response's id was bound, if it is not a random one."""
+    entry = ledger.entry(first)
+    if entry and entry.response and state_named(ledger.store.state(first) or 0):
+        yield from ledger.store.names(entry.response)
+
+
+def _is_sealed(ledger: LedgerReader, place: int) -> bool:
+    found = ledger.store.name(place)
+    return found is not None and found.sealed is not None
