@@ -1,7 +1,7 @@
 """LangChain's callbacks, translated into events.
 
 Invariant: a hook observes. It changes nothing that it is handed, and no failure of ours reaches the
-chain. Which response a run belongs to, and when that response is complete, the recorder knows.
+chain, unless answers that cannot be put on record are to be refused. Which response a run belongs to, and when that response is complete, the recorder knows.
 """
 
 import asyncio
@@ -81,12 +81,14 @@ _Hook = TypeVar("_Hook", bound=Callable[..., None])
 
 
 def _observing(hook: _Hook) -> _Hook:
-    """Note a failure of the hook, and go on."""
+    """Note a failure of the hook, and go on; but refuse what is not on record where that is wanted."""
 
     @functools.wraps(hook)
     def observed(self: "LineageCallbackHandler", *args: Any, **kwargs: Any) -> None:
         try:
             hook(self, *args, **kwargs)
+        except doctrail_core.NotRecordedError:
+            raise
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
             self.swallow(hook.__name__, error)
 
@@ -101,7 +103,7 @@ class LineageCallbackHandler(BaseCallbackHandler):
     """
 
     run_inline = True
-    raise_error = False
+    raise_error = True  # which nothing is but `NotRecordedError`
 
     def __init__(
         self, lineage: "Lineage | None" = None, *, grounding: "Grounding | None" = None
@@ -342,7 +344,10 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def on_llm_new_token(
         self, token: str | list[Any], *, chunk: object = None, run_id: UUID, **kwargs: Any
     ) -> None:
-        self._open.calls.heard(run_id, token if isinstance(token, str) else chunk)
+        try:
+            self._open.calls.heard(run_id, token if isinstance(token, str) else chunk)
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.swallow("on_llm_new_token", error)
 
     @_observing
     @override
@@ -506,19 +511,23 @@ class LineageCallbackHandler(BaseCallbackHandler):
         around = self._around(parent)
         self._open.call_started(run_id, parent)
         handed_in = map(retrieved, self._open.handed_in(around))
-        self.lineage.record(
-            PromptSent(
-                str(run_id),
-                around,
-                prompt,
-                _FRAMEWORK,
-                model=generation.model_of(serialized, metadata, asked),
-                provider=generation.provider_of(serialized, metadata),
-                parameters=generation.parameters_of(asked),
-                carried=[*carried, *handed_in],
-                **who_asks(metadata),
-            )
+        sent = PromptSent(
+            str(run_id),
+            around,
+            prompt,
+            _FRAMEWORK,
+            model=generation.model_of(serialized, metadata, asked),
+            provider=generation.provider_of(serialized, metadata),
+            parameters=generation.parameters_of(asked),
+            carried=[*carried, *handed_in],
+            **who_asks(metadata),
         )
+        try:
+            self.lineage.record(sent)
+        except doctrail_core.NotRecordedError as error:
+            self._open.call_ended(run_id)  # LangChain calls no model, and tells nobody of that
+            self._record_failure(run_id, error)
+            raise
 
 
 def _name(serialized: dict[str, Any] | None, kwargs: dict[str, Any], default: str) -> str:

@@ -158,7 +158,10 @@ class Reports:
         Raises:
             NotRecordedError: This is such an answer.
         """
-        if self.settings.when_unrecorded == "refuse" and response.status not in ("error", "aborted"):
+        if self.settings.when_unrecorded == "refuse" and response.status not in (
+            "error",
+            "aborted",
+        ):
             for error in response.unrecorded.values():
                 raise NotRecordedError(response.response_id, _reason(error)) from error
 

@@ -20,7 +20,7 @@ class Receipt:
         writer: The process that wrote the record.
         counter: The record's number among those of its writer.
         answer_hash: Of the answer as it was given; None where only its ids are kept.
-        time: The time that is on record.
+        time: When it was complete; its entry has the time of its first record.
     """
 
     origin: str | None

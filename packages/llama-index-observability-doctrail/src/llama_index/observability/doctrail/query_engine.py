@@ -1,7 +1,11 @@
-"""A query engine whose responses say under which id they are on record, and may be checked."""
+"""A query engine whose responses say under which id they are on record, and may be checked.
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+It gives none that could not be put on record, where such answers are to be refused.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import RESPONSE_TYPE
@@ -9,6 +13,7 @@ from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from llama_index.observability.doctrail.handlers import RUNS, install_on_demand
+from llama_index.observability.doctrail.refusals import insisting
 from llama_index.observability.doctrail.wrapper import Wrapper
 
 if TYPE_CHECKING:
@@ -17,6 +22,29 @@ if TYPE_CHECKING:
     from llama_index.observability.doctrail.grounding import GroundingPostprocessor
 
 __all__ = ["LineageQueryEngine"]
+
+
+_Query = TypeVar("_Query", bound=Callable[..., Any])
+
+
+def _answering(query: _Query) -> _Query:
+    """Ask around it: it is a span, and only when that has ended is the answer on record."""
+
+    @wraps(query)
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        with insisting():
+            return query(*args, **kwargs)
+
+    return cast("_Query", answer)
+
+
+def _answering_later(query: _Query) -> _Query:
+    @wraps(query)
+    async def answer(*args: Any, **kwargs: Any) -> Any:
+        with insisting():
+            return await query(*args, **kwargs)
+
+    return cast("_Query", answer)
 
 
 class LineageQueryEngine(Wrapper, BaseQueryEngine):
@@ -51,6 +79,9 @@ class LineageQueryEngine(Wrapper, BaseQueryEngine):
         self.lineage = lineage
         super().__init__(engine.__dict__.get("callback_manager"))
         install_on_demand()
+
+    query = _answering(BaseQueryEngine.query)
+    aquery = _answering_later(BaseQueryEngine.aquery)
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
         response = self._noted(self.base.query(query_bundle))

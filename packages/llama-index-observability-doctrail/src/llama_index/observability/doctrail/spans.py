@@ -39,6 +39,7 @@ from doctrail_core.capture.events import (
 from doctrail_core.model import Message
 from llama_index.observability.doctrail.describe import inner
 from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.refusals import refused
 from llama_index.observability.doctrail.sessions import tagged_session
 from llama_index.observability.doctrail.steps import step_kind
 from llama_index.observability.doctrail.streams import Stream
@@ -171,7 +172,7 @@ class Tree:
         if self.lineage is None:
             self.held.append((time.monotonic_ns(), event))
         else:
-            self.lineage.record(event)
+            _tell(self.lineage, event)
 
     def checks(self) -> "Checks | None":
         """Who checks its answer, where that is said here."""
@@ -191,8 +192,16 @@ class Tree:
             self.lineage = lineage or doctrail_core.default_lineage()
             now, ticks = self.lineage.now(), time.monotonic_ns()
             for then, event in self.held:
-                self.lineage.record(_timed(event, now - (ticks - then)))
+                _tell(self.lineage, _timed(event, now - (ticks - then)))
             self.held.clear()
+
+
+def _tell(lineage: "Lineage", event: Event) -> None:
+    """Record it. LlamaIndex would swallow a refusal, so it is kept for who wraps the engine."""
+    try:
+        lineage.record(event)
+    except doctrail_core.NotRecordedError as error:
+        refused(event, error)
 
 
 def _timed(event: Event, at: int) -> Event:
