@@ -127,7 +127,7 @@ def test_the_tables_follow_from_the_entries(lineage, ledger):
     log = ledger()
     reading = Reading()
     check = TableCheck(log, reading)
-    for block in blocks(log.store, log.size()):
+    for block in blocks(log.store, 0, log.size()):
         reading.take(block)
         check.take(block)
     assert {finding.outcome for finding in check.findings()} == {"holds"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from doctrail_core.audit.checkpoint import Checkpoint
 from doctrail_core.audit.findings import Finding, broken, holds, open_
 from doctrail_core.ledger.entry import CODES, HEADER, KINDS, VERSION, EntryError, covered, decode
-from doctrail_core.ledger.tree import EMPTY_ROOT, TILE_WIDTH, Frontier, Tile
+from doctrail_core.ledger.tree import EMPTY_ROOT, TILE_WIDTH, Frontier, Tile, leaf_hash
 
 if TYPE_CHECKING:
     from doctrail_core.ledger.store import LedgerStore
@@ -96,7 +96,11 @@ class TreeCheck:
     """Computes the tree from the entries, and holds it against every checkpoint and every tile."""
 
     def __init__(self, store: "LedgerStore", checkpoints: Iterable[Checkpoint]) -> None:
+        """Look at nothing yet, but at where the log says that it was pruned."""
         self.frontier = Frontier()
+        self._pruned_at = _prunings(store)
+        self._pruned_until = max(self._pruned_at, default=0)
+        self._altered: list[int] = []
         self._store = store
         self._checkpoints = sorted(checkpoints, key=lambda each: each.size)
         self._next = 0
@@ -106,25 +110,35 @@ class TreeCheck:
         self._pruned = 0
         self._faults: list[Finding] = []
         self._wrong_tiles = 0
+        self._stored = store.frontier()
         self._compare()
 
     def take(self, block: Block) -> None:
         if block.is_whole:
             self._append([sha256(b"\0" + body).digest() for _, body in block.entries])
         else:
-            self._append_tile(block)
+            self._append_rest(block)
+        if (pruned := self._pruned_at.get(block.end)) is not None:
+            self._look_at_pruning(block.end, *pruned)
 
     def findings(self) -> Iterator[Finding]:
         size = self.frontier.size
         if self._pruned:
-            words = f"{self._pruned} entries were pruned; their tiles stand for them"
-            yield open_("entries", words)
+            end, (_, by) = self._pruned_until, self._pruned_at[self._pruned_until]
+            words = f"{self._pruned} of the first {end} entries were pruned, as entry #{by} says; hashes stand for them"
+            yield open_("entries", words, by)
+        if self._altered:
+            words = f"entries that stayed when others were pruned are not what they were: {listed(self._altered)}"
+            yield broken("entries", words, self._altered[0])
         if self._lost:
             words = f"entries are missing without having been pruned: {listed(self._lost)}"
             yield broken("entries", words, self._lost[0])
         yield from self._faults
         if self._wrong_tiles:
             words = f"{self._wrong_tiles} stored hashes of the tree are not those of the entries"
+            yield broken("tree", words)
+        if self._stored.size == size and self._stored != self.frontier and not self._lost:
+            words = "the stored state of the tree is not that of the entries"
             yield broken("tree", words)
         beyond = len(self._checkpoints) - self._next
         if beyond:
@@ -147,6 +161,11 @@ class TreeCheck:
         if not self._checkpoints:
             yield open_("checkpoints", "there is no checkpoint to hold the entries against")
 
+    def _look_at_pruning(self, end: int, root: str, seq: int) -> None:
+        if self.frontier.root().hex() != root:
+            words = f"what is left of the first {end} entries is not what was there when they were pruned"
+            self._faults.append(broken("entries", words, seq))
+
     def _append(self, leaves: Sequence[bytes]) -> None:
         start = self.frontier.size
         while self._next < len(self._checkpoints):
@@ -158,21 +177,34 @@ class TreeCheck:
             self._compare()
         self._look_at(self.frontier.append_all(leaves[self.frontier.size - start :]))
 
-    def _append_tile(self, block: Block) -> None:
-        number = block.start // TILE_WIDTH
-        known = self._store.tiles(1, number, number + 1)
+    def _append_rest(self, block: Block) -> None:
+        """Go on past a block of which entries are missing, by what was kept of it."""
         missing = sorted({*range(block.start, block.end)} - {seq for seq, _ in block.entries})
+        lost = [seq for seq in missing if seq >= self._pruned_until]
+        self._lost += lost
+        self._pruned += len(missing) - len(lost)
+        number = block.start // TILE_WIDTH
+        leaves = self._store.tiles(0, block.start, block.end)
+        tiles = self._store.tiles(1, number, number + 1)
+        if len(leaves) == block.end - block.start:
+            self._hold_against(leaves, block)
+            self._append(leaves)
+            return
         while self._upcoming(block.end):
             self._passed_over += 1
             self._next += 1
-        if block.end - block.start == TILE_WIDTH and known:
-            self._pruned += len(missing)
-            self.frontier.append_tile(known[0])
+        if tiles and block.end - block.start == TILE_WIDTH:
+            self.frontier.append_tile(tiles[0])
         else:
-            self._lost += missing
             # What follows cannot match any more; but how it looks by itself can still be told.
             self.frontier = Frontier(block.end, [EMPTY_ROOT] * block.end.bit_count())
         self._compare()
+
+    def _hold_against(self, leaves: Sequence[bytes], block: Block) -> None:
+        """Entries that stayed where others were pruned, against the hashes of all."""
+        self._altered += [
+            seq for seq, body in block.entries if leaf_hash(body) != leaves[seq - block.start]
+        ]
 
     def _upcoming(self, end: int) -> bool:
         return self._next < len(self._checkpoints) and self._checkpoints[self._next].size < end
@@ -195,6 +227,16 @@ class TreeCheck:
         for tile in tiles:
             stored = self._store.tiles(tile.level, tile.number, tile.number + 1)
             self._wrong_tiles += list(stored) != [tile.hash]
+
+
+def _prunings(store: "LedgerStore") -> dict[int, tuple[str, int]]:
+    """Up to where the log says that it was pruned, with the root that it had there, and by which entry."""
+    found: dict[int, tuple[str, int]] = {}
+    for seq, body in store.events("pruned"):
+        with suppress(EntryError, KeyError):
+            said = decode(body, seq).body
+            found[said["end"]] = (said["root"], seq)
+    return found
 
 
 class FormCheck:
@@ -236,8 +278,12 @@ class CounterCheck:
         self._numbered = 0
 
     def take(self, block: Block) -> None:
-        # Whatever was before a hole, what comes after it begins somewhere.
-        self._from_somewhere = self._from_somewhere or not block.is_whole
+        if not block.is_whole:
+            # Whatever was before a hole, what comes after it begins somewhere.
+            self._from_somewhere = True
+            self._next.clear()
+            self._early.clear()
+            return
         known = self._next
         for (seq, body), (_, code, _, _, writer, counter) in zip(
             block.entries, block.heads, strict=True
@@ -339,11 +385,18 @@ class TimeCheck:
         self._since: int | None = None
 
     def take(self, block: Block) -> None:
+        if not block.is_whole:
+            self._latest = None  # how much time lay between what was pruned, nobody can tell
+        elif self._since is not None and self._latest is None:
+            self._latest = block.heads[0][3]
         for (seq, body), (_, code, _, time_us, _, _) in zip(
             block.entries, block.heads, strict=True
         ):
             if code == _CONFIGURED:
                 self._configure(seq, body, time_us)
+            if not block.is_whole:
+                self._latest = None
+                continue
             latest = self._latest
             if latest is None:
                 continue

@@ -197,6 +197,7 @@ class Reports:
         elif run.kind == "retrieval":
             stage = replace(retrieval_record(run, (), at, None, query_hash), error=_LEFT_OPEN)
             response.retrievals.append(stage)
+            self.decided(response, stage)
         elif run.kind == "tool":
             stage = replace(tool_record(run, None, at, None, query_hash), error=_LEFT_OPEN)
             response.tool_calls.append(stage)

@@ -7,6 +7,7 @@ A module is a command when it has what `Command` names. It imports what it needs
 from typing import TYPE_CHECKING
 
 from doctrail.commands import (
+    access,
     affected,
     audit,
     check,
@@ -60,6 +61,7 @@ COMMANDS: "tuple[Command, ...]" = (
     responses,
     affected,
     audit,
+    access,
     show,
     pathologies,
     check,
