@@ -24,6 +24,8 @@ from doctrail_core.ledger.store import LATEST
 if TYPE_CHECKING:
     from doctrail_core.ledger.reader import LedgerReader
 
+_TABLES = ("links", "states", "mentions", "derivations", "reuses")
+
 __all__ = ["IndexCheck", "NameCheck", "Reading", "TableCheck"]
 
 
@@ -140,7 +142,8 @@ class TableCheck:
     def __init__(self, log: "LedgerReader", reading: Reading) -> None:
         self._store = log.store
         self._reading = reading
-        self._sums = {name: _Sum() for name in ("links", "states", "mentions", "derivations")}
+        self._sums = {name: _Sum() for name in _TABLES}
+        self._reuses: list[tuple[bytes, int]] = []
         self._documents = array("Q")
         self._people = array("Q")
         self._derivations: set[tuple[int, int]] = set()
@@ -209,6 +212,8 @@ class TableCheck:
                 self._misplaced.append(entry.seq)
                 return
         self._replace(first, history)
+        if entry.kind == "reused":
+            self._reuses.append((bytes.fromhex(entry.body["of"]), first))
 
     def _replace(self, first: int, history: Sequence[Entry]) -> None:
         """Take the rows of a response as they were before its last entry back, and add those of now."""
@@ -249,6 +254,15 @@ class TableCheck:
             links.add(rows, -1)
             derived = ((each, document) for each in self._store.derived_from(document))
             self._sums["derivations"].add(derived, -1)
+        reuses = [
+            (earlier, first)
+            for reference, first in set(self._reuses)
+            if (earlier := self._store.response(reference)) is not None
+        ]
+        self._sums["reuses"].add(reuses, 1)
+        for earlier in {earlier for earlier, _ in reuses}:
+            again = ((earlier, response) for response in self._store.reused_from(earlier))
+            self._sums["reuses"].add(again, -1)
         for name in self._people:
             mentions.add(((name, response) for response in self._store.mentioning(name)), -1)
 
@@ -267,7 +281,7 @@ class NameCheck:
             if entry.kind == "document" or (entry.kind == "name" and "name" not in entry.body):
                 self._bound.append(entry.seq)
             elif entry.kind == "erased":
-                self._erased |= dict.fromkeys(_places(entry), entry.seq)
+                self._erased |= dict.fromkeys(entry.body.get("at", ()), entry.seq)
 
     def findings(self) -> Iterator[Finding]:
         missing: list[int] = []
@@ -278,10 +292,10 @@ class NameCheck:
             found = self._log.store.name(seq)
             if found is None:
                 missing.append(seq)
-            elif found.sealed is None and seq in self._erased:
-                erased.append((self._erased[seq], seq))
             elif found.sealed is None:
-                unexplained.append(seq)
+                by = self._erased.get(seq) or self._erased.get(found.owner or 0)
+                erased += [(by, seq)] if by else []
+                unexplained += [] if by else [seq]
             elif self._log.name_of(seq) is None:
                 closed += 1
             else:
@@ -303,12 +317,6 @@ def _erasures(erased: Sequence[tuple[int, int]]) -> Iterator[Finding]:
     for by, group in groupby(sorted(erased), key=lambda pair: pair[0]):
         names = [seq for _, seq in group]
         yield holds("names", f"erased by entry #{by}: the names of entries {listed(names)}", by)
-
-
-def _places(entry: Entry) -> list[int]:
-    """The entries whose names an erasure took."""
-    found = (entry.body.get("documents", []), entry.body.get("names", []))
-    return [seq for places in found for seq in places if isinstance(seq, int)]
 
 
 class _Sum:

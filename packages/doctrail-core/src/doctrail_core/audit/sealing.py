@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from doctrail_core.audit import segments
 from doctrail_core.audit.segments import Postings, mentions_of
-from doctrail_core.ledger.entry import CODES, HEADER, EntryError, decode
+from doctrail_core.ledger.entry import EntryError, decode
 
 if TYPE_CHECKING:
     from doctrail_core.audit.folder import AuditFolder
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["committed", "postings_of", "seal"]
 
-_INDEX = CODES["index"]
 _AT_ONCE = 4096
 
 
@@ -40,13 +39,11 @@ def seal(
     return max(done, full)
 
 
-def committed(log: "LedgerReader", start: int = 0) -> dict[int, int]:
+def committed(log: "LedgerReader") -> dict[int, int]:
     """The segments that have an index, with the entry that commits it."""
     found: dict[int, int] = {}
-    for seq, body in log.bodies(start):
-        if len(body) > HEADER.size and body[1] == _INDEX:
-            said = decode(body, seq).body
-            found.setdefault(said["start"] // segments.SEGMENT, seq)
+    for entry in log.events("index"):
+        found.setdefault(entry.body["start"] // segments.SEGMENT, entry.seq)
     return found
 
 
