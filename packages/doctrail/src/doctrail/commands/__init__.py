@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from doctrail.commands import (
     access,
     affected,
+    archive,
     audit,
     check,
     demo,
