@@ -62,6 +62,7 @@ COMMANDS: "tuple[Command, ...]" = (
     responses,
     affected,
     audit,
+    archive,
     access,
     show,
     pathologies,

@@ -1,5 +1,6 @@
 """One server of an index, or one group of replicas: what it has, and how it comes to have more."""
 
+import logging
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -47,6 +48,8 @@ class Shard:
         self.shards = shards
         self._cluster = options.pop("cluster", None)
         library = clickhouse()
+        # It also logs what it raises; where nobody listens, that would go to the terminal a second time.
+        logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
         self._errors = (library.driver.exceptions.Error, OSError)
         with self._told():
             dsn = urlunsplit(parts._replace(query=urlencode(options)))

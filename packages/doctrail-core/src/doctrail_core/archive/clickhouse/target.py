@@ -35,15 +35,15 @@ class ClickHouse:
         """The segments of a log that are here, as far as the servers still have what they had: rows are counted."""
         if not all(shard.is_prepared() for shard in self.shards):
             return set()
-        arrived = {
-            (shard, part): shard.arrived(log, part) for shard in self.shards for part in PARTS
-        }
+        arrived: list[tuple[Shard, Part, Collection[int]]] = [
+            (shard, part, shard.arrived(log, part)) for shard in self.shards for part in PARTS
+        ]
         return {
             segment
-            for segment in set().union(*arrived.values())
+            for segment in {number for _, _, here in arrived for number in here}
             if all(
                 segment in here
-                for (shard, part), here in arrived.items()
+                for shard, part, here in arrived
                 if self._holds(shard, part, segment)
             )
         }
