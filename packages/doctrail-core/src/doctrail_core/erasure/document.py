@@ -12,8 +12,7 @@ from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.impact import ImpactHit, Query
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.model import Trail
-from doctrail_core.trails.sqlite import TrailReader
-from doctrail_core.trails.store import TrailEditor
+from doctrail_core.trails.store import TrailEditor, TrailStore
 
 __all__ = ["ErasedDocument"]
 
@@ -51,7 +50,7 @@ class ErasedDocument:
                 via=self._via(ledger, hit),
             )
 
-    def found(self, ledger: LedgerReader, trails: TrailReader | None) -> Mapping[str, int]:
+    def found(self, ledger: LedgerReader, trails: TrailStore | None) -> Mapping[str, int]:
         places = self.places(ledger)
         named = [place for place in places if ledger.name_of(place) is not None]
         chunks = {chunk for place in named for chunk in _chunks_of(ledger, place)}
@@ -63,7 +62,7 @@ class ErasedDocument:
             "trails": len(_trails_with(trails, self.name)) if trails else 0,
         }
 
-    def erase_from(self, trails: TrailReader, editor: TrailEditor, ledger: LedgerReader) -> None:
+    def erase_from(self, trails: TrailStore, editor: TrailEditor, ledger: LedgerReader) -> None:
         doomed = self._doomed(trails, ledger)
         for ids in batches(self._concerned(trails, doomed)):
             with editor.changing():
@@ -84,7 +83,7 @@ class ErasedDocument:
     def scrubbed(self, remark: str) -> str | None:
         return self._texts.scrub(remark)
 
-    def not_covered(self, ledger: LedgerReader, trails: TrailReader | None) -> Iterator[str]:
+    def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         places = self.places(ledger)
         derived = {made for place in places for made in ledger.store.derived_from(place)}
         if derived:
@@ -133,7 +132,7 @@ class ErasedDocument:
 
     # Trails
 
-    def _doomed(self, trails: TrailReader, ledger: LedgerReader) -> Doomed:
+    def _doomed(self, trails: TrailStore, ledger: LedgerReader) -> Doomed:
         places = self.places(ledger)
         alias = f"erased:{places[-1]}" if places else "erased"
         self._texts = Scrubber(_texts_of(trails, self.name))
@@ -148,7 +147,7 @@ class ErasedDocument:
             said=Scrubber(said) if said else None,
         )
 
-    def _silenced(self, trails: TrailReader, ledger: LedgerReader) -> set[str]:
+    def _silenced(self, trails: TrailStore, ledger: LedgerReader) -> set[str]:
         """The responses whose answers may hold something of it."""
         hits = ledger.affected(Query(document_id=self.name))
         told = {hit.response_id for hit in hits if hit.how != "retrieved_only"}
@@ -158,7 +157,7 @@ class ErasedDocument:
                 told.add(response_id)
         return told
 
-    def _concerned(self, trails: TrailReader, doomed: Doomed) -> list[str]:
+    def _concerned(self, trails: TrailStore, doomed: Doomed) -> list[str]:
         """The responses that had it, also those of an attempt that came to nothing, and all of their sessions."""
         named = [
             found
@@ -171,7 +170,7 @@ class ErasedDocument:
         return list(dict.fromkeys((*ids, *sorted(doomed.answers))))
 
 
-def _reduce(trails: TrailReader, editor: TrailEditor, response_id: str, doomed: Doomed) -> None:
+def _reduce(trails: TrailStore, editor: TrailEditor, response_id: str, doomed: Doomed) -> None:
     trail = trails.get(response_id)
     if trail is not None:
         left = without(trail, doomed)
@@ -183,22 +182,22 @@ def _chunks_of(ledger: LedgerReader, place: int) -> Iterator[int]:
     return (chunk for chunk, _ in ledger.store.chunks(by="document", key=place))
 
 
-def _texts_of(trails: TrailReader, document_id: str) -> set[str]:
+def _texts_of(trails: TrailStore, document_id: str) -> set[str]:
     return {use.text for use in trails.chunks_of(document_id) if use.text}
 
 
-def _trails_with(trails: TrailReader, document_id: str) -> list[str]:
+def _trails_with(trails: TrailStore, document_id: str) -> list[str]:
     return [found.response_id for found in trails.responses(document_id=document_id)]
 
 
-def _aliases(trails: TrailReader, document_id: str, alias: str) -> dict[str, str]:
+def _aliases(trails: TrailStore, document_id: str, alias: str) -> dict[str, str]:
     """What the chunks are called from now on: numbered, after those that an earlier attempt has numbered."""
     begun = len({use.chunk_id for use in trails.chunks_of(alias)})
     names = sorted({use.chunk_id for use in trails.chunks_of(document_id)})
     return {name: f"{alias}/{number}" for number, name in enumerate(names, begun)}
 
 
-def _said_in(trails: TrailReader, response_ids: Collection[str]) -> set[str]:
+def _said_in(trails: TrailStore, response_ids: Collection[str]) -> set[str]:
     """What models wrote in these responses."""
     found = (trails.get(each) for each in response_ids)
     return {text for trail in found if trail is not None for text in _said(trail)}

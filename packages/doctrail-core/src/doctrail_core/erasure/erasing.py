@@ -9,7 +9,6 @@ record of the same document after that is bound anew, and is for another erasure
 """
 
 import json
-import struct
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,7 +24,14 @@ from doctrail_core.durable.keys import load_or_create_key
 from doctrail_core.durable.writing import writing
 from doctrail_core.erasure.document import ErasedDocument
 from doctrail_core.erasure.holds import Hold, holding
-from doctrail_core.erasure.receipts import Attempt, Draft, ErasureReceipt, Impact, Receipts
+from doctrail_core.erasure.receipts import (
+    Attempt,
+    Draft,
+    ErasureReceipt,
+    Impact,
+    Receipts,
+    digest_of,
+)
 from doctrail_core.erasure.remarks import Remarks
 from doctrail_core.erasure.subject import Affected, Subject
 from doctrail_core.erasure.user import ErasedUser
@@ -376,11 +382,10 @@ def _report(affected: Sequence[Affected]) -> bytes:
 
 def _impact(affected: Sequence[Affected], report: str) -> Impact:
     first = {each.seq: each for each in reversed(affected)}
-    places = b"".join(struct.pack(">Q", seq) for seq in sorted(first))
     return Impact(
         responses=len(first),
         by=dict(Counter(each.how for each in first.values())),
-        digest=sha256(places).hexdigest(),
+        digest=digest_of(first),
         report=report,
         unfinished=sum(not each.complete for each in first.values()),
     )

@@ -6,7 +6,7 @@ back. Whoever presents the name can be told whether the receipt is about it.
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,16 @@ from doctrail_core.audit.note import Note, NoteError, read_note
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.home import FILE_MODE, Home
 
-__all__ = ["Attempt", "Draft", "ErasureReceipt", "Impact", "Receipts", "Scope", "read_receipt"]
+__all__ = [
+    "Attempt",
+    "Draft",
+    "ErasureReceipt",
+    "Impact",
+    "Receipts",
+    "Scope",
+    "digest_of",
+    "read_receipt",
+]
 
 Scope = Literal["document", "user"]
 
@@ -42,7 +51,7 @@ class Impact:
     Attributes:
         responses: How many.
         by: How many had it how: `in_prompt`, `retrieved_only`, `via_history`, ...
-        digest: SHA-256 over the places of their first entries, 8 bytes each, in order.
+        digest: Of the places of their first entries; see `digest_of`.
         report: SHA-256 of the file with all of them.
         unfinished: Of how many no answer was on record yet.
     """
@@ -105,11 +114,15 @@ class ErasureReceipt:
     def is_signed(self) -> bool:
         return self.note is not None
 
-    def to_json(self) -> str:
-        """One line; what is signed."""
+    def fields(self) -> dict[str, Any]:
+        """All of it but the signatures, as JSON has it."""
         fields = asdict(replace(self, note=None))
         del fields["note"]
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"))
+        return fields
+
+    def to_json(self) -> str:
+        """One line; what is signed."""
+        return json.dumps(self.fields(), sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -233,6 +246,11 @@ class Receipts:
             draft.replace(self.path / name)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def digest_of(places: Iterable[int]) -> str:
+    """What the ledger says of the responses that had it: SHA-256 over their places, each once, in order."""
+    return sha256(b"".join(seq.to_bytes(8) for seq in sorted(set(places)))).hexdigest()
 
 
 def read_receipt(text: str) -> ErasureReceipt:

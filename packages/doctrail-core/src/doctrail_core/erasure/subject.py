@@ -7,8 +7,7 @@ from typing import Protocol
 from doctrail_core.erasure.receipts import Scope
 from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.reader import LedgerReader
-from doctrail_core.trails.sqlite import TrailReader
-from doctrail_core.trails.store import TrailEditor
+from doctrail_core.trails.store import TrailEditor, TrailStore
 
 __all__ = ["Affected", "Subject", "batches"]
 
@@ -63,11 +62,11 @@ class Subject(Protocol):
         """The responses that had it."""
         ...
 
-    def found(self, ledger: LedgerReader, trails: TrailReader | None) -> Mapping[str, int]:
+    def found(self, ledger: LedgerReader, trails: TrailStore | None) -> Mapping[str, int]:
         """How much of what there is."""
         ...
 
-    def erase_from(self, trails: TrailReader, editor: TrailEditor, ledger: LedgerReader) -> None:
+    def erase_from(self, trails: TrailStore, editor: TrailEditor, ledger: LedgerReader) -> None:
         """Take it out of the trail store, in any number of transactions; what is done is not done again."""
         ...
 
@@ -83,7 +82,7 @@ class Subject(Protocol):
         """What stays of what somebody wrote about an entry; None if nothing."""
         ...
 
-    def not_covered(self, ledger: LedgerReader, trails: TrailReader | None) -> Iterator[str]:
+    def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         """What is left of it elsewhere, as far as that can be known here."""
         ...
 

@@ -10,8 +10,7 @@ from doctrail_core.ledger.entry import Entry, decode
 from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.ledger.rows import state_complete, state_named
-from doctrail_core.trails.sqlite import TrailReader
-from doctrail_core.trails.store import TrailEditor
+from doctrail_core.trails.store import TrailEditor, TrailStore
 
 __all__ = ["ErasedUser", "responses_of", "trails_of"]
 
@@ -43,7 +42,7 @@ class ErasedUser:
                     complete=state_complete(state),
                 )
 
-    def found(self, ledger: LedgerReader, trails: TrailReader | None) -> Mapping[str, int]:
+    def found(self, ledger: LedgerReader, trails: TrailStore | None) -> Mapping[str, int]:
         names = self.forgotten(ledger).names
         return {
             "keys": sum(ledger.key_of(owner) is not None for owner in self.owners(ledger)),
@@ -51,7 +50,7 @@ class ErasedUser:
             "trails": len(trails_of(trails, self.name)) if trails else 0,
         }
 
-    def erase_from(self, trails: TrailReader, editor: TrailEditor, ledger: LedgerReader) -> None:
+    def erase_from(self, trails: TrailStore, editor: TrailEditor, ledger: LedgerReader) -> None:
         del ledger  # the trails say whose they are
         for ids in batches(trails_of(trails, self.name)):
             with editor.changing():
@@ -75,7 +74,7 @@ class ErasedUser:
     def scrubbed(self, remark: str) -> str | None:
         return remark.replace(self.name, "[erased]") if self.name in remark else remark
 
-    def not_covered(self, ledger: LedgerReader, trails: TrailReader | None) -> Iterator[str]:
+    def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         del trails
         own = set(responses_of(ledger, self.name))
         again = {later for first in own for later in ledger.store.reused_from(first)} - own
@@ -100,7 +99,7 @@ def responses_of(ledger: LedgerReader, user_id: str) -> list[int]:
     return sorted(set(ledger.responses_of("user", user_id)))
 
 
-def trails_of(trails: TrailReader, user_id: str) -> list[str]:
+def trails_of(trails: TrailStore, user_id: str) -> list[str]:
     """The responses of a user, and those in their sessions of which nobody said whose they were."""
     named = list(trails.responses(user_id=user_id))
     sessions = dict.fromkeys(found.session_id for found in named if found.session_id)

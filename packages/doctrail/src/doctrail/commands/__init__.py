@@ -15,6 +15,7 @@ from doctrail.commands import (
     demo,
     diagnose,
     doctor,
+    erase,
     export,
     graph,
     ground,
@@ -23,6 +24,7 @@ from doctrail.commands import (
     replay,
     responses,
     show,
+    subject,
     why,
 )
 
@@ -72,5 +74,7 @@ COMMANDS: "tuple[Command, ...]" = (
     diagnose,
     replay,
     export,
+    erase,
+    subject,
     doctor,
 )
