@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from doctrail_core import Settings
+from doctrail_core.durable import filesystem
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 
@@ -51,6 +52,16 @@ def test_every_setting_is_shown_with_where_it_comes_from(app, doctrail, monkeypa
 def test_what_is_typed_goes_before_the_environment(app, doctrail, tmp_path):
     chosen = doctrail("doctor", "--json", "--home", str(tmp_path / "elsewhere")).json["settings"][0]
     assert chosen == {"name": "home", "value": str(tmp_path / "elsewhere"), "origin": "--home"}
+
+
+def test_a_home_on_another_machine_is_something_to_look_at(app, doctrail, monkeypatch, tmp_path):
+    app.answer()
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"30 21 0:40 / {app.home.parent} rw - nfs4 somewhere:/share rw\n")
+    monkeypatch.setattr(filesystem, "_MOUNTS", mounts)
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "lies on a network file system (nfs4)" in said.out
 
 
 def test_a_setting_that_means_nothing_is_something_to_look_at(app, doctrail, monkeypatch):

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 from doctrail_core.capture.settings import Settings, SettingsError
 from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.durable.faults import Fault, read_faults
+from doctrail_core.durable.filesystem import NotLocalError, check_is_local
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.intake import sizes
 from doctrail_core.durable.lease import Lease
@@ -197,6 +198,10 @@ def _on_folder(home: Home) -> Iterator[str]:
     if not home.path.is_dir():
         yield f"{home.path} is no folder. Move it away, or set DOCTRAIL_HOME to a folder."
         return
+    try:
+        check_is_local(home.path)
+    except NotLocalError as error:
+        yield f"{error.strerror}."
     if not os.access(home.path, os.W_OK | os.X_OK):
         yield f"{home.path} cannot be written to by this user: nothing can be recorded from here."
     if stat.S_IMODE(home.path.stat().st_mode) & 0o077:
