@@ -14,7 +14,7 @@ from doctrail_core.durable.home import Home
 if TYPE_CHECKING:
     from doctrail_core.audit.anchors.witness import Consistency
 
-__all__ = ["EVERY", "Configured", "configured"]
+__all__ = ["EVERY", "KINDS", "Configured", "configured"]
 
 EVERY = 3600
 """Seconds between two checkpoints that an anchor gets, unless it is configured otherwise."""
@@ -81,9 +81,9 @@ class _Entry:
         self.where = where
         self.home = home
         kind = self.text("kind")
-        if kind not in _KINDS:
-            raise AnchorError(f"{where}: kind is {kind!r}; it must be one of {', '.join(_KINDS)}")
-        self.maker = _KINDS[kind]
+        if kind not in KINDS:
+            raise AnchorError(f"{where}: kind is {kind!r}; it must be one of {', '.join(KINDS)}")
+        self.maker = KINDS[kind]
         self.name = self.text("name", kind)
         if not _NAME.fullmatch(self.name):
             raise AnchorError(
@@ -199,10 +199,11 @@ def _consistency_of(home: Home) -> "Consistency":
     return consistency
 
 
-_KINDS: Mapping[str, Callable[["_Entry"], Anchor]] = {
+KINDS: Mapping[str, Callable[["_Entry"], Anchor]] = {
     "directory": _directory,
     "s3": _s3,
     "git": _git,
     "rfc3161": _rfc3161,
     "witness": _witness,
 }
+"""What an anchor may be, and what makes it."""
