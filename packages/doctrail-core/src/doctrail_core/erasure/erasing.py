@@ -36,9 +36,10 @@ from doctrail_core.erasure.remarks import Remarks
 from doctrail_core.erasure.subject import Affected, Subject
 from doctrail_core.erasure.user import ErasedUser
 from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.forgotten import LedgerEditor
+from doctrail_core.ledger.place import LedgerPlace
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.ledger.record import EventRecord, encode
-from doctrail_core.ledger.sqlite import LedgerDatabase, LedgerWriter
 from doctrail_core.text.identity import canonical_id, clean_text, keyed_hash
 from doctrail_core.trails import open_trails
 from doctrail_core.trails.sqlite import TrailDatabase, TrailReader, TrailWriter
@@ -235,7 +236,7 @@ class _Erasing:
         self._clear("trails", editor.cursors().items())
         editor.scrub()
 
-    def _forget_names(self, writer: LedgerWriter) -> None:
+    def _forget_names(self, writer: LedgerEditor) -> None:
         with open_ledger(self._home, drain=False) as ledger:
             forgotten, owners = self._subject.forgotten(ledger), self._subject.owners(ledger)
         # In this order: a name that is not forgotten is taken for bound, and needs its key.
@@ -251,7 +252,7 @@ class _Erasing:
         named = json.dumps(self._subject.name, ensure_ascii=False).encode()
         discard_set_aside(directory, lambda record: named in record)
 
-    def _put_on_record(self, writer: LedgerWriter, draft: Draft, impact: Impact) -> int:
+    def _put_on_record(self, writer: LedgerEditor, draft: Draft, impact: Impact) -> int:
         """Say on the ledger what was erased; returns the place of the entry."""
         with open_ledger(self._home, drain=False) as ledger:
             places = list(self._subject.places(ledger))
@@ -273,7 +274,7 @@ class _Erasing:
         with open_ledger(self._home, drain=False) as ledger:
             return max(entry.seq for entry in ledger.events("erased"))
 
-    def _flag(self, writer: LedgerWriter, entry: int, affected: Sequence[Affected]) -> int:
+    def _flag(self, writer: LedgerEditor, entry: int, affected: Sequence[Affected]) -> int:
         """Have people look at the answers that may hold something of it, unless they are to do so already."""
         if not self._subject.to_review:
             return 0
@@ -330,12 +331,16 @@ class _Erasing:
     # The stores
 
     @contextmanager
-    def _alone(self) -> Generator[tuple[LedgerWriter, TrailWriter | None]]:
+    def _alone(self) -> Generator[tuple[LedgerEditor, TrailWriter | None]]:
         """Be the one that writes to both stores; what lay in the spools is in them."""
         with ExitStack() as stack:
             ledger = stack.enter_context(
-                writing(self._home, "ledger", LedgerDatabase(self._home), timeout=PATIENCE)
+                writing(self._home, "ledger", LedgerPlace(self._home), timeout=PATIENCE)
             )
+            if not isinstance(ledger, LedgerEditor):
+                raise StoreError(
+                    "the ledger is kept where names cannot be erased yet. Nothing was changed."
+                )
             # A response is on the ledger before its trail is written: this way round, no trail is
             # erased of which the ledger would only come to know later.
             path = self._home.database("trails")

@@ -235,7 +235,7 @@ class LedgerWriter(Writer):
             self.recall()
 
     def forget(self, forgotten: Forgotten) -> None:
-        """Forget names; see `doctrail_core.ledger.forgotten.Forgetting`."""
+        """Forget names; see `doctrail_core.ledger.forgotten.LedgerEditor`."""
         try:
             with self._transaction({}, ()):
                 run = self._connection.executemany
