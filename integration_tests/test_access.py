@@ -454,3 +454,117 @@ def test_a_trail_with_decisions_can_be_read_again(host):
         trail, _ = recorded(lineage)
         assert asdict(decode(encode(trail))) == asdict(trail)
         assert decode(encode(trail)) != replace(trail, retrievals=())
+
+
+def _langchain_around(lineage: Lineage, **access: object):
+    from langchain_classic.retrievers import EnsembleRetriever
+
+    from langchain_doctrail import LineageRetriever
+
+    parts = [_langchain_retriever(lineage).inner for _ in range(2)]
+    return LineageRetriever.wrap(EnsembleRetriever(retrievers=parts), **access)
+
+
+def _langchain_within(lineage: Lineage, **access: object):
+    from langchain_classic.retrievers import ContextualCompressionRetriever
+    from langchain_classic.retrievers.document_compressors import LLMChainFilter
+    from langchain_core.language_models.fake_chat_models import FakeListChatModel
+
+    keeps_all = LLMChainFilter.from_llm(FakeListChatModel(responses=["YES"]))
+    return ContextualCompressionRetriever(
+        base_compressor=keeps_all, base_retriever=_langchain_retriever(lineage, **access)
+    )
+
+
+def _llama_index_around(lineage: Lineage, **access: object):
+    from llama_index.core.llms import MockLLM
+    from llama_index.core.retrievers import QueryFusionRetriever
+
+    from llama_index.observability.doctrail import LineageRetriever
+
+    parts = [_llama_index_retriever(lineage).base for _ in range(2)]
+    fusion = QueryFusionRetriever(parts, llm=MockLLM(), num_queries=1, use_async=False)
+    return LineageRetriever(fusion, lineage=lineage, **access)
+
+
+def _llama_index_within(lineage: Lineage, **access: object):
+    from llama_index.core.llms import MockLLM
+    from llama_index.core.retrievers import QueryFusionRetriever
+
+    parts = [_llama_index_retriever(lineage, **access) for _ in range(2)]
+    return QueryFusionRetriever(parts, llm=MockLLM(), num_queries=1, use_async=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("langchain", _langchain_around),
+        ("langchain", _langchain_within),
+        ("llama_index", _llama_index_around),
+        ("llama_index", _llama_index_within),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_what_is_denied_is_nowhere_whatever_stands_around_or_within(name, make):
+    with capture_trails() as lineage:
+        prompts: list[str] = []
+        retriever = make(lineage, access=POLICY, principal=STAFF)
+        HOSTS[name].ask(retriever, lineage, prompts)
+        (trail,) = lineage.trails
+        assert "February 28th" in prompts[-1]
+        assert MARKER not in prompts[-1]
+        assert MARKER.encode() not in encode(trail)
+        hits = [hit for r in trail.retrievals for hit in r.hits]
+        assert {h.chunk.document_id for h in hits if h.chunk.text is not None} == {"handbook"}
+        decided = [d for r in trail.retrievals for d in r.access]
+        assert "memo" in {c.document_id for d in decided for c in d.denied}
+        assert lineage.errors == []
+        assert lineage.open_count == 0
+
+
+def test_requests_side_by_side_have_their_own_principals(host):
+    people = {"ada": "staff", "eve": "board", "bob": "nobody"}
+    with capture_trails() as lineage:
+        retriever = host.retriever(lineage, access=POLICY)
+
+        async def ask(name: str) -> list[str]:
+            prompts: list[str] = []
+            with acting_for(Principal(name, roles=(people[name],))):
+                await host.aask(retriever, lineage, prompts)
+            return prompts
+
+        async def all_of_them() -> list[list[str]]:
+            return await asyncio.gather(*(ask(name) for name in people for _ in range(5)))
+
+        read = asyncio.run(all_of_them())
+        seen = [any(MARKER in text for text in prompts) for prompts in read]
+        assert seen == [False] * 5 + [True] * 5 + [False] * 5
+        principals = Counter(d.principal for t in lineage.trails for d in t.retrievals[0].access)
+        assert principals == {"ada": 5, "eve": 5, "bob": 5}
+        assert lineage.errors == []
+
+
+def test_what_the_request_says_of_its_user_counts(host):
+    policy = LabelPolicy(("internal", "secret"), principals={"ada": "secret"})
+    with capture_trails() as lineage:
+        retriever = host.retriever(lineage, access=policy)
+        prompts: list[str] = []
+        if host is HOSTS["langchain"]:
+            config = _langchain_config(lineage) | {"configurable": {"user_id": "ada"}}
+            _langchain_chain(retriever, prompts).invoke(QUESTION, config)
+        else:
+            from llama_index_instrumentation.dispatcher import instrument_tags
+
+            with instrument_tags({"user_id": "ada"}):
+                host.ask(retriever, lineage, prompts)
+        assert MARKER in prompts[0]
+
+
+def test_it_is_enforced_where_nothing_is_recorded(host):
+    from doctrail_core import suppress
+
+    with capture_trails() as lineage, suppress():
+        prompts: list[str] = []
+        host.ask(host.retriever(lineage, access=POLICY, principal=STAFF), lineage, prompts)
+        assert MARKER not in prompts[0]
+        assert lineage.trails == []

@@ -23,6 +23,7 @@ from doctrail_core.model import (
     ChunkAccess,
     Derivation,
     Generation,
+    Hit,
     Retrieval,
     Status,
     Step,
@@ -32,6 +33,9 @@ from doctrail_core.text.identity import canonical_id, clean_text
 
 StartEvent = RunStarted | RetrievalStarted | PromptSent | ToolCalled
 RunKind = Literal["run", "retrieval", "generation", "tool"]
+
+_Key = tuple[str, str]
+"""Document and chunk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,7 @@ class OpenResponse:
         return True
 
     def decided_in(self, run: OpenRun, decisions: Iterable[AccessDecision]) -> None:
-        """Note what a retriever releases; what it does not is no find of those inside of it either."""
+        """Note what a retriever releases; of all else that those inside of it found, no text is kept."""
         apart = [replace(d, chunks=tuple(map(self._apart, d.chunks))) for d in decisions]
         run.access += apart
         withheld = {(c.document_id, c.chunk_id) for d in apart for c in d.denied}
@@ -166,7 +170,7 @@ class OpenResponse:
         for place, inner in reversed(list(enumerate(self.retrievals))):
             if inner.enclosing_id in inside:
                 inside.add(inner.retrieval_id)
-                self.retrievals[place] = _without(inner, withheld - released)
+                self.retrievals[place] = _released_of(inner, released, withheld)
 
     def _apart(self, access: ChunkAccess) -> ChunkAccess:
         first = self.chunk_documents.setdefault(access.chunk_id, access.document_id)
@@ -229,8 +233,16 @@ def _named_apart(document_id: str, chunk_id: str, first: str) -> str:
     return chunk_id if first == document_id else canonical_id(f"{document_id}#{chunk_id}")
 
 
-def _without(retrieval: Retrieval, withheld: Collection[tuple[str, str]]) -> Retrieval:
-    hits = tuple(
-        h for h in retrieval.hits if (h.chunk.document_id, h.chunk.chunk_id) not in withheld
-    )
-    return retrieval if len(hits) == len(retrieval.hits) else replace(retrieval, hits=hits)
+def _released_of(
+    retrieval: Retrieval, released: Collection[_Key], withheld: Collection[_Key]
+) -> Retrieval:
+    """The retrieval without what was withheld, and without the texts of what nobody decided about."""
+    hits: list[Hit] = []
+    for hit in retrieval.hits:
+        key = (hit.chunk.document_id, hit.chunk.chunk_id)
+        if key in released:
+            hits.append(hit)
+        elif key not in withheld:
+            untold = replace(hit.chunk, text=None, content_hash=None, metadata={})
+            hits.append(replace(hit, chunk=untold))
+    return replace(retrieval, hits=tuple(hits))
