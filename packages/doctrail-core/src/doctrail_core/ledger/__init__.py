@@ -37,5 +37,5 @@ def open_ledger(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "L
         open_keyring(home.key_store),
         tagger,
         warning=warning,
-        others=[LedgerReader(other, None, tagger) for other in others],
+        others=[LedgerReader(other, None, tagger, elsewhere=True) for other in others],
     )

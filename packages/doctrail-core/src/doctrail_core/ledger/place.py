@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.home import Home
-from doctrail_core.durable.intake import Store
 from doctrail_core.durable.served import served
 
 if TYPE_CHECKING:
-    from doctrail_core.ledger.store import LedgerStore
+    from doctrail_core.ledger.store import LedgerStore, LedgerWriting
 
 __all__ = ["LedgerPlace"]
 
@@ -21,7 +20,7 @@ class LedgerPlace:
 
     home: Home
 
-    def open(self) -> Store:
+    def open(self) -> "LedgerWriting":
         """Open it for writing, and make it if there is none.
 
         Raises:

@@ -44,8 +44,20 @@ class LedgerReader:
         *,
         warning: str | None = None,
         others: "Sequence[LedgerReader]" = (),
+        elsewhere: bool = False,
     ) -> None:
+        """Read from a store.
+
+        Args:
+            store: What keeps it.
+            keyring: The keys of its names.
+            tagger: Makes the tags of names.
+            warning: What is missing.
+            others: The readers of other logs.
+            elsewhere: Whether another home has the keys.
+        """
         self.store = store
+        self._elsewhere = elsewhere
         self.others = others
         self.warning = warning
         self._keyring = keyring
@@ -175,7 +187,7 @@ class LedgerReader:
         name = canonical_id(document_id)
         tag = self.tag("document", name)
         found = () if tag is None else self.store.documents(tag)
-        if self._keyring is None:
+        if self._elsewhere:
             self._names |= dict.fromkeys(found, name)
         return found
 
@@ -186,8 +198,8 @@ class LedgerReader:
 
     @property
     def _nameless(self) -> str:
-        """Why a name cannot be told: it was erased, or its keys are not here."""
-        return "sealed" if self._keyring is None else "erased"
+        """Why a name cannot be told: it was erased, or another home has the keys."""
+        return "sealed" if self._elsewhere else "erased"
 
     def documents_of(self, entry: Entry) -> list[str]:
         """The ids of an entry's documents, each once, strongest grade first; of an erased one what refers to it."""

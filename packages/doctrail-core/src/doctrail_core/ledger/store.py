@@ -8,10 +8,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from doctrail_core.durable.intake import Store
+from doctrail_core.ledger.gone import Gone
+from doctrail_core.ledger.keyring import Keyring
 from doctrail_core.ledger.rows import EntryRow
 from doctrail_core.ledger.tree import Frontier
 
-__all__ = ["LATEST", "ChunkKey", "Found", "LedgerStore", "NameFound"]
+__all__ = ["LATEST", "ChunkKey", "Found", "LedgerStore", "LedgerWriting", "NameFound"]
 
 ChunkKey = Literal["id_tag", "content_tag", "document", "source", "version"]
 """By what a version of a chunk can be found."""
@@ -173,4 +176,17 @@ class LedgerStore(Protocol):
 
     def flags(self, *, decided: bool | None = None) -> Iterator[tuple[int, int, int, int | None]]:
         """Flags for review: place, response, reason, and the place of the decision, if there is one."""
+        ...
+
+
+class LedgerWriting(Store, Protocol):
+    """The writing end of a store. Only the holder of the lease has it open."""
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of names, written here alone."""
+        ...
+
+    def take_out(self, gone: Gone, payloads: Sequence[bytes] = ()) -> None:
+        """Take out what was pruned, and make entries of records that say so, all or nothing."""
         ...

@@ -10,6 +10,7 @@ from doctrail_core.durable.postgres import ServerWriter
 from doctrail_core.durable.served import Served, host_of
 from doctrail_core.ledger.entry import header
 from doctrail_core.ledger.gone import Gone
+from doctrail_core.ledger.keyring import Keyring
 from doctrail_core.ledger.postgres.schema import SCHEMA, everywhere
 from doctrail_core.ledger.postgres.tables import ServerTables
 from doctrail_core.ledger.rows import Rows, month_of
@@ -79,7 +80,11 @@ class PostgresLedgerWriter(ServerWriter):
         except BaseException:
             super().close()
             raise
-        self.keyring = self._sequencing.keyring
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of names, written here alone."""
+        return self._sequencing.keyring
 
     def commit(
         self, payloads: Sequence[bytes], cursors: Mapping[str, int], forgotten: Collection[str]
