@@ -67,6 +67,7 @@ def test_a_trail_holds_what_happened_and_nothing_else():
                     ],
                     "started_at": "2026-01-01T00:00:01Z",
                     "ended_at": "2026-01-01T00:00:02Z",
+                    "access": [],
                 }
             ],
             "contexts": [
@@ -115,5 +116,7 @@ def test_a_trail_holds_what_happened_and_nothing_else():
             "citations": [],
             "assessments": [],
             "diagnoses": [],
+            "derivations": [],
+            "reused": [],
         }
     )

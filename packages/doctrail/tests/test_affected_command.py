@@ -6,6 +6,7 @@ import pytest
 from dirty_equals import IsInt, IsStr
 
 PLACE = {
+    "log": IsStr(regex=r"[0-9a-f]{32}"),
     "seq": IsInt(gt=0),
     "derived_from": None,
     "same_text_as": None,

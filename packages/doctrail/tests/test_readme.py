@@ -12,7 +12,7 @@ from doctrail.commands import COMMANDS
 from doctrail.forms import trail_form
 from doctrail.health import Health
 from doctrail_core.graph import Tally
-from doctrail_core.ledger.store import ImpactHit
+from doctrail_core.ledger.impact import ImpactHit
 from doctrail_core.trails.store import TrailSummary
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
