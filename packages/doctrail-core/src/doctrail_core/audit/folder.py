@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, BinaryIO, Self, cast
 from uuid import uuid4
 
 from doctrail_core.audit.checkpoint import Checkpoint, checkpoint_of
@@ -26,7 +26,9 @@ INTERVAL = 60.0
 """Seconds after which a checkpoint is signed, and a heartbeat noted if nothing else came."""
 
 _FOLDER_MODE = 0o700
-_TAIL_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 20
+_MARK = "\u2014 ".encode()
+"""Where a line with a signature begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,27 +145,25 @@ class AuditFolder:
 
     @sealed.setter
     def sealed(self, segments: int) -> None:
-        draft = self._sealed.with_suffix(".new")
-        draft.write_text(f"{segments}\n", encoding="ascii")
+        draft = _drafted(self._sealed, f"{segments}\n")
         draft.replace(self._sealed)
 
     def keep(self, note: Note) -> None:
-        """Add a checkpoint, or one that is there already with more signatures.
+        """Add a checkpoint, or one that is there already with more signatures; the caller has the lease.
 
         Raises:
             OSError: It cannot be written.
         """
         self._notes.mkdir(mode=_FOLDER_MODE, exist_ok=True)
         path = self._notes / f"{datetime.now(UTC):%Y-%m}.notes"
-        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, FILE_MODE)
-        try:
-            # Whoever died while writing left half a note; what follows must not become part of it.
-            size = os.fstat(fd).st_size
-            clean = not size or os.pread(fd, 2, max(0, size - 2)) == b"\n\n"
-            os.write(fd, ("" if clean else "\n\n").encode() + f"{note}\n".encode())
+        fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_MODE)
+        with os.fdopen(fd, "r+b") as file:
+            # Whoever died while writing left part of a note; what follows must not become part of it.
+            file.truncate(_whole(file))
+            file.seek(0, os.SEEK_END)
+            file.write(f"{note}\n".encode())
+            file.flush()
             os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def notes(self) -> Iterator[Note]:
         """All that was kept, oldest first; what cannot be read is passed over."""
@@ -190,9 +190,8 @@ class AuditFolder:
         config = self.config()
         for path in sorted(self._notes.glob("*.notes"), reverse=True):
             with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-                lines = file.read().decode("utf-8", "replace").splitlines(keepends=True)
-            if notes := list(_notes_in(lines)):
+                _, tail = _tail(file)
+            if notes := list(_notes_in(tail.decode("utf-8", "replace").splitlines(keepends=True))):
                 return checkpoint_of(notes[-1], config.key), notes[-1]
         return None
 
@@ -208,7 +207,7 @@ def _notes_in(lines: Iterable[str]) -> Iterator[Note]:
     for line in lines:
         if line != "\n":
             paragraph += line
-        elif not paragraph.startswith("\u2014 "):
+        elif not paragraph.startswith(_MARK.decode()):
             text, paragraph = paragraph, ""
         else:
             note = _readable(f"{text}\n{paragraph}")
@@ -224,15 +223,38 @@ def _readable(text: str) -> Note | None:
         return None
 
 
+def _tail(file: BinaryIO) -> tuple[int, bytes]:
+    """The end of a file, and where that begins; it has the last note and part of those before."""
+    start = max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
+    file.seek(start)
+    return start, file.read()
+
+
+def _whole(file: BinaryIO) -> int:
+    """Where the last note of a file that was written to its end has it."""
+    start, tail = _tail(file)
+    end = len(tail)
+    while (end := tail.rfind(b"\n\n", 0, end)) >= 0:
+        before = max(0, tail.rfind(b"\n\n", 0, end) + 2)
+        if tail[before:end].lstrip(b"\n").startswith(_MARK):
+            return start + end + 2
+    return start
+
+
 def _write(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    draft = path.with_name(f"{path.name}.{uuid4().hex}")
-    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+    """Write a file that only its owner may read, whole or not at all, and never over another."""
+    draft = _drafted(path, text)
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
         os.link(draft, path)
     finally:
         draft.unlink()
+
+
+def _drafted(path: Path, text: str) -> Path:
+    draft = path.with_name(f"{path.name}.{uuid4().hex}")
+    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(fd)
+    return draft
