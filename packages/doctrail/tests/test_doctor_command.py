@@ -1,5 +1,6 @@
 """`doctrail doctor`."""
 
+import json
 from dataclasses import fields
 
 import pytest
@@ -130,3 +131,20 @@ def test_a_database_whose_pages_are_damaged_is_found(app, doctrail):
     said = doctrail("doctor")
     assert said.code == 1
     assert str(path) in said.out.partition("To look at")[2]
+
+
+def test_an_anchor_that_takes_no_checkpoints_is_told(app, doctrail, tmp_path):
+    app.answer()
+    assert doctrail("audit", "init").code == 0
+    config = app.home / "audit" / "config.json"
+    anchor = {"kind": "directory", "name": "auditor", "path": str(tmp_path / "inbox")}
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"anchors": [anchor]}))
+    assert doctrail("audit", "checkpoint").code == 0
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "anchor auditor takes no checkpoints since" in said.out
+    (tmp_path / "inbox").mkdir()
+    assert doctrail("audit", "checkpoint").code == 0
+    assert doctrail("doctor").lines[-1] == "All is well."
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"anchors": [{}]}))
+    assert "lacks 'kind'" in doctrail("doctor").out

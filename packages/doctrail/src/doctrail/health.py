@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
+from doctrail_core.audit.anchors import AnchorError, failing
 from doctrail_core.capture.settings import Settings, SettingsError
 from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.durable.faults import Fault, read_faults
@@ -100,7 +101,7 @@ def examine(home: str | None, environment: Mapping[str, str]) -> Health:
     place = Home(settings.home)
     stores = (_ledger(place), _trails(place)) if place.path.is_dir() else ()
     faults = tuple(read_faults(place))
-    remarks += [*_on_folder(place), *_on_stores(stores), *_on_faults(faults)]
+    remarks += [*_on_folder(place), *_on_stores(stores), *_on_anchors(place), *_on_faults(faults)]
     return Health(
         settings=tuple(choices(settings, home, environment)),
         home=str(place.path.absolute()),
@@ -125,7 +126,7 @@ def choices(
 
 def _shown(name: str, value: Any) -> str | bool | None:
     if name == "database" and value is not None:
-        address = urlsplit(value)
+        address = urlsplit(str(value))
         host = address.netloc.rpartition("@")[2]
         return f"{address.scheme}://{host}{address.path}"  # without who, or a password
     return str(value) if isinstance(value, Path) else value
@@ -219,6 +220,15 @@ def _on_stores(stores: tuple[StoreHealth, ...]) -> Iterator[str]:
                 f"{len(store.set_aside)} files hold records that could not be moved into {store.path};"
                 f" the first is {store.set_aside[0]}"
             )
+
+
+def _on_anchors(home: Home) -> Iterator[str]:
+    try:
+        for failure in failing(home):
+            what = "contradicts this ledger" if failure.contradiction else "takes no checkpoints"
+            yield f"anchor {failure.anchor} {what} since {failure.since}: {failure.error}"
+    except (AnchorError, OSError) as error:
+        yield str(error)
 
 
 def _on_faults(faults: tuple[Fault, ...]) -> Iterator[str]:
