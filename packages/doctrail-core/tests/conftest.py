@@ -1,6 +1,7 @@
 """What the core's tests share: a home folder, trails to put into it, and patience with a deadline."""
 
 import asyncio
+import json
 import subprocess
 import time
 from base64 import b64decode
@@ -33,6 +34,7 @@ from doctrail_core.capture.settings import Settings
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 from doctrail_core.grounding.verifier import Answer, Findings, Verifier
+from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.tree import EMPTY_ROOT, verify_consistency
 from doctrail_core.model import (
     Arrival,
@@ -55,6 +57,7 @@ from doctrail_core.model import (
 from doctrail_core.testing import CapturedLineage
 from doctrail_core.testing.fixtures import postgres  # noqa: F401  # a fixture is there by its name
 from doctrail_core.text.identity import content_hash
+from doctrail_core.trails.journal import TrailJournal
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -446,3 +449,74 @@ def stamping(authority, tmp_path):
             yield url
 
     return serving
+
+
+class Recorded:
+    """An installation that records."""
+
+    def __init__(self, home: Home, faults: Faults) -> None:
+        self.home = home
+        self.ledger = LedgerJournal(home, faults)
+        self.trails = TrailJournal(home, faults)
+
+    def put(self, trail: Trail) -> Trail:
+        """Record a response, and what was found about it."""
+        self.ledger.append("answered", trail)
+        self.trails.append(trail)
+        for assessment in trail.assessments:
+            self.trails.append_assessment(assessment)
+        for diagnosis in trail.diagnoses:
+            self.trails.append_diagnosis(diagnosis)
+        return trail
+
+    def flush(self) -> None:
+        self.ledger.flush()
+        self.trails.flush()
+
+    def close(self) -> None:
+        self.ledger.close()
+        self.trails.close()
+
+
+@pytest.fixture
+def recorded(home, faults):
+    recorded = Recorded(home, faults)
+    yield recorded
+    recorded.close()
+
+
+@pytest.fixture
+def files_with(home) -> Callable[..., list[str]]:
+    """The files below the home, of whatever kind, in which any of these bytes are."""
+
+    def found(*wanted: bytes) -> list[str]:
+        files = (path for path in home.path.rglob("*") if path.is_file())
+        content = {str(path.relative_to(home.path)): path.read_bytes() for path in files}
+        return sorted(name for name, data in content.items() if any(w in data for w in wanted))
+
+    return found
+
+
+def written(text: str) -> set[bytes]:
+    """A text in the forms in which a file may hold it."""
+    escaped = json.dumps(text, ensure_ascii=False)[1:-1]
+    twice = json.dumps(escaped, ensure_ascii=False)[1:-1]
+    forms = {text, escaped, twice, json.dumps(text)[1:-1]}
+    return {form.encode() for form in forms} | {text.encode("utf-16-le")}
+
+
+@pytest.fixture(name="written")
+def written_() -> Callable[[str], set[bytes]]:
+    return written
+
+
+@pytest.fixture
+def pieces() -> Callable[[str], set[bytes]]:
+    """Every five words in a row of a text, in those forms."""
+
+    def cut(text: str) -> set[bytes]:
+        words = text.split(" ")
+        rows = (" ".join(words[at : at + 5]) for at in range(len(words) - 4))
+        return {form for row in rows for form in written(row)}
+
+    return cut
