@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from itertools import compress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from doctrail_core.capture.events import (
+    AccessDecided,
     Event,
     RetrievalDescribed,
     RetrievalEnded,
@@ -14,12 +16,15 @@ from doctrail_core.capture.events import (
 from doctrail_core.manual.arguments import question_in
 from doctrail_core.manual.block import FRAMEWORK, Block
 from doctrail_core.manual.chunks import ChunkLike, as_chunk
-from doctrail_core.model import ScoreKind
+from doctrail_core.model import AccessPolicy, ScoreKind
 
 if TYPE_CHECKING:
+    from doctrail_core.access.gate import GivenPrincipal, Labels
     from doctrail_core.composition import Lineage
 
 __all__ = ["Search", "retrieval"]
+
+_Chunk = TypeVar("_Chunk", bound=ChunkLike)
 
 
 class Search(Block):
@@ -46,6 +51,40 @@ class Search(Block):
             chunks: Each a `RetrievedChunk`, a mapping with the names of its fields, or a bare text.
         """
         self._learn(self._find, chunks)
+
+    def released(
+        self,
+        chunks: Iterable[_Chunk],
+        *,
+        access: AccessPolicy,
+        principal: "GivenPrincipal" = None,
+        labels: "Labels | None" = None,
+    ) -> list[_Chunk]:
+        """Have a policy decide which of these chunks go on; only those are said to be found.
+
+        Args:
+            chunks: What the store returned, best first; see `found`.
+            access: Decides; `doctrail_core.access` has some policies.
+            principal: For whom; default as `acting_for` says, or the user of the response.
+            labels: Where a chunk's metadata says how it is classified; default `label` and `label_version`.
+
+        Returns:
+            Those of the chunks that may go on, as they were given.
+
+        Raises:
+            AccessError: It could not be decided, and nothing may go on.
+        """
+        from doctrail_core.access.gate import Gate, Labels
+
+        given = list(chunks)
+        shown = [as_chunk(chunk, self._described.score_kind) for chunk in given]
+        gate = Gate(access, self._described.retriever or "search", principal, labels or Labels())
+        passing = gate.admits(shown, self._run_id, self._decided, user_id=None)
+        self.found(compress(shown, passing))
+        return list(compress(given, passing))
+
+    def _decided(self, decided: AccessDecided) -> None:
+        self._learn(self._recording().record, decided)
 
     def _find(self, chunks: Iterable[ChunkLike]) -> None:
         for chunk in chunks:
