@@ -9,10 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.home import Home
 from doctrail_core.ledger import open_ledger
-from doctrail_core.ledger.entry import decode as decode_entry
 from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.record import decode, encode, from_trail
 from doctrail_core.ledger.sqlite import _WITH_DOCUMENT, LedgerWriter
@@ -26,132 +24,6 @@ def journal(home, faults):
     journal = LedgerJournal(home, faults)
     yield journal
     journal.close()
-
-
-@pytest.fixture
-def impact(home):
-    """Ask for the responses of a document."""
-
-    def ask(document_id, *args, **kwargs):
-        with open_ledger(home) as ledger:
-            return [hit.response_id for hit in ledger.responses_with(document_id, *args, **kwargs)]
-
-    return ask
-
-
-def test_a_second_reader_sees_an_answer_as_soon_as_it_was_given(home, journal, make_trail):
-    journal.append("answered", make_trail())
-    with open_ledger(home) as ledger:
-        (hit,) = ledger.responses_with("doc_4")
-    assert (hit.response_id, hit.document_id, hit.grade, hit.status, hit.complete) == (
-        *("response-1", "doc_4", "in_prompt", "ok", True),
-    )
-    assert (hit.session_id, hit.user_id, hit.trace_id) == (
-        *("session-1", "user-1", "0af7651916cd43dd8448eb211c80319c"),
-    )
-
-
-def test_ids_are_matched_as_wholes(journal, make_trail, impact):
-    documents = ["doc_4", "doc_42", "doc_4 ", "DOC_4", "doc_", "doc%", "doc_4\n", "ドキュメント"]
-    for document in documents:
-        journal.append("answered", make_trail(f"of {document!r}", texts={document: "text"}))
-    for document in documents:
-        assert impact(document) == [f"of {document!r}"]
-    assert impact("doc") == []
-
-
-def test_a_range_has_its_beginning_and_not_its_end(journal, make_trail, impact):
-    for minute in range(5):
-        journal.append("answered", make_trail(f"r{minute}", minute=minute))
-    when = make_trail().ended_at
-    assert impact("doc_4", when + MINUTE, when + 3 * MINUTE) == ["r1", "r2"]
-    assert impact("doc_4", since=when + 4 * MINUTE) == ["r4"]
-    assert impact("doc_4", until=when) == []
-
-
-def test_a_time_without_a_zone_means_utc(journal, make_trail, impact):
-    journal.append("answered", make_trail())
-    when = make_trail().ended_at.replace(tzinfo=None)
-    assert impact("doc_4", when, when + MINUTE) == ["response-1"]
-    assert impact("doc_4", when - MINUTE, when) == []
-
-
-def test_a_response_that_never_ended_is_reported_as_such(home, journal, make_trail):
-    journal.append("retrieved", make_trail(status="interrupted", contexts=()))
-    with open_ledger(home) as ledger:
-        (hit,) = ledger.responses_with("doc_4")
-    assert (hit.grade, hit.status, hit.complete) == ("retrieved", "interrupted", False)
-
-
-@pytest.mark.parametrize("apart", [True, False], ids=["committed apart", "committed together"])
-def test_the_answered_entry_supersedes_what_the_retrieved_entry_knew(
-    home, journal, make_trail, apart
-):
-    early = make_trail(status="interrupted", contexts=(), ended_at=make_trail().started_at)
-    journal.append("retrieved", replace(early, session_id=None))
-    if apart:
-        journal.flush()
-    journal.append("answered", make_trail())
-    with open_ledger(home) as ledger:
-        (hit,) = ledger.responses_with("doc_4")
-        kinds = [entry.kind for entry in ledger.entries_of("response-1")]
-    assert (hit.grade, hit.status, hit.complete) == ("in_prompt", "ok", True)
-    assert hit.session_id == "session-1"
-    assert hit.time == early.ended_at
-    assert kinds == (["retrieved", "answered"] if apart else ["answered"])
-
-
-def test_a_retrieved_entry_that_comes_late_changes_no_grade(home, journal, make_trail):
-    journal.append("answered", make_trail())
-    journal.flush()
-    journal.append("retrieved", make_trail(status="interrupted", contexts=()))
-    with open_ledger(home) as ledger:
-        (hit,) = ledger.responses_with("doc_4")
-    assert (hit.grade, hit.status, hit.complete) == ("in_prompt", "ok", True)
-
-
-def test_only_grades_as_strong_as_asked_for_are_reported(journal, make_trail, impact):
-    journal.append("answered", make_trail("read"))
-    journal.append("answered", make_trail("only retrieved", contexts=()))
-    assert impact("doc_4", grade="in_prompt") == ["read"]
-    assert set(impact("doc_4", grade="retrieved")) == {"read", "only retrieved"}
-    assert impact("doc_4", grade="cited") == []
-
-
-def test_the_exact_bytes_are_kept_in_a_gap_free_order(home, make_trail):
-    home.ensure("ledger")
-    bodies = [
-        encode(from_trail("answered", make_trail(f"r{number}"), writer="w", counter=number))
-        for number in range(5)
-    ]
-    with closing(LedgerWriter(home)) as writer:
-        writer.commit(bodies[:2], {}, ())
-        before = _bodies(home)
-        writer.commit(bodies[2:], {}, ())
-    after = _bodies(home)
-    assert [seq for seq, _ in after] == list(range(len(after)))
-    assert after[: len(before)] == before
-    counters = [entry.counter for entry in (decode_entry(b) for _, b in after) if entry.writer]
-    assert counters == [0, 1, 2, 3, 4]
-
-
-def _bodies(home):
-    with open_ledger(home, drain=False) as ledger:
-        return list(ledger.bodies())
-
-
-def test_a_commit_that_fails_leaves_no_trace(home, make_trail):
-    home.ensure("ledger")
-    good = encode(from_trail("answered", make_trail(), writer="w", counter=0))
-    with closing(LedgerWriter(home)) as writer:
-        with pytest.raises(ValueError, match=r".+"):
-            writer.commit([good, b"nonsense"], {"file": 9}, ())
-        assert writer.cursors() == {}
-        writer.commit([good], {"file": 5}, ())
-        assert writer.cursors() == {"file": 5}
-    with open_ledger(home, drain=False) as ledger:
-        assert len(ledger.entries_of("response-1")) == 1
-        assert [hit.response_id for hit in ledger.responses_with("doc_4")] == ["response-1"]
 
 
 def test_writers_number_their_entries_without_a_gap(home, faults, make_trail):
@@ -191,26 +63,6 @@ def _no_space(_payload: bytes) -> None:
     raise OSError(28, "No space left on device")
 
 
-def test_the_head_is_the_last_entry(home, journal, make_trail):
-    for number in range(3):
-        journal.append("answered", make_trail(f"r{number}"))
-    with open_ledger(home) as ledger:
-        assert ledger.head() == ledger.entries_of("r2")[0]
-
-
-def test_an_empty_ledger_has_no_head(home):
-    home.ensure("ledger")
-    LedgerWriter(home).close()
-    with open_ledger(home) as ledger:
-        assert (ledger.head(), ledger.size(), ledger.entries_of("x")) == (None, 0, [])
-
-
-def test_where_nothing_was_recorded_that_is_said(home):
-    with pytest.raises(NothingRecordedError, match=r"nothing is recorded yet at .*ledger\.db"):
-        open_ledger(home)
-    assert not home.path.exists()
-
-
 def test_impact_is_a_search_of_an_index(home, journal, make_trail):
     journal.append("answered", make_trail())
     journal.flush()
@@ -220,16 +72,6 @@ def test_impact_is_a_search_of_an_index(home, journal, make_trail):
     steps = [step[3] for step in plan]
     assert any("link USING PRIMARY KEY (document=? AND seq>? AND seq<?)" in s for s in steps)
     assert not [step for step in steps if "SCAN" in step or "TEMP B-TREE" in step], steps
-
-
-def test_hits_are_read_as_they_are_asked_for(home, journal, make_trail):
-    for number in range(50):
-        journal.append("answered", make_trail(f"r{number:02d}", minute=number))
-    with open_ledger(home) as ledger:
-        hits = ledger.responses_with("doc_4")
-        assert next(hits).response_id == "r00"
-        assert next(hits).response_id == "r01"
-        hits.close()
 
 
 appended = st.lists(
