@@ -148,3 +148,21 @@ def test_ids_of_any_length_and_number_are_bounded():
         (made,) = lineage.trails[0].derivations
         assert len(made.sources) == 1024
         assert all(len(name) <= 512 for name in made.sources)
+
+
+def test_metadata_that_cannot_be_read_cost_no_record_of_the_search():
+    from doctrail_core.capture.events import RetrievalEnded, RetrievalStarted, RetrievedChunk
+
+    class Unreadable(list[str]):
+        def __iter__(self):
+            raise RuntimeError("no")
+
+    with capture_trails() as lineage:
+        found = RetrievedChunk(
+            "text", document_id="d", metadata={"derived_from": Unreadable(["a"])}
+        )
+        lineage.record(RetrievalStarted("s", None, "store", "q", "python"))
+        lineage.record(RetrievalEnded("s", [found]))
+        (trail,) = lineage.trails
+        assert [hit.chunk.document_id for hit in trail.retrievals[0].hits] == ["d"]
+        assert trail.derivations == ()

@@ -196,3 +196,13 @@ def test_hostile_names_are_not_obeyed(search, doctrail):
     said = doctrail("access", "report")
     assert "\x1b[31m" not in said.out
     assert "\u202e" not in said.out
+
+
+def test_a_denied_chunk_is_told_by_why_and_affects_no_answer(search, doctrail):
+    search("response-0001", [HANDBOOK, MERGER])
+    assert "withheld: merger merger/0 (secret)" in doctrail("why", "response-0001").out
+    affected = doctrail("affected", "--document", "merger", "--grade", "retrieved", "--json")
+    assert (affected.code, affected.out) == (1, "")
+    assert doctrail("affected", "--document", "handbook", "--json").code == 0
+    assert doctrail("show", "merger").code == 1
+    assert doctrail("responses", "--document", "merger").code == 1

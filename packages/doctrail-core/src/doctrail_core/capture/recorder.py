@@ -399,9 +399,12 @@ class Recorder:
 
     def _derived(self, response: OpenResponse, chunks: Sequence[RetrievedChunk]) -> None:
         """Note what the chunks' documents were made from."""
-        for derivation in filter(None, map(derivation_record, chunks)):
-            response.derivations[derivation] = None
-            self.reports.derived(derivation)
+        try:
+            for derivation in filter(None, map(derivation_record, chunks)):
+                response.derivations[derivation] = None
+                self.reports.derived(derivation)
+        except Exception as error:  # noqa: BLE001  # metadata may be anything; the search itself matters more
+            self.faults.note("derived documents", error)
 
     def _generation_ended(self, event: GenerationEnded) -> None:
         if ended := self._end(event.run_id, event.at):
