@@ -25,9 +25,10 @@ from doctrail_core.audit.anchors import (
     publish_due,
     receipts,
 )
-from doctrail_core.audit.anchors.anchor import place_of
+from doctrail_core.audit.anchors.anchor import head, place_of
 from doctrail_core.audit.anchors.directory import DirectoryAnchor
 from doctrail_core.audit.anchors.git import GitAnchor
+from doctrail_core.audit.anchors.packing import latest, pack
 from doctrail_core.audit.anchors.rfc3161 import Rfc3161Anchor
 from doctrail_core.audit.anchors.s3 import S3Anchor
 from doctrail_core.audit.anchors.witness import WitnessAnchor
@@ -670,3 +671,35 @@ def test_a_witness_is_configured_by_the_keys_it_cosigns_with(home, configure, wi
         {"kind": "s3", "bucket": "b", "prefix": "p/", "endpoint": "http://x", "retain_days": 9},
     )
     assert failing(home) == []
+
+
+# In a bundle
+
+
+def test_what_anchors_gave_checks_with_common_tools(
+    home, configure, folder, stamping, authority, openssl, served, witness, log, tmp_path
+):
+    with stamping() as tsa, served(witness) as url:
+        configure(
+            {"kind": "directory", "path": str(folder)},
+            {"kind": "rfc3161", "url": tsa, "roots": str(authority / "ca.pem")},
+            {"kind": "witness", "url": url, "keys": str(witness.key.verifier)},
+        )
+        for size in (8, 21):
+            publish_all(home, log.checkpoint(size))
+    assert [head(receipt.checkpoint).size for receipt in latest(home, 20)] == [8, 8, 8]
+    assert latest(home, 7) == []
+    packed = tmp_path / "anchors"
+    pack(packed, latest(home, 40))
+    data, token = str(packed / "rfc3161.checkpoint"), str(packed / "rfc3161.tsr")
+    openssl(authority, "ts", "-verify", "-data", data, "-in", token, "-CAfile", "ca.pem")
+    parts = (packed / "witness.checkpoint", packed / "witness.cosignatures")
+    note = read_note(b"".join(part.read_bytes() for part in parts))
+    assert len(note.signed_by(KEY.verifier, witness.key.verifier)) == 2
+    assert (packed / "directory.checkpoint").read_bytes() == log.checkpoint(21)
+    assert str(folder) in (packed / "README.txt").read_text()
+
+
+def test_a_bundle_without_anchors_has_no_folder_for_them(home, tmp_path):
+    pack(tmp_path / "anchors", latest(home, 40))
+    assert not (tmp_path / "anchors").exists()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from doctrail_core.audit.anchors.publishing import AnchorFinding
     from doctrail_core.audit.bundle import Bundle, Signed, Written
-    from doctrail_core.audit.checkpoint import Checkpoint, Proof
+    from doctrail_core.audit.checkpoint import Proof
     from doctrail_core.audit.findings import Finding, Report
     from doctrail_core.audit.note import Note, VerifierKey
     from doctrail_core.durable.home import Home
@@ -224,6 +224,7 @@ def _bundle(options: Namespace, terminal: Terminal) -> int:
     with ledger_of(options, terminal) as log:
         try:
             written = _packed(Bundle(log, signed, options.out), options)
+            _explain(log, signed, options)
         except FileExistsError as error:
             raise UsageError(str(error)) from error
         except LookupError as error:
@@ -248,6 +249,20 @@ def _packed(bundle: "Bundle", options: Namespace) -> "Written":
     return bundle.of_time(begin, end, words)
 
 
+def _explain(log: "LedgerReader", signed: "Signed", options: Namespace) -> None:
+    """Add what anchors gave, and how to interpret the log."""
+    from dataclasses import replace
+
+    from doctrail_core.audit.anchors.packing import latest, pack
+    from doctrail_core.audit.interpretation import interpretation
+    from doctrail_core.capture.settings import Settings
+
+    home = _home(options)
+    pack(options.out / "anchors", latest(home, signed.checkpoint.size))
+    written = interpretation(log, home, replace(Settings.load(), home=home.path))
+    (options.out / "interpretation.md").write_text(written, encoding="utf-8")
+
+
 def _tell_bundle(written: "Written", options: Namespace, terminal: Terminal) -> None:
     if options.json:
         told = {"entries": written.entries, "segments": written.segments, "pruned": written.unshown}
@@ -261,16 +276,19 @@ def _tell_bundle(written: "Written", options: Namespace, terminal: Terminal) -> 
 
 def _signed(options: Namespace) -> "Signed":
     """The log as it is now, signed; with the checkpoints that it is to be compared with."""
+    from doctrail_core.audit.anchors.packing import latest
     from doctrail_core.audit.bundle import Signed
     from doctrail_core.audit.checkpoint import checkpoint_of
     from doctrail_core.audit.folder import AuditFolder
-    from doctrail_core.audit.note import NoteError
+    from doctrail_core.audit.note import NoteError, read_note
     from doctrail_core.audit.watch import checkpoint_now
 
     with _folder(options) as folder:
         key = AuditFolder(folder.home).config().key
         checkpoint, note = checkpoint_now(folder.home, folder.ledger, heartbeat=False)
-    earlier: list[tuple[Checkpoint, Note]] = []
+        anchored = latest(folder.home, checkpoint.size)
+    notes = [read_note(receipt.checkpoint) for receipt in anchored]
+    earlier = [(checkpoint_of(taken, key), taken) for taken in notes if taken.signed_by(key)]
     for path in getattr(options, "checkpoint", ()):
         kept = _note(path)
         try:
