@@ -1,7 +1,7 @@
 """Pruning: what is beyond the ceiling goes, nothing else does, and every proof stays possible."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,8 +14,15 @@ from doctrail_core.audit.verifying import Known, verify
 from doctrail_core.durable.columns import microseconds
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
-from doctrail_core.erasure.holds import lift_hold, set_hold
-from doctrail_core.erasure.policy import Bounds, Period, Policy, PolicyError, put_in_force
+from doctrail_core.erasure.holds import HoldError, lift_hold, set_hold
+from doctrail_core.erasure.policy import (
+    Bounds,
+    Period,
+    Policy,
+    PolicyError,
+    policy_in_force,
+    put_in_force,
+)
 from doctrail_core.erasure.pruning import places_in
 from doctrail_core.erasure.remarks import Remarks
 from doctrail_core.erasure.retention import run_retention
@@ -80,9 +87,7 @@ class Log:
         )
         self.payloads.append(encode(record))
 
-    def event(
-        self, kind: str, age: float, response: str | None = None, /, **body: Any
-    ) -> None:
+    def event(self, kind: str, age: float, response: str | None = None, /, **body: Any) -> None:
         record = EventRecord(
             event=kind,
             body=body,
@@ -164,7 +169,12 @@ def test_what_is_beyond_the_ceiling_goes_and_what_is_younger_stays(home, log, jo
     assert run.ledger.answers == 1
     assert found(home, "doc_old") == []
     assert found(home, "doc_both") == ["young"]
-    assert {e.kind for s, e in after.items() if s < 512} == {"configured", "document", "chunk", "name"}
+    assert {e.kind for s, e in after.items() if s < 512} == {
+        "configured",
+        "document",
+        "chunk",
+        "name",
+    }
     assert all(before[seq] == entry for seq, entry in after.items() if seq in before)
     assert all(seq < 512 for seq in before if seq not in after)
     with open_ledger(home) as ledger:
@@ -173,3 +183,187 @@ def test_what_is_beyond_the_ceiling_goes_and_what_is_younger_stays(home, log, jo
         assert ledger.names("user", "ann") == []
         assert ledger.names("user", "ben") != []
     check(home)
+
+
+# What a random log may hold: steps in order, each so many days old.
+
+_steps = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["answered", "retrieved", "assessed", "flagged", "derived", "access", "reused", "fill"]
+        ),
+        st.integers(0, 4),  # which response
+        st.sets(st.integers(0, 3), min_size=1, max_size=2),  # which documents
+        st.integers(0, 2),  # which user, and session
+        st.sampled_from([0, 0, 0, -300, 30]),  # how much older or younger than the others of now
+        st.integers(0, 1),  # which writer
+    ),
+    min_size=6,
+    max_size=24,
+)
+_holds = st.sets(
+    st.tuples(st.sampled_from(["document", "user", "session", "response"]), st.integers(0, 4)),
+    max_size=2,
+)
+
+
+def _put(log: Log, steps: Sequence[tuple[Any, ...]]) -> None:
+    """Write the steps, the first of them 700 days ago, the last one today."""
+    for number, (kind, response, documents, person, apart, writer) in enumerate(steps):
+        age = max(0.5, 700 * (1 - number / len(steps)) - apart)
+        name = f"r{response}" if response % 2 else f"00000000-0000-4000-8000-00000000000{response}"
+        docs = [f"d{each}" for each in sorted(documents)]
+        who = {"user": f"u{person}", "session": f"s{person}"} if person else {}
+        if kind == "fill":
+            log.fill(60, age)
+        elif kind == "flagged":
+            log.event("flagged", age, name, cause="hand")
+        elif kind == "derived":
+            log.event("derived", age, **{"document": docs[0], "from": ["d9"]})
+        elif kind == "access":
+            chunks = [{"chunk_id": f"{d}#1", "document_id": d, "allowed": True} for d in docs]
+            said = {"engine": "e", "point": "p", "search": 1, "principal": f"u{person}"}
+            log.event("access", age, name, **said, chunks=chunks)
+        elif kind == "reused":
+            log.event("reused", age, name, of=f"r{(response + 2) % 4}")
+        else:
+            log.answer(name, docs, age, kind=kind, writer=f"w{writer}", **who)
+        log.fill(30, age)
+
+
+def _subject(scope: str, number: int) -> str:
+    if scope == "response" and not number % 2:
+        return f"00000000-0000-4000-8000-00000000000{number}"
+    return f"{scope[0]}{number}"
+
+
+def _may_go(before: dict[int, Entry], minimum: int, held: dict[str, set[Any]]) -> set[int]:
+    """By brute force, what of a log is not needed any more."""
+    firsts: dict[bytes, list[Entry]] = {}
+    for entry in before.values():
+        if entry.response is not None:
+            firsts.setdefault(entry.response, []).append(entry)
+    gone: set[int] = set()
+    for history in firsts.values():
+        chunks = {use.chunk for entry in history for use in entry.chunks}
+        documents = {before[chunk].body["document"] for chunk in chunks}
+        people = {p for e in history for p in (e.user, e.session, e.body.get("principal"))}
+        keep = (
+            history[-1].seq >= minimum
+            or history[0].response in held["responses"]
+            or documents & held["documents"]
+            or people & held["people"]
+        )
+        gone |= set() if keep else {entry.seq for entry in history}
+    events = {"heartbeat", "configured", "held", "retained", "pruned"}
+    for entry in before.values():
+        if entry.kind in events and entry.seq not in held["entries"]:
+            gone |= {entry.seq} if 0 < entry.seq < minimum else set()
+    binds = {"document", "chunk", "name", "derived"}
+    bound = {seq for seq, entry in before.items() if entry.kind in binds and seq < minimum}
+    needed = {seq for seq in before if seq not in gone and seq not in bound}
+    numbers = {before[seq].writer for seq in needed}
+    last = max((e.body.get("number", 0) for e in before.values() if e.kind == "name"), default=0)
+    for seq in bound:
+        body = before[seq].body
+        names_an_answer = body.get("kind") == "response" and seq + 1 in needed
+        if names_an_answer or body.get("number", -1) in numbers | {last}:
+            needed.add(seq)
+    while True:
+        said = {place for seq in needed for place in places_in(before[seq])}
+        made = {
+            seq
+            for seq in bound
+            if before[seq].kind == "derived" and before[seq].body["document"] in needed
+        }
+        more = ((said & bound) | made | held["owners"](needed)) - needed
+        if not more:
+            return gone | (bound - needed)
+        needed |= more
+
+
+@given(_steps, _holds, st.integers(0, 3))
+@settings(max_examples=20, deadline=None)
+def test_nothing_but_what_is_beyond_the_ceiling_and_not_needed_goes(
+    tmp_path_factory, steps, to_hold, cut
+):
+    home = Home(tmp_path_factory.mktemp("home"))
+    log = Log(home)
+    log.event("configured", 900, retention=POLICY.to_json())
+    _put(log, steps[: len(steps) - cut])
+    log.write()
+    held: dict[str, Any] = {"responses": set(), "documents": set(), "people": set()}
+    with closing(LedgerJournal(home, Faults(home))) as journal, open_ledger(home) as ledger:
+        for scope, number in to_hold:
+            with suppress(HoldError):
+                subject = _subject(scope, number)
+                set_hold(ledger, journal, Remarks(home), scope, subject, reason="a claim")
+                if scope == "response":
+                    held["responses"].add(ledger.reference_of(subject))
+                elif scope == "document":
+                    held["documents"].update(ledger.document(subject))
+                else:
+                    held["people"].update(ledger.names(scope, subject))
+    _put(log, steps[len(steps) - cut :])
+    log.write()
+    with open_ledger(home) as ledger:
+        before = {entry.seq: entry for entry in ledger.entries()}
+        bodies, size, root = dict(ledger.bodies()), ledger.size(), ledger.root()
+        roots = {old: ledger.root(old) for old in range(1, size, 97)}
+        policy = policy_in_force(ledger)
+        answers = {d: [h.response_id for h in _hits(ledger, d)] for d in ("d0", "d1", "d2", "d3")}
+        ids = {e.response: ledger.response_id_of(e.response) for e in before.values() if e.response}
+        owners = {seq: name.owner for seq in before if (name := ledger.store.name(seq))}
+    assert policy is not None
+    held["entries"] = {policy.seq} | {s for s, e in before.items() if e.kind == "held"}
+    held["owners"] = lambda needed: {owners[s] for s in needed if owners.get(s) is not None}
+
+    dry = run_retention(home, now=NOW, dry=True)
+    assert entries(home) == before
+    run = run_retention(home, now=NOW, provable=list(roots))
+    assert run.ledger is not None
+    assert replace(run, dry=True) == dry
+    minimum = run.ledger.minimum
+    old = [seq for seq in range(size) if before[seq].time_us >= microseconds(CEILING)]
+    assert minimum == (old[0] if old else size) // 256 * 256
+
+    after = entries(home)
+    gone = {seq for seq in before if seq not in after}
+    assert all(seq < minimum for seq in gone)
+    assert all(before[seq].time_us < microseconds(CEILING) for seq in gone)
+    assert gone == _may_go(before, minimum, held)
+    assert run.ledger.entries == len(gone)
+
+    with open_ledger(home) as ledger:
+        now_size, now_root = ledger.size(), ledger.root()
+        assert verify_consistency(
+            size, now_size, root, now_root, ledger.consistency(size, now_size)
+        )
+        for old_size, old_root in roots.items():
+            proof = ledger.consistency(old_size, now_size)
+            assert verify_consistency(old_size, now_size, old_root, now_root, proof)
+        stay = {ids[e.response] for s, e in after.items() if e.response and s in before}
+        for document, known in answers.items():
+            left = [each for each in known if each in stay]
+            assert [hit.response_id for hit in _hits(ledger, document)] == left
+        bound = {seq for seq in after if ledger.store.name(seq) is not None}
+        keys = ledger._keyring
+        assert keys is not None
+        assert set(keys.owners()) == {0} | {o for s in bound if (o := owners.get(s)) is not None}
+        for seq in after:
+            assert bodies.get(seq, ledger.body(seq)) == ledger.body(seq)
+    check(home)
+
+    # Life goes on: what is gone is bound anew, and another run finds nothing to do.
+    log.answer("r1", ["d0", "d1"], 0.1, user="u1", session="s1")
+    log.event("reused", 0.1, "r3", of="r1")
+    log.write()
+    assert "r1" in found(home, "d0")
+    check(home)
+    again = run_retention(home, now=NOW)
+    assert again.ledger is not None
+    assert again.ledger.entries == 0
+
+
+def _hits(ledger: LedgerReader, document: str) -> list[Any]:
+    return list(ledger.affected(Query(document_id=document, closure=False)))

@@ -143,7 +143,7 @@ class TableCheck:
         self._store = log.store
         self._reading = reading
         self._sums = {name: _Sum() for name in _TABLES}
-        self._reuses: list[tuple[bytes, int]] = []
+        self._reuses: list[tuple[bytes, int, int]] = []
         self._documents = array("Q")
         self._people = array("Q")
         self._derivations: set[tuple[int, int]] = set()
@@ -213,7 +213,7 @@ class TableCheck:
                 return
         self._replace(first, history)
         if entry.kind == "reused":
-            self._reuses.append((bytes.fromhex(entry.body["of"]), first))
+            self._reuses.append((bytes.fromhex(entry.body["of"]), first, entry.seq))
 
     def _replace(self, first: int, history: Sequence[Entry]) -> None:
         """Take the rows of a response as they were before its last entry back, and add those of now."""
@@ -254,11 +254,12 @@ class TableCheck:
             links.add(rows, -1)
             derived = ((each, document) for each in self._store.derived_from(document))
             self._sums["derivations"].add(derived, -1)
-        reuses = [
+        # Of an answer that was not on record then, as one that was pruned, nothing was known to be given again.
+        reuses = {
             (earlier, first)
-            for reference, first in set(self._reuses)
-            if (earlier := self._store.response(reference)) is not None
-        ]
+            for reference, first, at in self._reuses
+            if (earlier := self._store.response(reference)) is not None and earlier < at
+        }
         self._sums["reuses"].add(reuses, 1)
         for earlier in {earlier for earlier, _ in reuses}:
             again = ((earlier, response) for response in self._store.reused_from(earlier))
