@@ -72,7 +72,7 @@ def faults(home):
     return Faults(home)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_trail() -> Callable[..., Trail]:
     return build_trail
 
