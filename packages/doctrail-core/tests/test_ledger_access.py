@@ -1,5 +1,7 @@
 """Decisions on access, derived documents and reused answers on the ledger."""
 
+from uuid import uuid4
+
 import pytest
 
 from doctrail_core import Lineage, Settings
@@ -16,6 +18,7 @@ from doctrail_core.capture.events import (
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.access import access_fact
 from doctrail_core.ledger.impact import Query
+from doctrail_core.ledger.journal import LedgerJournal
 
 POLICY = LabelPolicy(("internal", "secret"), principals={"ada.l": "internal"})
 PUBLIC = RetrievedChunk(
@@ -206,6 +209,24 @@ def test_an_answer_that_was_given_again_is_affected_as_the_first_was(lineage, le
         (second.response_id, "via_cache"),
         (third.response_id, "via_cache"),
     ]
+
+
+def test_an_answer_is_found_again_also_where_its_process_is_heard_later(home, faults, make_trail):
+    """Spools are read one after the other, so what happened first may come last."""
+    journals = [LedgerJournal(home, faults) for _ in range(2)]
+    try:
+        for first, second in (journals, journals[::-1]):  # whichever spool is read first
+            earlier, later = (make_trail(str(uuid4())).response_id for _ in range(2))
+            first.append("answered", make_trail(earlier))
+            second.note("reused", {"of": earlier}, response_id=later)
+            second.append("answered", make_trail(later, texts={"other": "text"}))
+            first.flush(10)
+            with open_ledger(home) as log:
+                hits = [hit for hit in log.affected(Query(document_id="doc_4")) if hit.through]
+            assert (hits[-1].response_id, hits[-1].through) == (later, earlier)
+    finally:
+        for journal in journals:
+            journal.close()
 
 
 def test_an_answer_is_not_made_from_itself(lineage):

@@ -78,7 +78,6 @@ class Batch:
         self._responses: dict[bytes, int] = {}
         self._histories: dict[int, list[Entry]] = {}
         self._touched: dict[int, bool] = {}
-        self._given_again: list[tuple[int, bytes]] = []
 
     def take(self, records: Sequence[Record]) -> Rows:
         """The rows of these records.
@@ -89,7 +88,8 @@ class Batch:
         self._look_up(records)
         if not self._next:
             self._begin_log(records)
-        for record, covered in _merged(records, self._is_new):
+        # What was given again may have been told by another process, later in the same batch.
+        for record, covered in sorted(_merged(records, self._is_new), key=_gives_again):
             if isinstance(record, LedgerRecord):
                 self._add_response(record, covered)
             else:
@@ -243,7 +243,9 @@ class Batch:
     def _follow_up(self, entry: Entry, seq: int, response: int = _NO_REASON) -> None:
         """The rows that find what an event is about."""
         if entry.kind == "reused":
-            self._given_again.append((response, bytes.fromhex(entry.body["of"])))
+            earlier = self._responses.get(bytes.fromhex(entry.body["of"]))
+            if earlier is not None:
+                self.rows.reuses.append((response, earlier))
         elif entry.kind == "flagged":
             self.rows.flags.append((seq, response, entry.body.get("because", _NO_REASON)))
         elif entry.kind == "reviewed":
@@ -388,11 +390,6 @@ class Batch:
 
     def _index(self) -> None:
         """The links of every response that something was said about, and what is known of it."""
-        for response, of in self._given_again:
-            if (
-                earlier := self._responses.get(of)
-            ) is not None:  # maybe of another process, told later
-                self.rows.reuses.append((response, earlier))
         begun = self.rows.entries[0].seq if self.rows.entries else self._next
         for first, named in self._touched.items():
             history = self._histories[first]
@@ -434,6 +431,11 @@ def _merged(
         for place, record in enumerate(records)
         if place not in gone
     ]
+
+
+def _gives_again(merged: tuple[Record, Sequence[LedgerRecord]]) -> bool:
+    record, _ = merged
+    return isinstance(record, EventRecord) and record.event == "reused"
 
 
 def _only_responses(records: Sequence[Record], places: Sequence[int]) -> list[LedgerRecord]:
