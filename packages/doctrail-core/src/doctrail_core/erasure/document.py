@@ -1,6 +1,6 @@
 """A document to be erased: its texts wherever they stand, its names, and those of its chunks."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -33,7 +33,6 @@ class ErasedDocument:
     answers: bool = False
     scope: Scope = field(default="document", init=False)
     to_review: bool = field(default=True, init=False)
-    _texts: Scrubber = field(default_factory=lambda: Scrubber(()), init=False)
 
     def places(self, ledger: LedgerReader) -> Sequence[int]:
         return ledger.document(self.name)
@@ -58,7 +57,7 @@ class ErasedDocument:
             "chunks": len(chunks),
             "keys": sum(ledger.key_of(place) is not None for place in places),
             "names": len(named),
-            "texts": len(_texts_of(trails, self.name)) if trails else 0,
+            "texts": len(trails.texts_of(self.name)) if trails else 0,
             "trails": len(_trails_with(trails, self.name)) if trails else 0,
         }
 
@@ -80,8 +79,8 @@ class ErasedDocument:
     def owners(self, ledger: LedgerReader) -> Collection[int]:
         return {*self.places(ledger), *self._sources(ledger)}
 
-    def scrubbed(self, remark: str) -> str | None:
-        return self._texts.scrub(remark)
+    def editing(self, trails: TrailStore | None) -> Callable[[str], str]:
+        return Scrubber(trails.texts_of(self.name) if trails else (), [self.name]).scrub
 
     def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         places = self.places(ledger)
@@ -135,14 +134,13 @@ class ErasedDocument:
     def _doomed(self, trails: TrailStore, ledger: LedgerReader) -> Doomed:
         places = self.places(ledger)
         alias = f"erased:{places[-1]}" if places else "erased"
-        self._texts = Scrubber(_texts_of(trails, self.name))
         answers = self._silenced(trails, ledger) if self.answers else set[str]()
         said = _said_in(trails, answers)
         return Doomed(
             document_id=self.name,
             alias=alias,
             chunk_aliases=_aliases(trails, self.name, alias),
-            texts=self._texts,
+            texts=Scrubber(trails.texts_of(self.name)),
             answers=answers,
             said=Scrubber(said) if said else None,
         )
@@ -158,16 +156,23 @@ class ErasedDocument:
         return told
 
     def _concerned(self, trails: TrailStore, doomed: Doomed) -> list[str]:
-        """The responses that had it, also those of an attempt that came to nothing, and all of their sessions."""
+        """The responses that had it, also those of an attempt that came to nothing, and all of their sessions.
+
+        Latest first: what one of them quotes of an earlier one is known as long as that is there.
+        """
         named = [
             found
             for name in (doomed.document_id, doomed.alias)
             for found in trails.responses(document_id=name)
         ]
-        sessions = dict.fromkeys(found.session_id for found in named if found.session_id)
-        mates = (found for each in sessions for found in trails.responses(session_id=each))
-        ids = [found.response_id for found in (*named, *mates)]
-        return list(dict.fromkeys((*ids, *sorted(doomed.answers))))
+        silenced = [
+            found for each in sorted(doomed.answers) for found in trails.find(each, limit=1)
+        ]
+        sessions = dict.fromkeys(each.session_id for each in (*named, *silenced) if each.session_id)
+        mates = [found for each in sessions for found in trails.responses(session_id=each)]
+        concerned = {found.response_id: found for found in (*named, *silenced, *mates)}
+        latest_first = sorted(concerned.values(), key=lambda found: found.started_at, reverse=True)
+        return [found.response_id for found in latest_first]
 
 
 def _reduce(trails: TrailStore, editor: TrailEditor, response_id: str, doomed: Doomed) -> None:
@@ -180,10 +185,6 @@ def _reduce(trails: TrailStore, editor: TrailEditor, response_id: str, doomed: D
 
 def _chunks_of(ledger: LedgerReader, place: int) -> Iterator[int]:
     return (chunk for chunk, _ in ledger.store.chunks(by="document", key=place))
-
-
-def _texts_of(trails: TrailStore, document_id: str) -> set[str]:
-    return {use.text for use in trails.chunks_of(document_id) if use.text}
 
 
 def _trails_with(trails: TrailStore, document_id: str) -> list[str]:

@@ -144,9 +144,9 @@ class _Erasing:
         self._check_recorded()
         with self._alone() as (ledger, trails):
             draft, impact, affected, not_covered = self._begun()
+            self._scrub_remarks()
             if trails is not None:
                 self._erase_trails(trails)
-            self._remarks.change(self._subject.scrubbed)
             self._forget_names(ledger)
             entry = self._put_on_record(ledger, draft, impact)
             flagged = self._flag(ledger, entry, affected)
@@ -235,6 +235,11 @@ class _Erasing:
                 self._subject.erase_from(trails, editor, ledger)
         self._clear("trails", editor.cursors().items())
         editor.scrub()
+
+    def _scrub_remarks(self) -> None:
+        """First, because it takes the texts to find them."""
+        with self._readers(drain=False) as (_, trails):
+            self._remarks.change(self._subject.editing(trails))
 
     def _forget_names(self, writer: LedgerEditor) -> None:
         with open_ledger(self._home, drain=False) as ledger:

@@ -1,6 +1,6 @@
 """What an erasure is about, as the order of erasing sees it: a document, or a user."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,8 +78,8 @@ class Subject(Protocol):
         """Whose keys are to be destroyed; also those that an earlier attempt had come to forget."""
         ...
 
-    def scrubbed(self, remark: str) -> str | None:
-        """What stays of what somebody wrote about an entry; None if nothing."""
+    def editing(self, trails: TrailStore | None) -> Callable[[str], str]:
+        """Makes of what somebody wrote about an entry what may stay of it."""
         ...
 
     def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:

@@ -1,10 +1,11 @@
 """A user whose data is to be erased: all trails of theirs, their names, and those of their sessions."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from doctrail_core.durable.columns import moment
 from doctrail_core.erasure.receipts import Scope
+from doctrail_core.erasure.scrubbing import Scrubber
 from doctrail_core.erasure.subject import Affected, batches
 from doctrail_core.ledger.entry import Entry, decode
 from doctrail_core.ledger.forgotten import Forgotten
@@ -61,7 +62,7 @@ class ErasedUser:
 
     def forgotten(self, ledger: LedgerReader) -> Forgotten:
         firsts = responses_of(ledger, self.name)
-        names = {*self.places(ledger), *self._sessions(ledger)}
+        names = {*self.places(ledger), *_sessions(ledger, self.name)}
         names |= {place for first in firsts for place in _names_of_response(ledger, first)}
         return Forgotten(names=names)
 
@@ -71,8 +72,11 @@ class ErasedUser:
         alone = {place for place, name in found if name is not None and name.owner == place}
         return {*self.places(ledger), *alone}
 
-    def scrubbed(self, remark: str) -> str | None:
-        return remark.replace(self.name, "[erased]") if self.name in remark else remark
+    def editing(self, trails: TrailStore | None) -> Callable[[str], str]:
+        questions = (
+            (_asked(trails, each) for each in trails_of(trails, self.name)) if trails else ()
+        )
+        return Scrubber(filter(None, questions), [self.name]).scrub
 
     def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         del trails
@@ -82,21 +86,24 @@ class ErasedUser:
             yield f"{len(again)} responses to others, which an answer of theirs was given to again out of a cache."
         yield "what others wrote about this user in questions of their own, and documents that tell of this user."
 
-    def _sessions(self, ledger: LedgerReader) -> set[int]:
-        """The sessions in which nobody else asked anything."""
-        users = set(self.places(ledger))
-        sessions = {
-            entry.session
-            for first in responses_of(ledger, self.name)
-            for entry in _history(ledger, first)
-            if entry.session is not None
-        }
-        return {session for session in sessions if _is_of(ledger, session, users)}
-
 
 def responses_of(ledger: LedgerReader, user_id: str) -> list[int]:
-    """The first entries of a user's responses."""
-    return sorted(set(ledger.responses_of("user", user_id)))
+    """The first entries of a user's responses, and of those in their sessions of which nobody said whose they were."""
+    own = set(ledger.responses_of("user", user_id))
+    mates = (first for s in _sessions(ledger, user_id) for first in ledger.store.mentioning(s))
+    return sorted({*own, *mates})
+
+
+def _sessions(ledger: LedgerReader, user_id: str) -> set[int]:
+    """The sessions in which nobody else asked anything."""
+    users = set(ledger.names("user", user_id))
+    sessions = {
+        entry.session
+        for first in ledger.responses_of("user", user_id)
+        for entry in _history(ledger, first)
+        if entry.session is not None
+    }
+    return {session for session in sessions if _is_of(ledger, session, users)}
 
 
 def trails_of(trails: TrailStore, user_id: str) -> list[str]:
@@ -118,6 +125,11 @@ def _is_of(ledger: LedgerReader, session: int, users: Collection[int]) -> bool:
 
 def _history(ledger: LedgerReader, first: int) -> Iterator[Entry]:
     return (decode(body, seq) for seq, body in ledger.store.history(first))
+
+
+def _asked(trails: TrailStore, response_id: str) -> str | None:
+    trail = trails.get(response_id)
+    return trail.question if trail else None
 
 
 def _names_of_response(ledger: LedgerReader, first: int) -> Iterator[int]:

@@ -132,6 +132,9 @@ _CHUNKS = """
     ORDER BY position, chunk_id, chunk.ref, started_us DESC, trail_ref DESC
 """
 
+_TEXTS_OF = """
+    SELECT DISTINCT text FROM chunk JOIN content USING (content_hash) WHERE document_id = ?
+"""
 _SHARING = """
     SELECT DISTINCT other.document_id
     FROM chunk AS own JOIN chunk AS other ON other.content_hash = own.content_hash
@@ -378,6 +381,9 @@ class TrailReader(Reader):
             grade = grade_of_rank(rank)
             how = involvement(grade, indirect=bool(indirect))
             yield ChunkUse(*what, time=moment(started_us), grade=grade, involvement=how)
+
+    def texts_of(self, document_id: str) -> Collection[str]:
+        return {text for (text,) in self._rows(_TEXTS_OF, (canonical_id(document_id),))}
 
     def sharing_texts(self, document_id: str) -> Sequence[str]:
         return [row[0] for row in self._rows(_SHARING, (canonical_id(document_id),))]

@@ -100,6 +100,10 @@ class TrailStore(Protocol):
         """The document's chunks in order, and for each the responses that got it, newest first."""
         ...
 
+    def texts_of(self, document_id: str) -> Collection[str]:
+        """The texts of the document's chunks, of those too that no response has any more."""
+        ...
+
     def sharing_texts(self, document_id: str) -> Sequence[str]:
         """The other documents that have a chunk with the very text of one of this one's."""
         ...
