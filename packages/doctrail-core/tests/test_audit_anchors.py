@@ -3,11 +3,12 @@
 import json
 import subprocess
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -33,7 +34,13 @@ from doctrail_core.audit.anchors.rfc3161 import Rfc3161Anchor
 from doctrail_core.audit.anchors.s3 import S3Anchor
 from doctrail_core.audit.anchors.witness import WitnessAnchor
 from doctrail_core.audit.checkpoint import Checkpoint, signed
-from doctrail_core.audit.note import COSIGNATURE, SigningKey, VerifierKey, read_note
+from doctrail_core.audit.note import (
+    COSIGNATURE,
+    Signature,
+    SigningKey,
+    VerifierKey,
+    read_note,
+)
 from doctrail_core.ledger.tree import (
     EMPTY_ROOT,
     Frontier,
@@ -479,6 +486,29 @@ def test_the_latest_that_a_witness_cosigned_can_be_had_from_it(witnessed, witnes
     assert list(witnessed(monitoring=None).held(ORIGIN)) == []
 
 
+def test_a_witness_may_cosign_with_ml_dsa(witnessed, witness, log):
+    mldsa = pytest.importorskip("cryptography.hazmat.primitives.asymmetric.mldsa")
+    private = mldsa.MLDSA44PrivateKey.generate()
+    key = VerifierKey("witness.example/pq", 6, private.public_key().public_bytes_raw())
+    assert VerifierKey.parse(str(key)) == key
+
+    def sign(text, *, time):
+        # cosigned_message of c2sp.org/tlog-cosignature: label, cosigner, time, origin, start, end, hash
+        origin, size, root, _ = text.split("\n")
+        told = b"subtree/v1\n\0" + bytes([len(key.name)]) + key.name.encode()
+        told += time.to_bytes(8) + bytes([len(origin)]) + origin.encode()
+        told += (0).to_bytes(8) + int(size).to_bytes(8) + b64decode(root)
+        return Signature(key.name, key.key_id, time.to_bytes(8) + private.sign(told))
+
+    witness.key = SimpleNamespace(sign=sign, verifier=key)
+    anchor = witnessed()
+    receipt = anchor.publish(log.checkpoint())
+    anchor.verify(receipt)
+    moved = replace(receipt, checkpoint=log.checkpoint(21))
+    with pytest.raises(AnchorError, match="no cosignature"):
+        anchor.verify(moved)
+
+
 def test_a_cosignature_by_somebody_else_counts_for_nothing(witnessed, witness, log):
     receipt = witnessed().publish(log.checkpoint())
     stranger = SigningKey("witness.example/w1", b"x" * 32, COSIGNATURE)
@@ -663,7 +693,7 @@ def test_a_configuration_that_makes_no_sense_is_told(home, config, told):
 def test_a_witness_is_configured_by_the_keys_it_cosigns_with(home, configure, witness):
     wrong = VerifierKey(ORIGIN, 1, KEY.verifier.public)
     configure({"kind": "witness", "url": "http://x", "keys": [str(wrong)]})
-    with pytest.raises(AnchorError, match="of type 4"):
+    with pytest.raises(AnchorError, match="of type 4 or 6"):
         failing(home)
     configure(
         {"kind": "witness", "url": "http://x", "keys": str(witness.key.verifier)},

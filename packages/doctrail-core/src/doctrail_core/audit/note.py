@@ -13,11 +13,16 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
 
 __all__ = [
     "COSIGNATURE",
     "ED25519",
+    "ML_DSA_COSIGNATURE",
     "Note",
     "NoteError",
     "Signature",
@@ -32,8 +37,11 @@ ED25519 = 1
 """Type of a signature over a note's text."""
 COSIGNATURE = 4
 """Type of a witness's signature over a checkpoint and a time (c2sp.org/tlog-cosignature)."""
+ML_DSA_COSIGNATURE = 6
+"""Type of such a signature by ML-DSA-44, which no quantum computer forges; it is read here, and not made."""
 
 _KEY_BYTES = 32
+_PUBLIC_BYTES = {ED25519: _KEY_BYTES, COSIGNATURE: _KEY_BYTES, ML_DSA_COSIGNATURE: 1312}
 _ID_BYTES = 4
 _TIME_BYTES = 8
 _LAST_TIME = (1 << 63) - 1
@@ -82,8 +90,10 @@ class VerifierKey:
         name, key_id, encoded = _parts(text.strip())
         material = decode_base64(encoded)
         key = cls(_checked_name(name), material[0] if material else 0, material[1:])
-        if key.kind not in (ED25519, COSIGNATURE) or len(key.public) != _KEY_BYTES:
-            raise NoteError(f"the key of {name!r} is not an Ed25519 key for notes or cosignatures")
+        if len(key.public) != _PUBLIC_BYTES.get(key.kind):
+            raise NoteError(
+                f"the key of {name!r} is no Ed25519 key for notes or cosignatures, and no ML-DSA-44 key for these"
+            )
         if key.key_id.hex() != key_id:
             raise NoteError(f"the key of {name!r} does not have the id that it claims, {key_id}")
         return key
@@ -100,18 +110,26 @@ class VerifierKey:
     def verifies(self, text: str, signature: Signature) -> bool:
         """Whether this key made the signature over this text."""
         from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        signed, value = text, signature.value
-        if self.kind == COSIGNATURE:
-            if signature.cosigned_at > _LAST_TIME:
-                return False
-            signed, value = _cosigned(text, signature.cosigned_at), value[_TIME_BYTES:]
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(value, signed.encode())
+            if self.kind == ED25519:
+                _ed25519(self.public).verify(signature.value, text.encode())
+            else:
+                self._verify_cosignature(text, signature)
         except InvalidSignature:
             return False
         return True
+
+    def _verify_cosignature(self, text: str, signature: Signature) -> None:
+        from cryptography.exceptions import InvalidSignature
+
+        time, made = signature.cosigned_at, signature.value[_TIME_BYTES:]
+        if time > _LAST_TIME:
+            raise InvalidSignature
+        if self.kind == COSIGNATURE:
+            _ed25519(self.public).verify(made, _cosigned(text, time).encode())
+        else:
+            _ml_dsa(self.public).verify(made, _cosigned_tree(self.name, text, time))
 
 
 @dataclass(frozen=True)
@@ -274,6 +292,36 @@ def _checked_name(name: str) -> str:
 
 def _cosigned(text: str, time: int) -> str:
     return f"cosignature/v1\ntime {time}\n{text}"
+
+
+def _cosigned_tree(cosigner: str, text: str, time: int) -> bytes:
+    """What an ML-DSA cosignature is over: who, when, and the whole tree of a checkpoint's first three lines."""
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        origin, size, root, *_ = text.split("\n")
+        end, tree = int(size).to_bytes(_TIME_BYTES), decode_base64(root)
+        names = [bytes([len(name.encode())]) + name.encode() for name in (cosigner, origin)]
+    except (ValueError, OverflowError) as error:
+        raise InvalidSignature from error
+    start = bytes(_TIME_BYTES)
+    return b"subtree/v1\n\0" + names[0] + time.to_bytes(_TIME_BYTES) + names[1] + start + end + tree
+
+
+def _ed25519(public: bytes) -> "Ed25519PublicKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    return Ed25519PublicKey.from_public_bytes(public)
+
+
+def _ml_dsa(public: bytes) -> "MLDSA44PublicKey":
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PublicKey
+    except ImportError as error:
+        raise NoteError(
+            f"ML-DSA-44 needs a newer cryptography: pip install --upgrade cryptography ({error})"
+        ) from error
+    return MLDSA44PublicKey.from_public_bytes(public)
 
 
 def _text(data: bytes) -> str:

@@ -168,14 +168,14 @@ def _rfc3161(entry: _Entry) -> Anchor:
 def _witness(entry: _Entry) -> Anchor:
     from doctrail_core.audit.anchors.anchor import head
     from doctrail_core.audit.anchors.witness import WitnessAnchor
-    from doctrail_core.audit.note import COSIGNATURE, NoteError, VerifierKey
+    from doctrail_core.audit.note import ED25519, NoteError, VerifierKey
 
     try:
         keys = [VerifierKey.parse(text) for text in entry.texts("keys")]
     except NoteError as error:
         raise AnchorError(f"{entry.where}: {error}") from error
-    if any(key.kind != COSIGNATURE for key in keys):
-        raise AnchorError(f"{entry.where}: keys must be those of a witness, of type 4")
+    if any(key.kind == ED25519 for key in keys):
+        raise AnchorError(f"{entry.where}: keys must be those of a witness, of type 4 or 6")
     last = entry.receipts.last()
     return WitnessAnchor(
         entry.name,
