@@ -77,6 +77,7 @@ def checkpoint_now(
         StoreError: The log cannot be read or signed, or is not what was signed before.
     """
     folder = AuditFolder(home)
+    folder.config()  # before anything is written for a log that nothing is to sign
     if not folder.lease.take():
         raise BusyError("another process is signing a checkpoint right now")
     try:
