@@ -39,7 +39,7 @@ _KEPT_OF_LONG_ID = 400
 _LARGEST_INDEX = 2**63 - 1  # what a database column holds
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# Listed, not asked of `str.isprintable`: its answer changes with the Unicode version of Python.
+# Listed, not asked of `str.isprintable`: beyond ASCII its answer changes with the Unicode version of Python.
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff"
     "\ufeff\ufff9-\ufffb\ufffe\uffff\U000e0000-\U000e007f]"
@@ -66,10 +66,14 @@ def keyed_hash(key: bytes, text: str) -> str:
 
 def canonical_id(raw: str) -> str:
     """Keep an id of 1 to 512 printable characters; else make a readable, bounded one with a digest."""
-    if 0 < len(raw) <= _MAX_ID and not _UNPRINTABLE.search(raw):
+    if 0 < len(raw) <= _MAX_ID and _is_printable(raw):
         return raw
     digest = hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest()
     return f"{_UNPRINTABLE.sub('_', raw[:_KEPT_OF_LONG_ID])}~sha256:{digest}"
+
+
+def _is_printable(raw: str) -> bool:
+    return raw.isprintable() if raw.isascii() else not _UNPRINTABLE.search(raw)
 
 
 def identify(
