@@ -153,7 +153,8 @@ def holds(
             set_[entry.body["hold"]] = entry
     at = microseconds(now or datetime.now(UTC))
     in_force = (entry for entry in set_.values() if entry.body.get("until", LATEST) > at)
-    return [_read(ledger, remarks, entry) for entry in in_force]
+    texts: Mapping[str, str] = remarks.texts() if remarks else {}
+    return [_read(ledger, texts, entry) for entry in in_force]
 
 
 def holding(
@@ -209,7 +210,7 @@ def _places(ledger: LedgerReader, scope: Scope, subject: str) -> Iterator[int]:
             yield from () if first is None else (first,)
 
 
-def _read(ledger: LedgerReader, remarks: Remarks | None, entry: Entry) -> Hold:
+def _read(ledger: LedgerReader, texts: Mapping[str, str], entry: Entry) -> Hold:
     body: Mapping[str, Any] = entry.body
     until = body.get("until")
     scope, places = cast("Scope", body["scope"]), tuple(cast("list[int]", body["at"]))
@@ -220,7 +221,7 @@ def _read(ledger: LedgerReader, remarks: Remarks | None, entry: Entry) -> Hold:
         since=moment(entry.time_us),
         until=None if until is None else moment(until),
         by=ledger.name_of(body.get("by")),
-        reason=None if remarks is None else remarks.get(remark_of(body["hold"])),
+        reason=texts.get(remark_of(body["hold"])),
         places=places,
         seq=entry.seq,
     )

@@ -51,9 +51,9 @@ class Remarks:
                 os.close(fd)
         return keyed_hash(load_or_create_key(self._home.keys), text)
 
-    def get(self, name: str) -> str | None:
-        """The text; None where it is not here any more."""
-        return dict(self._all()).get(name)
+    def texts(self) -> Mapping[str, str]:
+        """All that are here, by their names."""
+        return dict(self._all())
 
     def keep_only(self, names: Collection[str]) -> int:
         """Remove all other texts; returns how many there were.
@@ -64,7 +64,7 @@ class Remarks:
         if not self.path.exists():
             return 0
         with self._locked():
-            known = dict(self._all())
+            known = self.texts()
             kept = {name: text for name, text in known.items() if name in names}
             if len(kept) < len(known):
                 self._replace(kept)
@@ -82,7 +82,7 @@ class Remarks:
         if not self.path.exists():
             return 0
         with self._locked():
-            known = dict(self._all())
+            known = self.texts()
             edited = {name: edit(text) for name, text in known.items()}
             changed = sum(edited[name] != text for name, text in known.items())
             if changed:

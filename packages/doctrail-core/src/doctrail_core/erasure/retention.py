@@ -3,32 +3,35 @@
 Each run is an entry, whatever there was to do. Holds come first; see `doctrail_core.erasure.holds`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Literal
 
 from doctrail_core.durable.columns import microseconds
 from doctrail_core.durable.errors import NothingRecordedError
-from doctrail_core.durable.home import Home
+from doctrail_core.durable.home import FILE_MODE, Home
 from doctrail_core.durable.writing import writing
 from doctrail_core.erasure.holds import Hold, holds, remark_of
 from doctrail_core.erasure.policy import Bounds, PolicyError, PolicyInForce, policy_in_force
 from doctrail_core.erasure.pruning import Held, Pruned, Pruning, boundary
 from doctrail_core.erasure.remarks import Remarks
 from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.forgotten import LedgerEditor
 from doctrail_core.ledger.gone import Gone
+from doctrail_core.ledger.place import LedgerPlace
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.ledger.record import EventRecord, encode
-from doctrail_core.ledger.sqlite import LedgerDatabase, LedgerWriter
+from doctrail_core.ledger.store import LedgerWriting
 from doctrail_core.trails import open_trails
 from doctrail_core.trails.sqlite import TrailDatabase
 from doctrail_core.trails.store import TrailStore
 
 __all__ = ["Cutoffs", "LedgerRun", "RetentionRun", "TrailsRun", "cutoffs", "run_retention"]
 
+_PATIENCE = 30.0
+"""Seconds to wait for another process that writes to a store."""
 _TRAILS_STEP = 200
 
 Store = Literal["ledger", "trails"]
@@ -163,13 +166,14 @@ def _trails(
 ) -> TrailsRun | None:
     if before is None:
         return None
-    with suppress(NothingRecordedError):
+    try:
         with open_trails(home) as trails:
-            old = _TrailSearch(trails, before, holds(ledger, now=now))
-            going = list(old)
-        texts = 0 if dry or not going else _remove_trails(home, going)
-        return TrailsRun(before, len(going), texts, old.held)
-    return TrailsRun(before, 0, 0, 0)
+            search = _TrailSearch(trails, before, holds(ledger, now=now))
+            going = list(search)
+    except NothingRecordedError:
+        return TrailsRun(before, 0, 0, 0)
+    texts = 0 if dry else _remove_trails(home, going)
+    return TrailsRun(before, len(going), texts, search.held)
 
 
 class _TrailSearch:
@@ -194,18 +198,25 @@ class _TrailSearch:
                 yield each.response_id
 
 
-def _remove_trails(home: Home, going: Iterable[str]) -> int:
+def _remove_trails(home: Home, going: Sequence[str]) -> int:
     """Remove trails a few at a time, so that what is recorded meanwhile does not wait long."""
-    ids = iter(going)
+    unfinished = (
+        home.path / "retention.unfinished"
+    )  # else nobody would come to what a killed run left
+    if going:
+        unfinished.touch(FILE_MODE)
+    if not unfinished.exists():
+        return 0
     database = TrailDatabase(home.database("trails"))
-    texts = 0
-    while some := list(islice(ids, _TRAILS_STEP)):
-        with writing(home, "trails", database) as editor, editor.changing():
-            for response_id in some:
+    for at in range(0, len(going), _TRAILS_STEP):
+        with writing(home, "trails", database, timeout=_PATIENCE) as editor, editor.changing():
+            for response_id in going[at : at + _TRAILS_STEP]:
                 editor.remove(response_id)
-            texts += editor.drop_unused()
-    with writing(home, "trails", database) as editor:
+    with writing(home, "trails", database, timeout=_PATIENCE) as editor:
+        with editor.changing():
+            texts = editor.drop_unused()
         editor.scrub()
+    unfinished.unlink()
     return texts
 
 
@@ -260,7 +271,8 @@ class _Run:
             self._forget_unowned(writer)
             told = _told(before, first, minimum, pruning.done)
             writer.commit([self._entry_of_run(told, trails)], {}, ())
-            writer.scrub(whole=False)
+            if isinstance(writer, LedgerEditor):
+                writer.scrub(whole=False)
         Remarks(self._home).keep_only(set(self._remarks()))
         return told
 
@@ -281,7 +293,7 @@ class _Run:
     def _held(self) -> Held:
         return Held.by(holds(self._ledger, now=self._now))
 
-    def _forget_unowned(self, writer: LedgerWriter) -> None:
+    def _forget_unowned(self, writer: LedgerWriting) -> None:
         """Destroy the keys of what is not there any more, also where an earlier run did not come to it."""
         owners = [owner for owner in writer.keyring.owners() if owner]
         unowned = [owner for owner in owners if self._ledger.store.name(owner) is None]
@@ -295,8 +307,8 @@ class _Run:
         for kind in ("flagged", "reviewed"):
             yield from (e.body["remark"] for e in self._ledger.events(kind) if "remark" in e.body)
 
-    def _writing(self) -> Any:
-        return writing(self._home, "ledger", LedgerDatabase(self._home))
+    def _writing(self) -> AbstractContextManager[LedgerWriting]:
+        return writing(self._home, "ledger", LedgerPlace(self._home), timeout=_PATIENCE)
 
     def _entry_of_pruning(self, first: int, minimum: int) -> bytes:
         root = self._ledger.root(minimum).hex()
@@ -326,6 +338,6 @@ def _told(before: datetime, first: int, minimum: int, done: Pruned) -> LedgerRun
     return LedgerRun(before, first, minimum, done.entries, done.answers, done.names, done.held)
 
 
-def _take_out(writer: LedgerWriter, gone: Gone) -> None:
+def _take_out(writer: LedgerWriting, gone: Gone) -> None:
     if gone.entries:
         writer.take_out(gone)

@@ -214,7 +214,10 @@ class TrailWriter(Writer):
 
     def _remove(self, response_id: str) -> None:
         query = "SELECT ref, question, answer FROM trail WHERE response_id = ?"
-        ref, *words = self._connection.execute(query, (response_id,)).fetchone()
+        row = self._connection.execute(query, (response_id,)).fetchone()
+        if row is None:
+            return
+        ref, *words = row
         # The index must be told what to forget: it keeps no copy of it.
         self._connection.execute(_FROM_INDEX, (ref, *map(indexable, words)))
         for table, key in (("message", "trail_ref"), ("usage", "trail_ref"), ("trail", "ref")):
