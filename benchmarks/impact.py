@@ -29,9 +29,11 @@ _TRIES = 5
 
 def main() -> None:
     options = _options()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        home = Home(Path(folder) / "home")
-        figures = _load(home, options.responses, whose=options.whose)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home(options.home or Path(folder) / "home")
+        figures: dict[str, object] = {"responses": options.responses}
+        if not home.database("ledger").exists():
+            figures |= _load(home, options.responses, whose=options.whose)
         figures |= _weigh(home, options.responses)
         figures |= _ask(home)
     print(json.dumps(figures, indent=1))
@@ -50,7 +52,6 @@ def _load(home: Home, responses: int, *, whose: bool) -> dict[str, object]:
             rates.append(len(batch) / (time.perf_counter() - begin))
     tenth = max(1, len(rates) // 10)
     return {
-        "responses": responses,
         "with sessions and users": whose,
         "sequenced a second, first tenth": round(statistics.median(rates[:tenth])),
         "sequenced a second, last tenth": round(statistics.median(rates[-tenth:])),
@@ -115,7 +116,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--responses", type=int, default=100_000)
     parser.add_argument("--whose", action="store_true", help="with sessions and users")
-    parser.add_argument("--folder", type=Path, help="where the ledger is made meanwhile")
+    parser.add_argument(
+        "--home", type=Path, help="make the ledger there and leave it; ask it if it is there"
+    )
     parser.add_argument("--json", type=Path, help="write the figures there")
     return parser.parse_args()
 
