@@ -314,7 +314,7 @@ class _Erasing:
 
     def _receipt(self, draft: Draft, impact: Impact, not_covered: Sequence[str]) -> ErasureReceipt:
         with open_ledger(self._home, drain=False) as ledger:
-            places = list(self._subject.places(ledger))
+            places = tuple(self._subject.places(ledger))
             origin = next((e.body.get("log") for e in ledger.entries(0, 1)), None)
         return ErasureReceipt(
             erasure=draft.erasure,
@@ -329,7 +329,7 @@ class _Erasing:
             finished=_now(),
             attempts=draft.attempts,
             impact=impact,
-            not_covered=not_covered,
+            not_covered=tuple(not_covered),
             log=origin,
         )
 

@@ -83,7 +83,7 @@ class ErasureReceipt:
 
     erasure: str
     scope: Scope
-    places: Sequence[int]
+    places: tuple[int, ...]
     tag: str
     reason: str
     legal_basis: str | None
@@ -91,9 +91,9 @@ class ErasureReceipt:
     answers: bool
     dry_run: bool
     finished: str
-    attempts: Sequence[Attempt]
+    attempts: tuple[Attempt, ...]
     impact: Impact
-    not_covered: Sequence[str]
+    not_covered: tuple[str, ...]
     log: str | None = None
     entry: int | None = None
     flagged: int = 0
@@ -133,13 +133,16 @@ class ErasureReceipt:
         """
         try:
             fields = cast("dict[str, Any]", json.loads(text))
-            if fields["form"] != _FORM:
-                raise ValueError("not a receipt of an erasure that this doctrail knows")
-            fields["attempts"] = [Attempt(**attempt) for attempt in fields["attempts"]]
+            fields["attempts"] = tuple(Attempt(**attempt) for attempt in fields["attempts"])
             fields["impact"] = Impact(**fields["impact"])
-            return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
+            for name in ("not_covered", "places"):
+                fields[name] = tuple(fields[name])
+            receipt = cls(**fields)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError("this is no receipt of an erasure") from error
+        if receipt.form != _FORM:
+            raise ValueError("this is a receipt of another kind, or of another version of doctrail")
+        return receipt
 
     def __str__(self) -> str:
         return f"{self.to_json()}\n" if self.note is None else str(self.note)
