@@ -44,7 +44,7 @@ def test_a_reader_of_prov_finds_who_made_the_answer_of_what(trail):
             "actedOnBehalfOf(agent:model/model-1, agent:service/contracts, response:generation/response-1%2Fgeneration)",
             "activity(response:assembly/response-1%2Fgeneration, -, 2026-03-01T12:00:00+00:00, [prov:type='doctrail:assembly'])",
             'activity(response:check/0, 2026-03-01T12:00:02+00:00, 2026-03-01T12:00:03+00:00, [prov:type=\'doctrail:check\', doctrail:status="checked", doctrail:risk="0.1" %% xsd:double])',
-            "activity(response:generation/response-1%2Fgeneration, 2026-03-01T12:00:00+00:00, 2026-03-01T12:00:00+00:00, [prov:type='doctrail:generation', doctrail:auxiliary=\"false\" %% xsd:boolean])",
+            "activity(response:generation/response-1%2Fgeneration, 2026-03-01T12:00:00+00:00, 2026-03-01T12:00:00+00:00, [prov:type='doctrail:generation'])",
             'activity(response:retrieval/response-1%2Fretrieval, 2026-03-01T12:00:00+00:00, 2026-03-01T12:00:00+00:00, [prov:type=\'doctrail:retrieval\', doctrail:retriever="bm25", doctrail:query_hash="hmac-sha256:00"])',
             'activity(response:run, 2026-03-01T12:00:00+00:00, 2026-03-01T12:00:02+00:00, [prov:type=\'doctrail:run\', doctrail:status="ok", doctrail:trace_id="0af7651916cd43dd8448eb211c80319c"])',
             "agent(agent:model/model-1, [prov:type='prov:SoftwareAgent', prov:type='doctrail:model', doctrail:name=\"model-1\"])",

@@ -174,7 +174,7 @@ class _Writing:
             call.generation_id,
             call,
             provider=call.provider,
-            auxiliary=call.auxiliary,
+            auxiliary=call.auxiliary or None,
             input_tokens=usage and usage.input_tokens,
             output_tokens=usage and usage.output_tokens,
             finish_reasons=" ".join(call.finish_reasons) or None,
