@@ -53,13 +53,18 @@ def referred(options: Namespace, terminal: Terminal) -> "Trail | None":
 def _told_by_ledger(options: Namespace, terminal: Terminal) -> bool:
     """Whether the ledger knows the response: it does before there is a trail, and for longer."""
     from doctrail_core.durable.errors import NothingRecordedError
+    from doctrail_core.erasure.telling import erased_of
 
     try:
         with ledger_of(options, terminal) as ledger:
             entries = ledger.entries_of(options.response)
             if entries:
-                documents = ledger.documents_of(entries[-1])
-                _complain_of_no_trail(options.response, entries[-1], documents, terminal)
+                told = (e for e in reversed(entries) if e.kind in ("retrieved", "answered"))
+                said = next(told, entries[-1])
+                documents = ledger.documents_of(said)
+                _complain_of_no_trail(options.response, said, documents, terminal)
+                for erased in erased_of(ledger, options.response):
+                    terminal.complain(str(erased))
     except NothingRecordedError:
         return False
     return bool(entries)

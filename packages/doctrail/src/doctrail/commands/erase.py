@@ -141,6 +141,8 @@ def _show(home: "Home", receipt: "ErasureReceipt", options: Namespace, terminal:
 
 
 def _verify(home: "Home", options: Namespace, terminal: Terminal) -> int:
+    from dataclasses import asdict
+
     from doctrail_core.erasure.receipts import read_receipt
     from doctrail_core.erasure.verifying import check_receipt
 
@@ -150,7 +152,7 @@ def _verify(home: "Home", options: Namespace, terminal: Terminal) -> int:
         raise UsageError(f"{options.verify}: {error}") from error
     checks = check_receipt(home, receipt, options.is_about)
     if options.json:
-        terminal.data({"erasure": receipt.erasure, "checks": checks})
+        terminal.data({"erasure": receipt.erasure, "checks": [asdict(c) for c in checks]})
     else:
         for check in checks:
             terminal.say(f"{_MARKS[check.holds]:<15} {check.what}")

@@ -28,6 +28,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
+    from dataclasses import asdict
+
     from doctrail_core.durable.home import Home
     from doctrail_core.erasure.subject_report import subject_report
 
@@ -35,7 +37,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         raise UsageError("USER is empty")
     report = subject_report(Home(home_of(options).absolute()), options.user)
     if options.json:
-        terminal.data(report)
+        terminal.data(asdict(report))
     else:
         _tell(report, terminal)
     if report.responses or report.erased or any(kept.number for kept in report.kept):

@@ -54,3 +54,18 @@ def _lines(trail: "Trail", options: Namespace, terminal: Terminal) -> "Iterator[
     else:
         yield explain(trail, full=options.full).rstrip("\n")
     yield from wrong(trail)
+    yield from _erased(trail, options, terminal)
+
+
+def _erased(trail: "Trail", options: Namespace, terminal: Terminal) -> "Iterator[str]":
+    """What was erased of it; only where something was, does it take the ledger to say so."""
+    if not any(d.document_id.startswith("erased:") for d in trail.documents):
+        return
+    from doctrail.installation import ledger_of
+    from doctrail_core.erasure.telling import erased_of
+
+    with ledger_of(options, terminal) as ledger:
+        found = erased_of(ledger, trail.response_id)
+    if found:
+        yield "\nErased"
+        yield from (f"  {each}" for each in found)
