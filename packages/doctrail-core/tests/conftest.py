@@ -412,6 +412,7 @@ def run_openssl(folder, *words):
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
     """The keys and certificates of a time-stamp authority, and of the one above it."""
+    pytest.importorskip("rfc3161_client", reason="the timestamp extra is not installed")
     folder = tmp_path_factory.mktemp("tsa")
     (folder / "serial").write_text("01\n")
     for name, certs in (("tsa.cnf", ""), ("chain.cnf", f"certs = {folder}/ca.pem")):

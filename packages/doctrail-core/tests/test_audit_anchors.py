@@ -10,11 +10,9 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from types import SimpleNamespace
 
-import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from moto import mock_aws
 
 from doctrail_core.audit.anchors import (
     AnchorError,
@@ -253,10 +251,12 @@ def test_a_hook_of_another_repository_does_not_lead_astray(repository, log, monk
 @pytest.fixture
 def store(monkeypatch):
     """The object store of moto, in this process: it keeps versions and locks as S3 does."""
+    boto3 = pytest.importorskip("boto3", reason="the s3 extra is not installed")
+    moto = pytest.importorskip("moto")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
+    with moto.mock_aws():
         client = boto3.client("s3")
         client.create_bucket(Bucket="locked", ObjectLockEnabledForBucket=True)
         client.create_bucket(Bucket="plain")
@@ -418,7 +418,7 @@ def test_an_authority_that_refuses_is_told(served, authority, log):
             anchor.publish(log.checkpoint())
 
 
-def test_certificates_that_cannot_be_read_are_told(served, log, tmp_path):
+def test_certificates_that_cannot_be_read_are_told(authority, served, log, tmp_path):
     (tmp_path / "roots.pem").write_text("nothing")
     with served(lambda *_: (200, "", b"0\x030\x01\x00")) as url:
         for roots in ("roots.pem", "missing.pem"):

@@ -11,14 +11,16 @@ from threading import Thread
 
 import pytest
 from inline_snapshot import snapshot
-from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
 
 from doctrail_core.export import ExportError
 from doctrail_core.export.hours import full_hours, hours
 from doctrail_core.export.openlineage import FACET, Feed, deliver, event_json, to_file, to_url
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.journal import LedgerJournal
+
+pytest.importorskip("openlineage.client", reason="the openlineage extra is not installed")
+jsonschema = pytest.importorskip("jsonschema")
+referencing = pytest.importorskip("referencing")
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DAY = (NOON - timedelta(hours=12), NOON + timedelta(hours=12))
@@ -65,7 +67,7 @@ SPECIFICATION = os.environ.get("OPENLINEAGE_SPEC")
 
 
 def valid(event):
-    Draft202012Validator(RUN_EVENT).validate(event)
+    jsonschema.Draft202012Validator(RUN_EVENT).validate(event)
     return event
 
 
@@ -335,16 +337,22 @@ def test_the_schemas_of_the_specification_take_every_event(answered, told):
     folder = Path(str(SPECIFICATION))
     read = [json.loads(path.read_bytes()) for path in folder.rglob("*.json")]
     named = [schema for schema in read if isinstance(schema, dict) and "$id" in schema]
-    registry = Registry().with_resources((s["$id"], Resource.from_contents(s)) for s in named)
+    registry = referencing.Registry().with_resources(
+        (s["$id"], referencing.Resource.from_contents(s)) for s in named
+    )
     schema = next(s for s in named if s["$id"].endswith("/OpenLineage.json"))
-    checker = Draft202012Validator.FORMAT_CHECKER
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
     answered("a", "s3://bucket/a.pdf")
     for event in told(checkpoint={"origin": "x", "size": 1, "root": "00"}):
-        Draft202012Validator(schema, registry=registry, format_checker=checker).validate(event)
+        jsonschema.Draft202012Validator(schema, registry=registry, format_checker=checker).validate(
+            event
+        )
         facets = event["run"]["facets"] | event["job"]["facets"]
         for output in event["outputs"]:
             facets |= output["outputFacets"]
         assert facets.keys() <= {"nominalTime", "jobType", "outputStatistics", FACET}
         for facet in facets.values():
             at = {"$ref": facet["_schemaURL"]}
-            Draft202012Validator(at, registry=registry, format_checker=checker).validate(facet)
+            jsonschema.Draft202012Validator(at, registry=registry, format_checker=checker).validate(
+                facet
+            )
