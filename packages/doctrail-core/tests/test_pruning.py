@@ -14,14 +14,12 @@ from doctrail_core.audit.verifying import Known, verify
 from doctrail_core.durable.columns import microseconds
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
-from doctrail_core.erasure.holds import HoldError, lift_hold, set_hold
+from doctrail_core.erasure.holds import HoldError, set_hold
 from doctrail_core.erasure.policy import (
     Bounds,
     Period,
     Policy,
-    PolicyError,
     policy_in_force,
-    put_in_force,
 )
 from doctrail_core.erasure.pruning import places_in
 from doctrail_core.erasure.remarks import Remarks
@@ -282,6 +280,83 @@ def _may_go(before: dict[int, Entry], minimum: int, held: dict[str, set[Any]]) -
         needed |= more
 
 
+@dataclass
+class Snapshot:
+    """All that a log says at a time."""
+
+    entries: dict[int, Entry]
+    bodies: dict[int, bytes]
+    roots: dict[int, bytes]
+    owners: dict[int, int | None]
+    answers: dict[str, list[str]]
+    ids: dict[bytes, str]
+    size: int
+    policy: int
+
+
+def _snapshot(home) -> Snapshot:
+    with open_ledger(home) as ledger:
+        entries = {entry.seq: entry for entry in ledger.entries()}
+        size, policy = ledger.size(), policy_in_force(ledger)
+        assert policy is not None
+        references = {entry.response for entry in entries.values() if entry.response}
+        return Snapshot(
+            entries=entries,
+            bodies=dict(ledger.bodies()),
+            roots={at: ledger.root(at) for at in (*range(1, size, 97), size)},
+            owners={seq: name.owner for seq in entries if (name := ledger.store.name(seq))},
+            answers={f"d{number}": _hits(ledger, f"d{number}") for number in range(4)},
+            ids={each: ledger.response_id_of(each) for each in references},
+            size=size,
+            policy=policy.seq,
+        )
+
+
+def _hold(home, to_hold) -> dict[str, Any]:
+    """Set these holds; returns what they hold, by places."""
+    held: dict[str, Any] = {"responses": set(), "documents": set(), "people": set()}
+    with closing(LedgerJournal(home, Faults(home))) as journal, open_ledger(home) as ledger:
+        for scope, number in to_hold:
+            subject = _subject(scope, number)
+            with suppress(HoldError):
+                set_hold(ledger, journal, Remarks(home), scope, subject, reason="a claim")
+                if scope == "response":
+                    held["responses"].add(ledger.reference_of(subject))
+                elif scope == "document":
+                    held["documents"].update(ledger.document(subject))
+                else:
+                    held["people"].update(ledger.names(scope, subject))
+    return held
+
+
+def _check_what_went(before: Snapshot, after: Snapshot, held, minimum: int, counted: int) -> None:
+    gone = {seq for seq in before.entries if seq not in after.entries}
+    known = before.entries
+    assert all(seq < minimum for seq in gone)
+    assert all(known[seq].time_us < microseconds(CEILING) for seq in gone)
+    held["entries"] = {before.policy} | {s for s, e in known.items() if e.kind == "held"}
+    held["owners"] = lambda needed: {before.owners.get(seq) for seq in needed} - {None}
+    assert gone == _may_go(known, minimum, held)
+    assert counted == len(gone)
+    assert all(after.bodies[seq] == before.bodies[seq] for seq in before.bodies.keys() - gone)
+    assert after.owners == {s: owner for s, owner in before.owners.items() if s not in gone}
+
+
+def _check_what_is_told(home, before: Snapshot, after: Snapshot) -> None:
+    stay = {before.ids[e.response] for s, e in after.entries.items() if e.response}
+    for document, known in before.answers.items():
+        assert after.answers[document] == [each for each in known if each in stay]
+    with open_ledger(home) as ledger:
+        size, root = ledger.size(), ledger.root()
+        for old, old_root in before.roots.items():
+            proof = ledger.consistency(old, size)
+            assert verify_consistency(old, size, old_root, root, proof)
+        keys = ledger._keyring
+        assert keys is not None
+        assert set(keys.owners()) == {0, *after.owners.values()} - {None}
+    check(home)
+
+
 @given(_steps, _holds, st.integers(0, 3))
 @settings(max_examples=20, deadline=None)
 def test_nothing_but_what_is_beyond_the_ceiling_and_not_needed_goes(
@@ -292,67 +367,21 @@ def test_nothing_but_what_is_beyond_the_ceiling_and_not_needed_goes(
     log.event("configured", 900, retention=POLICY.to_json())
     _put(log, steps[: len(steps) - cut])
     log.write()
-    held: dict[str, Any] = {"responses": set(), "documents": set(), "people": set()}
-    with closing(LedgerJournal(home, Faults(home))) as journal, open_ledger(home) as ledger:
-        for scope, number in to_hold:
-            with suppress(HoldError):
-                subject = _subject(scope, number)
-                set_hold(ledger, journal, Remarks(home), scope, subject, reason="a claim")
-                if scope == "response":
-                    held["responses"].add(ledger.reference_of(subject))
-                elif scope == "document":
-                    held["documents"].update(ledger.document(subject))
-                else:
-                    held["people"].update(ledger.names(scope, subject))
+    held = _hold(home, to_hold)
     _put(log, steps[len(steps) - cut :])
     log.write()
-    with open_ledger(home) as ledger:
-        before = {entry.seq: entry for entry in ledger.entries()}
-        bodies, size, root = dict(ledger.bodies()), ledger.size(), ledger.root()
-        roots = {old: ledger.root(old) for old in range(1, size, 97)}
-        policy = policy_in_force(ledger)
-        answers = {d: [h.response_id for h in _hits(ledger, d)] for d in ("d0", "d1", "d2", "d3")}
-        ids = {e.response: ledger.response_id_of(e.response) for e in before.values() if e.response}
-        owners = {seq: name.owner for seq in before if (name := ledger.store.name(seq))}
-    assert policy is not None
-    held["entries"] = {policy.seq} | {s for s, e in before.items() if e.kind == "held"}
-    held["owners"] = lambda needed: {owners[s] for s in needed if owners.get(s) is not None}
+    before = _snapshot(home)
 
     dry = run_retention(home, now=NOW, dry=True)
-    assert entries(home) == before
-    run = run_retention(home, now=NOW, provable=list(roots))
-    assert run.ledger is not None
+    assert _snapshot(home) == before
+    run = run_retention(home, now=NOW, provable=list(before.roots))
     assert replace(run, dry=True) == dry
-    minimum = run.ledger.minimum
-    old = [seq for seq in range(size) if before[seq].time_us >= microseconds(CEILING)]
-    assert minimum == (old[0] if old else size) // 256 * 256
-
-    after = entries(home)
-    gone = {seq for seq in before if seq not in after}
-    assert all(seq < minimum for seq in gone)
-    assert all(before[seq].time_us < microseconds(CEILING) for seq in gone)
-    assert gone == _may_go(before, minimum, held)
-    assert run.ledger.entries == len(gone)
-
-    with open_ledger(home) as ledger:
-        now_size, now_root = ledger.size(), ledger.root()
-        assert verify_consistency(
-            size, now_size, root, now_root, ledger.consistency(size, now_size)
-        )
-        for old_size, old_root in roots.items():
-            proof = ledger.consistency(old_size, now_size)
-            assert verify_consistency(old_size, now_size, old_root, now_root, proof)
-        stay = {ids[e.response] for s, e in after.items() if e.response and s in before}
-        for document, known in answers.items():
-            left = [each for each in known if each in stay]
-            assert [hit.response_id for hit in _hits(ledger, document)] == left
-        bound = {seq for seq in after if ledger.store.name(seq) is not None}
-        keys = ledger._keyring
-        assert keys is not None
-        assert set(keys.owners()) == {0} | {o for s in bound if (o := owners.get(s)) is not None}
-        for seq in after:
-            assert bodies.get(seq, ledger.body(seq)) == ledger.body(seq)
-    check(home)
+    assert run.ledger is not None
+    young = [s for s, e in before.entries.items() if e.time_us >= microseconds(CEILING)]
+    assert run.ledger.minimum == min(young, default=before.size) // 256 * 256
+    after = _snapshot(home)
+    _check_what_went(before, after, held, run.ledger.minimum, run.ledger.entries)
+    _check_what_is_told(home, before, after)
 
     # Life goes on: what is gone is bound anew, and another run finds nothing to do.
     log.answer("r1", ["d0", "d1"], 0.1, user="u1", session="s1")
@@ -365,5 +394,6 @@ def test_nothing_but_what_is_beyond_the_ceiling_and_not_needed_goes(
     assert again.ledger.entries == 0
 
 
-def _hits(ledger: LedgerReader, document: str) -> list[Any]:
-    return list(ledger.affected(Query(document_id=document, closure=False)))
+def _hits(ledger: LedgerReader, document: str) -> list[str]:
+    query = Query(document_id=document, closure=False)
+    return [hit.response_id for hit in ledger.affected(query)]

@@ -151,12 +151,13 @@ def flag_failed_checks(
     for seq, body in ledger.bodies():
         if body[1] == _ASSESSED and begin <= header(body).time_us < end:
             entry = decode(body, seq)
-            latest[entry.response or b""] = entry
-    risky = [e for e in latest.values() if (e.body.get("risk") or 0) >= _RISKY]
-    new = [entry for entry in risky if entry.seq not in known and entry.response is not None]
-    for entry in new:
-        response_id = ledger.response_id_of(entry.response or b"")
-        journal.note("flagged", {"because": entry.seq}, response_id=response_id)
+            if entry.response is not None and "risk" in entry.body:
+                latest[entry.response] = entry
+    risky = {reference: e for reference, e in latest.items() if e.body["risk"] >= _RISKY}
+    new = [(reference, e.seq) for reference, e in risky.items() if e.seq not in known]
+    for reference, seq in new:
+        response_id = ledger.response_id_of(reference)
+        journal.note("flagged", {"because": seq}, response_id=response_id)
     journal.flush()
     return len(new)
 

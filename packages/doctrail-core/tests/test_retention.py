@@ -1,0 +1,266 @@
+"""A retention run: trails and ledger by the policy in force, nothing under hold, and each run on record."""
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from textwrap import dedent
+
+import pytest
+
+from doctrail_core.audit.verifying import Known, verify
+from doctrail_core.durable.errors import NothingRecordedError
+from doctrail_core.durable.faults import Faults
+from doctrail_core.erasure.holds import set_hold
+from doctrail_core.erasure.policy import (
+    Bounds,
+    Period,
+    Policy,
+    PolicyError,
+    policy_in_force,
+    put_in_force,
+)
+from doctrail_core.erasure.remarks import Remarks
+from doctrail_core.erasure.retention import run_retention
+from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.journal import LedgerJournal
+from doctrail_core.trails import open_trails
+from doctrail_core.trails.journal import TrailJournal
+
+DAY = timedelta(days=1)
+NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
+"""Trails of the tests began on 2026-03-01 at 12:00."""
+MONTH = Policy(trails=Bounds(Period(days=7), Period(days=30)))
+
+
+@pytest.fixture
+def journal(home):
+    with closing(LedgerJournal(home, Faults(home))) as journal:
+        yield journal
+
+
+@pytest.fixture
+def keep(home, journal, make_trail):
+    """Record answers, so many minutes after the first."""
+
+    def keep(**minutes):
+        with closing(TrailJournal(home, Faults(home))) as trails:
+            for name, (minute, texts, more) in minutes.items():
+                trail = make_trail(name, texts=texts, minute=minute, **more)
+                journal.append("answered", trail)
+                trails.append(trail)
+            trails.flush()
+        journal.flush()
+
+    return keep
+
+
+def trails_of(home):
+    with open_trails(home) as trails:
+        return {each.response_id for each in trails.responses()}
+
+
+def hold(home, journal, scope, subject):
+    with open_ledger(home) as ledger:
+        set_hold(ledger, journal, Remarks(home), scope, subject, reason="a claim")
+
+
+def runs(home):
+    with open_ledger(home) as ledger:
+        return [entry.body for entry in ledger.events("retained")]
+
+
+OLD = {
+    "doc_old": "The zanzibar clause was withdrawn.",
+    "doc_both": "Both of them had the marmalade.",
+}
+NEW = {
+    "doc_both": "Both of them had the marmalade.",
+    "doc_new": "The new one says quixotic things.",
+}
+
+
+def test_trails_beyond_the_ceiling_go_with_texts_that_no_other_has(home, journal, keep):
+    put_in_force(journal, MONTH)
+    keep(
+        old=(-2, OLD, {"question": "A zebra?", "answer": "A xylophone of old."}),
+        young=(2, NEW, {"question": "A heron?", "answer": "Young and new."}),
+    )
+    run = run_retention(home, now=NOW)
+    assert run.trails is not None
+    assert (run.trails.removed, run.trails.texts, run.trails.held) == (1, 1, 0)
+    assert run.ledger is None
+    assert trails_of(home) == {"young"}
+    with open_trails(home) as trails:
+        young = trails.get("young")
+        assert young is not None
+        assert {chunk.text for chunk in young.chunks.values()} == set(NEW.values())
+        assert list(trails.responses(phrase="xylophone")) == []
+        assert [each.response_id for each in trails.responses(phrase="Young and")] == ["young"]
+    planted = (b"zanzibar", b"xylophone", b"zebra")
+    for path in home.path.rglob("*"):
+        data = path.read_bytes() if path.is_file() else b""
+        assert not [word for word in planted if word in data], path
+    assert b"quixotic" in home.database("trails").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject"),
+    [("document", "doc_old"), ("user", "user-1"), ("session", "session-1"), ("response", "old")],
+)
+def test_trails_under_a_hold_stay(home, journal, keep, scope, subject):
+    put_in_force(journal, MONTH)
+    others = {"user_id": "user-2", "session_id": "session-2"}
+    keep(old=(-2, OLD, {}), other=(-2, NEW, others), young=(2, NEW, {}))
+    hold(home, journal, scope, subject)
+    run = run_retention(home, now=NOW)
+    assert run.trails is not None
+    assert (run.trails.removed, run.trails.held) == (1, 1)
+    assert trails_of(home) == {"old", "young"}
+
+
+def test_a_dry_run_says_what_would_go_and_removes_nothing(home, journal, keep):
+    put_in_force(journal, MONTH)
+    keep(old=(-2, OLD, {}), young=(2, NEW, {}))
+    run = run_retention(home, now=NOW, dry=True)
+    assert run.trails is not None
+    assert run.trails.removed == 1
+    assert trails_of(home) == {"old", "young"}
+    assert runs(home) == []
+
+
+def test_each_run_is_on_record_also_where_there_was_nothing_to_do(home, journal, keep):
+    put_in_force(journal, MONTH, by="Ann Lee")
+    keep(old=(-2, OLD, {}))
+    run_retention(home, now=NOW)
+    run_retention(home, now=NOW)
+    first, second = runs(home)
+    with open_ledger(home) as ledger:
+        policy = policy_in_force(ledger)
+    assert policy is not None
+    assert (policy.policy, policy.by) == (MONTH, "Ann Lee")
+    assert first["policy"] == second["policy"] == MONTH.digest
+    assert first["because"] == policy.seq
+    assert (first["trails"]["removed"], second["trails"]["removed"]) == (1, 0)
+    assert "ledger" not in first
+
+
+def test_without_a_policy_nothing_is_removed(home, keep):
+    keep(old=(-2, OLD, {}))
+    with pytest.raises(PolicyError, match="no retention policy is in force"):
+        run_retention(home, now=NOW)
+    assert trails_of(home) == {"old"}
+
+
+def test_without_a_ledger_there_is_nothing_to_run_on(home):
+    with pytest.raises(NothingRecordedError):
+        run_retention(home, now=NOW)
+    assert not home.path.exists()
+
+
+@pytest.mark.parametrize("store", ["ledger", "trails"])
+def test_nothing_below_the_floor_goes_whoever_asks(home, journal, keep, store):
+    bounds = Bounds(Period(days=7))
+    put_in_force(journal, Policy(**{store: bounds}))
+    keep(old=(-2, OLD, {}))
+    with pytest.raises(PolicyError, match=f"keeps the {store} at least 7 days"):
+        run_retention(home, now=NOW, before={store: NOW - 7 * DAY + DAY / 24})
+    assert trails_of(home) == {"old"}
+    assert runs(home) == []
+
+
+def test_more_than_the_ceiling_asks_for_may_go_down_to_the_floor(home, journal, keep):
+    put_in_force(journal, Policy(trails=Bounds(Period(days=7), Period(days=300))))
+    keep(old=(-2, OLD, {}))
+    run_retention(home, now=NOW)
+    assert trails_of(home) == {"old"}
+    run_retention(home, now=NOW, before={"trails": NOW - 7 * DAY})
+    assert trails_of(home) == set()
+
+
+def test_the_policy_that_was_put_on_record_last_is_in_force(home, journal, keep):
+    put_in_force(journal, MONTH)
+    put_in_force(journal, Policy())
+    keep(old=(-2, OLD, {}))
+    run = run_retention(home, now=NOW)
+    assert (run.ledger, run.trails) == (None, None)
+    assert trails_of(home) == {"old"}
+
+
+def test_remarks_about_what_is_gone_go(home, journal, keep):
+    put_in_force(journal, Policy(ledger=Bounds(Period(), Period(days=0))))
+    keep(old=(-2, OLD, {}))
+    hold(home, journal, "document", "doc_old")
+    Remarks(home).add("nobody", "a remark about nothing")
+    run_retention(home, now=datetime.now(UTC) + DAY)
+    assert list(Remarks(home).texts().values()) == ["a claim"]
+
+
+KILLED = """
+    import os, signal, sys
+    from datetime import datetime
+    from pathlib import Path
+    from doctrail_core.durable import writing
+    from doctrail_core.durable.home import Home
+    from doctrail_core.erasure import retention
+    from doctrail_core.ledger.sqlite import LedgerWriter
+    from doctrail_core.trails.sqlite import TrailWriter
+
+    left = int(sys.argv[2])
+    retention._TRAILS_STEP = 1
+
+    def dying(change):
+        def changed(*args, **kwargs):
+            global left
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return change(*args, **kwargs)
+        return changed
+
+    for cls, names in (
+        (LedgerWriter, ("take_out", "commit", "_remove_links", "scrub", "_put")),
+        (TrailWriter, ("remove", "drop_unused", "scrub")),
+    ):
+        for name in names:
+            setattr(cls, name, dying(getattr(cls, name)))
+    retention.run_retention(Home(Path(sys.argv[1])), now=datetime.fromisoformat(sys.argv[3]))
+"""
+
+
+@pytest.mark.parametrize("steps", [3, 5, 7, 9, 11, 13])
+def test_a_run_that_was_killed_is_completed_by_the_next(home, journal, keep, steps):
+    both = Policy(
+        ledger=Bounds(Period(), Period(days=30)), trails=Bounds(Period(), Period(days=30))
+    )
+    journal.note("configured", {"retention": both.to_json()})
+    keep(
+        one=(-40, OLD, {}),
+        two=(-30, {"doc_2": "Two has a wombat."}, {}),
+        three=(-20, NEW, {}),
+    )
+    for _ in range(600):
+        journal.note("heartbeat", {})
+    journal.flush()
+    later = datetime.now(UTC) + 40 * DAY
+    keep(young=(60 * 24 * 400, NEW, {}))
+    command = [sys.executable, "-c", dedent(KILLED), str(home.path), str(steps), later.isoformat()]
+    process = subprocess.run(command, check=False, env={**os.environ})
+    assert process.returncode == -signal.SIGKILL
+    run_retention(home, now=later)
+    assert trails_of(home) == {"young"}
+    with open_ledger(home) as ledger:
+        assert ledger.minimum() == 512
+        assert [h.response_id for h in ledger.responses_with("doc_both")] == ["young"]
+        assert ledger.document("doc_2") == []
+        findings = verify(ledger, Known()).findings
+        assert not [each for each in findings if each.outcome == "broken"]
+        left = [entry.kind for entry in ledger.entries(0, 512)]
+        keys = ledger._keyring
+        assert keys is not None
+        assert all(ledger.store.name(owner) for owner in keys.owners() if owner)
+    assert not {"heartbeat", "answered"} & set(left)
+    for path in home.path.rglob("*"):
+        assert not path.is_file() or b"wombat" not in path.read_bytes()
