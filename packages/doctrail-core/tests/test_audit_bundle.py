@@ -44,6 +44,7 @@ def recorded(tmp_path_factory, make_trail):
         folder.ledger.append("answered", trail)
         if number % 50 == 0:
             folder.flush(10)
+    folder.ledger.note("derived", {"document": "doc_sum", "from": ["doc_late", "doc_1"]})
     checkpoint, note = checkpoint_now(home, folder.ledger, heartbeat=False)
     folder.close()
     yield home, Signed(AuditFolder(home).config().key, checkpoint, note), early
@@ -217,6 +218,14 @@ def test_a_bundle_names_nothing_but_what_it_is_about(recorded, pack):
     assert b"doc_late" in whole
     for other in (b"doc_1", b"user-1", b"session-1"):
         assert other not in whole
+
+
+def test_what_was_made_of_a_document_is_told_not_to_be_listed(recorded, pack, check):
+    with open_ledger(recorded[0]) as log:
+        (made,) = log.document("doc_sum")
+    told = f"Documents made from it, bound by entries {made}: their responses are NOT listed."
+    assert told in check(pack(document="doc_1"))[1]
+    assert "NOT listed" not in check(pack(document="doc_2", to="other"))[1]
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(pack, tmp_path):

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from doctrail_core.audit.sealing import committed, postings_of
 from doctrail_core.audit.segments import bounds
 from doctrail_core.audit.stream import Block, blocks
 from doctrail_core.ledger.store import LATEST
-from doctrail_core.ledger.tree import TILE_WIDTH, complete_ranges
+from doctrail_core.ledger.tree import TILE_WIDTH, complete_ranges, inclusion
 
 if TYPE_CHECKING:
     from doctrail_core.ledger.reader import LedgerReader
@@ -27,6 +28,7 @@ __all__ = ["FORMAT", "Bundle", "Signed", "Written", "proof_of"]
 
 FORMAT = 1
 _MOST_FILES = 1000
+_REMEMBERED = 1 << 16
 _REFERENCE, _TIME = slice(2, 18), slice(18, 26)
 _README = """\
 Evidence from the answer ledger {origin}
@@ -43,7 +45,8 @@ The key that this bundle names is
 which says nothing by itself: whoever made the bundle could have made another key. Compare it with the one that you
 were given before. If you kept a checkpoint of this log, give it with --checkpoint FILE. The file verify.py is short so
 that it can be read; it uses nothing of doctrail. Proofs in `proofs` have the form of c2sp.org/tlog-proof, checkpoints
-that of c2sp.org/tlog-checkpoint; other tools check them, too.
+that of c2sp.org/tlog-checkpoint; other tools check them, too. What others gave who hold, stamp or
+cosign checkpoints of this log is in `anchors`, where there are any.
 """
 
 
@@ -92,6 +95,8 @@ class Bundle:
         self._folder = folder
         self._ranges: list[dict[str, Any]] = []
         self._written = Written()
+        # Proofs of neighbours have most of their hashes in common.
+        self._subtree = lru_cache(_REMEMBERED)(log.subtree)
 
     def of_log(self) -> Written:
         """Put the whole log in."""
@@ -182,7 +187,7 @@ class Bundle:
                         self._write_entry(lines, seq, body)
                 else:
                     tiles[str(block.start // TILE_WIDTH)] = self._tile(block)
-        subtree, size = self._log.subtree, self._signed.checkpoint.size
+        subtree, size = self._subtree, self._signed.checkpoint.size
         before = [subtree(*each) for each in complete_ranges(0, start)]
         after = [subtree(*each) for each in complete_ranges(end, size)]
         self._ranges.append(
@@ -236,8 +241,10 @@ class Bundle:
         return done
 
     def _write_proven(self, lines: IO[str], seq: int) -> None:
-        proof = proof_of(self._log, seq, self._signed.checkpoint, self._signed.note)
-        self._write_entry(lines, seq, proof.extra or b"", hashes=proof.hashes)
+        known = self._signed
+        hashes = tuple(inclusion(seq, known.checkpoint.size, self._subtree))
+        proof = Proof(seq, hashes, known.note, self._log.body(seq))
+        self._write_entry(lines, seq, proof.extra or b"", hashes=hashes)
         if self._written.entries <= _MOST_FILES:
             proofs = self._folder / "proofs"
             proofs.mkdir(exist_ok=True)

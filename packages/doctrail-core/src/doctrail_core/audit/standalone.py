@@ -267,6 +267,7 @@ class Document:
         self.chunks: dict[int, set[int]] = {place: set() for place in places}
         self.first: dict[bytes, int] = {}
         self.rank: dict[bytes, int] = {}
+        self.made: set[int] = set()
 
     def take(self, entry: Entry) -> dict[int, int]:
         """How an entry mentions it, by place."""
@@ -280,6 +281,8 @@ class Document:
             if how is not None and how < BINDS:
                 self.first.setdefault(entry.response, entry.time_us)
                 self.rank[entry.response] = max(self.rank.get(entry.response, 0), how & 3)
+            if entry.kind == "derived" and place in entry.body.get("from", []):
+                self.made.add(entry.body["document"])
         return found
 
 
@@ -455,6 +458,11 @@ class Verification:
         for reference, time_us in document.first.items():
             called = names.get(reference.hex(), reference.hex())
             self.words.append(f"  {moment(time_us)}  {called}  {GRADES[document.rank[reference]]}")
+        if document.made:
+            made = ", ".join(map(str, sorted(document.made)))
+            self.words.append(
+                f"Documents made from it, bound by entries {made}: their responses are NOT listed."
+            )
 
     def read(self, name: str) -> Any:
         return json.loads((self.folder / name).read_text("utf-8"))
