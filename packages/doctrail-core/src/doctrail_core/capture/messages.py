@@ -8,7 +8,8 @@ from doctrail_core.durable.forks import remake_after_fork
 
 __all__ = ["Messages"]
 
-_REMEMBERED = 10_000
+_REMEMBERED = 64
+"""Those that may not be in the trail store yet; it has all others."""
 
 
 class Messages:
