@@ -100,7 +100,11 @@ def doctrail(number: int, folder: Path) -> dict[str, object]:
 
 
 def phoenix(number: int, folder: Path) -> dict[str, object]:
-    env = {"PHOENIX_WORKING_DIR": str(folder), "PHOENIX_PORT": "16006", "PHOENIX_GRPC_PORT": "14317"}
+    env = {
+        "PHOENIX_WORKING_DIR": str(folder),
+        "PHOENIX_PORT": "16006",
+        "PHOENIX_GRPC_PORT": "14317",
+    }
     command = [sys.executable, "-m", "phoenix.server.main", "serve"]
     with server(command, env, "http://127.0.0.1:16006/healthz"):
         from phoenix.client import Client
@@ -296,7 +300,9 @@ def _install() -> None:
     if ENVIRONMENT.exists():
         return
     uv = str(ROOT / ".uv" / "bin" / "uv")
-    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT)], check=True)
+    subprocess.run(
+        [uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT)], check=True
+    )
     subprocess.run(
         [uv, "pip", "install", "--quiet", "--python", str(ENVIRONMENT), *PEERS], check=True
     )
