@@ -1,6 +1,9 @@
 """Anchors: each keeps what it was given, refuses what contradicts it, and one that fails loses nothing."""
 
+import errno
 import json
+import os
+import stat
 import subprocess
 import sys
 from base64 import b64decode, b64encode
@@ -124,6 +127,23 @@ def test_the_same_checkpoint_with_more_signatures_is_no_contradiction(directory,
     cosigned = note.with_signatures(SigningKey("other", b"o" * 32).sign(note.text))
     again = directory.publish(str(cosigned).encode())
     assert again.checkpoint == first.checkpoint == log.checkpoint()
+
+
+def test_a_share_without_hard_links_will_do(directory, folder, log, forged, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    directory.verify(directory.publish(log.checkpoint()))
+    with pytest.raises(ContradictionError):
+        directory.publish(forged.checkpoint())
+    (kept,) = (path for path in folder.rglob("*") if path.is_file())
+    assert kept.read_bytes() == log.checkpoint()
+
+
+def test_others_may_read_what_is_in_a_directory(directory, folder, log):
+    directory.publish(log.checkpoint())
+    assert stat.S_IMODE((folder / place_of(log.checkpoint())).stat().st_mode) == 0o444
 
 
 def test_a_share_that_is_not_mounted_is_told_and_not_made(tmp_path, log):

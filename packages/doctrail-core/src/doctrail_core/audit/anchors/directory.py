@@ -3,12 +3,12 @@
 Each checkpoint is a file of its own. A file that is there is never written again.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from doctrail_core.audit.anchors.anchor import (
     AnchorError,
@@ -17,10 +17,13 @@ from doctrail_core.audit.anchors.anchor import (
     folder_of,
     place_of,
 )
+from doctrail_core.durable.once import create_once
 
 __all__ = ["DirectoryAnchor", "deposit", "deposited"]
 
 _MODE = 0o444
+_WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP)
+"""What file systems of shares and sticks say of hard links."""
 
 
 class DirectoryAnchor:
@@ -88,27 +91,34 @@ def deposited(folder: Path, origin: str) -> Iterator[bytes]:
 
 
 def _put(target: Path, data: bytes) -> None:
-    """Have the bytes on stable storage, and only then at their place, unless somebody was faster."""
-    draft = target.with_name(f".{uuid4().hex}")
-    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, _MODE)
+    """Have the bytes at their place for all to read, unless somebody was faster."""
     try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # Unlike a rename, a link never replaces what is there.
-        with suppress(FileExistsError):
-            os.link(draft, target)
-    finally:
-        draft.unlink()
+        create_once(target, data)
+    except OSError as error:
+        if error.errno not in _WITHOUT_LINKS:
+            raise
+        _put_directly(target, data)
+    with suppress(PermissionError):  # somebody else's file
+        target.chmod(_MODE)
     _settle(target.parent)
     _settle(target.parent.parent)
 
 
+def _put_directly(target: Path, data: bytes) -> None:
+    """Where there are no links: a crash may leave half a checkpoint, which is none, and harms no later one."""
+    with suppress(FileExistsError), target.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def _settle(folder: Path) -> None:
-    """Have the folder's entries on stable storage."""
+    """Have the folder's entries on stable storage, as far as its file system knows how to."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, *_WITHOUT_LINKS):
+            raise
     finally:
         os.close(fd)
