@@ -89,7 +89,7 @@ class _IndexedStore:
         self, document: int, begin_us: int, end_us: int, rank: int, after: int = -1
     ) -> Iterator[Found]:
         asked = (document, begin_us, end_us, rank)
-        if after < self._start:
+        if after < self._start - 1:
             before = self._store.with_document(*asked, after)
             yield from takewhile(lambda found: found.seq < self._start, before)
         sealed = self._index.with_document(*asked, max(after, self._start - 1), self._segments)

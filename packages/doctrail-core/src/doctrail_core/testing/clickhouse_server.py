@@ -15,11 +15,13 @@ from tempfile import NamedTemporaryFile
 from threading import Lock
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
+from urllib.request import urlopen
+from uuid import uuid4
 
 __all__ = ["ClickHouseServer"]
 
 _INSERT = re.compile(rb"\s*(INSERT INTO .*?)\s+FORMAT\s+(\w+)\s*\n", re.DOTALL)
-_ASKS = re.compile(r"\s*(SELECT|WITH|SHOW|DESCRIBE|EXISTS)\b", re.IGNORECASE)
+_ASKS = re.compile(r"\s*(SELECT|WITH|SHOW|DESCRIBE|EXISTS|EXPLAIN)\b", re.IGNORECASE)
 _NO_SETTINGS = frozenset(
     {
         "cancel_http_readonly_queries_on_client_close",
@@ -50,9 +52,16 @@ class ClickHouseServer:
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
 
-    @property
-    def url(self) -> str:
-        return f"clickhouse://127.0.0.1:{self._port}/default"
+    def url(self, database: str = "default") -> str:
+        """The address of a database."""
+        return f"clickhouse://127.0.0.1:{self._port}/{database}"
+
+    def new_database(self) -> str:
+        """The address of a database of its own."""
+        name = f"of_{uuid4().hex}"
+        asked = f"CREATE DATABASE {name}".encode()
+        urlopen(f"http://127.0.0.1:{self._port}/", data=asked).close()  # noqa: S310  # ours
+        return self.url(name)
 
     def __enter__(self) -> Self:
         self.start()
@@ -89,6 +98,7 @@ class _Engine:
 
     def run(self, options: Mapping[str, str], body: bytes) -> bytes:
         with self._lock:
+            self._session.query(f"USE `{options.get('database', 'default')}`")
             parameters = {k: v for k, v in options.items() if k.startswith("param_")}
             for name, value in parameters.items():
                 self._session.query(f"SET {name} = {_quoted(value)}")
@@ -122,6 +132,8 @@ class _Engine:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
     engine: _Engine
 
     def do_GET(self) -> None:  # the base's name

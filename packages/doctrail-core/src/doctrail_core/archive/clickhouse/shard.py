@@ -1,6 +1,7 @@
 """One server of an index, or one group of replicas: what it has, and how it comes to have more."""
 
 import logging
+import os
 from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -51,9 +52,10 @@ class Shard:
         # It also logs what it raises; where nobody listens, that would go to the terminal a second time.
         logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
         self._errors = (library.driver.exceptions.Error, OSError)
+        told = _from_environment() if parts.username is None else dict[str, str]()
         with self._told():
             dsn = urlunsplit(parts._replace(query=urlencode(options)))
-            self._client = library.get_client(dsn=dsn, autogenerate_session_id=False)
+            self._client = library.get_client(dsn=dsn, autogenerate_session_id=False, **told)
 
     def close(self) -> None:
         with self._told():
@@ -86,11 +88,12 @@ class Shard:
         )
 
     def ask(self, query: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
-        """The rows of an answer."""
-        with self._told():
-            formats = {"FixedString": "bytes"}
-            found = self._client.query(query, parameters=parameters, query_formats=formats)
-            return found.result_rows
+        """The rows of an answer; of strings, those of a fixed length are bytes."""
+        return self._asked(query, parameters, {"FixedString": "bytes"})
+
+    def ask_bytes(self, query: str, **parameters: object) -> Sequence[tuple[Any, ...]]:
+        """The rows of an answer, of which all strings are bytes."""
+        return self._asked(query, parameters, {"*String": "bytes"})
 
     def arrived(self, log: str, part: Part) -> Collection[int]:
         """The segments of a log of which a part was pushed here as a whole, and still has all of its rows."""
@@ -131,6 +134,13 @@ class Shard:
             told = _INSERT | {"insert_deduplication_token": f"{token}:{piece}"}
             with self._told():
                 self._client.insert_arrow(part, rows, settings=told)
+
+    def _asked(
+        self, query: str, parameters: Mapping[str, object], formats: Mapping[str, str]
+    ) -> Sequence[tuple[Any, ...]]:
+        with self._told():
+            found = self._client.query(query, parameters=parameters, query_formats=formats)
+            return found.result_rows
 
     def _progress(self, log: str, part: Part) -> Mapping[int, Progress]:
         query = (
@@ -176,3 +186,11 @@ class Shard:
             yield
         except self._errors as error:
             raise ArchiveError(f"{self.name}: {error}") from error
+
+
+def _from_environment() -> Mapping[str, str]:
+    """Whoever connects, as ClickHouse's own programs are told."""
+    known = {"username": "CLICKHOUSE_USER", "password": "CLICKHOUSE_PASSWORD"}
+    return {
+        name: os.environ[variable] for name, variable in known.items() if variable in os.environ
+    }
