@@ -182,6 +182,16 @@ def test_it_tells_what_the_log_holds(home, journal, make_trail, written):
         assert log.root().hex() in page
 
 
+def test_it_tells_the_latest_of_each_thing_that_was_configured(journal, written):
+    for days in (30, 60):
+        journal.note("configured", {"retention": {"ceiling": f"{days} days"}, "what": "retention"})
+    journal.note("configured", {"what": "access policy", "bundle": "b-7"})
+    page = written()
+    assert "60 days" in page
+    assert "30 days" not in page
+    assert "b-7" in page
+
+
 def test_it_names_nobody_and_no_secret(home, journal, make_trail, written):
     journal.append("answered", make_trail("response-of-ada", user_id="ada", session_id="s-1"))
     page = written(database="postgresql://user:secret@db.example/ledger")

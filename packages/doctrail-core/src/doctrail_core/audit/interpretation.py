@@ -130,22 +130,20 @@ def interpretation(
 
 @dataclass(slots=True)
 class _Seen:
-    """What one pass over the entries shows of each kind: how many, when first and last, and the last one's place."""
+    """What one pass over the entries shows: of each kind how many, when first and when last; and by how many writers."""
 
-    kinds: dict[str, tuple[int, int, int, int]]
+    kinds: dict[str, tuple[int, int, int]]
     writers: set[int]
     stored: int
 
     @classmethod
     def of(cls, log: "LedgerReader") -> "_Seen":
         seen = cls({}, set(), 0)
-        for seq, body in log.bodies():
+        for _, body in log.bodies():
             known = header(body)
-            count, first, last, _ = seen.kinds.get(
-                known.kind, (0, known.time_us, known.time_us, seq)
-            )
-            times = (min(first, known.time_us), max(last, known.time_us))
-            seen.kinds[known.kind] = (count + 1, *times, seq)
+            time = known.time_us
+            count, first, last = seen.kinds.get(known.kind, (0, time, time))
+            seen.kinds[known.kind] = (count + 1, min(first, time), max(last, time))
             seen.writers.add(known.writer)
             seen.stored += 1
         return seen
@@ -233,7 +231,7 @@ def _kinds(seen: _Seen) -> Iterator[str]:
     yield from ("## Kinds of entries", "")
     rows: list[tuple[str, ...]] = []
     for code, kind in KINDS.items():
-        count, first, last, _ = seen.kinds.get(kind, (0, 0, 0, 0))
+        count, first, last = seen.kinds.get(kind, (0, 0, 0))
         times = (_time(first), _time(last)) if count else ("", "")
         rows.append((str(code), kind, f"{count:,}", *times, MEANINGS[kind]))
     yield from _table(("code", "kind", "here", "first", "last", "meaning"), rows)
@@ -321,17 +319,26 @@ def _tiers(home: "Home") -> Iterator[str]:
 
 def _operations(log: "LedgerReader", seen: _Seen) -> Iterator[str]:
     """What was done to the log itself: the last entry of each such kind, as it stands there."""
-    yield from ("## Retention, holds, erasures and other operations", "")
+    yield from ("## Policies, retention, holds, erasures and other operations", "")
     pruned = log.size() - seen.stored
     yield f"The bytes of {pruned:,} entries were pruned." if pruned else "No entry was pruned."
     for code, kind in KINDS.items():
         if _is_operation(code) and kind in seen.kinds:
-            count, _, last, seq = seen.kinds[kind]
-            entry = log.entry(seq)
             yield ""
-            yield f"`{kind}`: {count:,}, the last at {_time(last)} (entry {seq:,}):"
+            yield f"`{kind}`: {seen.kinds[kind][0]:,}, of which the last:"
             yield ""
-            yield f"    {json.dumps(dict(entry.body) if entry else {}, sort_keys=True)}"
+            for entry in _latest(log, kind):
+                said = json.dumps(dict(entry.body), sort_keys=True)
+                yield f"    entry {entry.seq}, {_time(entry.time_us)}: {said}"
+
+
+def _latest(log: "LedgerReader", kind: str) -> Iterable[Entry]:
+    """The last entry of a kind; of what was configured, that of each thing that can be."""
+    found: dict[str, Entry] = {}
+    for entry in log.events(kind):
+        topic = str(entry.body.get("what") or min(entry.body.keys() - {"by"}, default=""))
+        found[topic if kind == "configured" else ""] = entry
+    return found.values()
 
 
 def _is_packed(code: int) -> bool:
