@@ -1,6 +1,8 @@
 """Verifying a log: what holds is said to hold, what is broken is named, what cannot be known is left open."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
@@ -790,3 +792,70 @@ def test_a_note_that_is_no_checkpoint_is_passed_over_in_the_folder(signed_log):
     signed_log.audit.keep(Note("what\n", (signed_log.audit.signing_key().sign("what\n"),)))
     report = signed_log.verify()
     assert "a checkpoint in the audit folder" in said(report, "signatures", "broken")[0]
+
+
+def test_a_forked_child_does_not_keep_the_right_to_sign(signed_log):
+    """Which it got as it was, if its parent was signing in that moment."""
+    program = f"""
+import os, sys
+from pathlib import Path
+from doctrail_core.audit.folder import AuditFolder
+from doctrail_core.durable.home import Home
+home = Home(Path({str(signed_log.home.path)!r}))
+folder = AuditFolder(home)
+assert folder.lease.take()
+begun, parent = os.pipe(), os.pipe()
+child = os.fork()
+if not child:
+    os.write(begun[1], b"x")
+    os.close(parent[1])
+    os.read(parent[0], 1)  # until the parent is done
+    os._exit(0)
+os.read(begun[0], 1)
+folder.lease.release()
+free = AuditFolder(home).lease.take()
+os.close(parent[1])
+os.waitpid(child, 0)
+sys.exit(0 if free else 1)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_workers_that_are_forked_sign_as_their_parent_does(home):
+    """As under gunicorn with preload: the watch is there before the fork, and records come on both sides."""
+    program = f"""
+import os, sys, time
+from pathlib import Path
+from doctrail_core.audit.watch import Watch, begin
+from doctrail_core.folder import Folder
+folder = Folder(Path({str(home.path)!r}))
+begin(folder.home, folder.ledger, "log.example/rag", 0.2)
+folder.watched_by(Watch(folder.home, folder.ledger, folder.faults))
+folder.ledger.note("configured", {{"what": "parent"}})
+children = []
+for worker in range(3):
+    child = os.fork()
+    if not child:
+        folder.ledger.note("configured", {{"what": "worker"}})
+        time.sleep(1)
+        folder.close()
+        os._exit(0)
+    children.append(child)
+codes = [os.waitpid(child, 0)[1] for child in children]
+folder.close()
+sys.exit(max(codes))
+"""
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
+        capture_output=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    folder = AuditFolder(home)
+    with open_ledger(home) as opened:
+        report = verify(opened, Known(folder.config().key, folder.notes()))
+        heartbeats = len(list(opened.events("heartbeat")))
+    assert report.is_sound
+    checkpoint, _ = folder.latest()
+    assert checkpoint.size == report.size
+    assert heartbeats >= 1

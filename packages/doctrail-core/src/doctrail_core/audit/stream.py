@@ -35,6 +35,7 @@ _CONFIGURED = CODES["configured"]
 _LOST = CODES["lost"]
 _NAMED = 5
 """So many single cases a finding names; then it counts."""
+_SIZE_BYTES = 8
 _MOST_LOST = 1_000_000
 _GRACE_US = 30_000_000
 _BACKWARDS_US = 3_600_000_000
@@ -102,7 +103,10 @@ class TreeCheck:
         self._pruned_until = max(self._pruned_at, default=0)
         self._altered: list[int] = []
         self._store = store
-        self._checkpoints = sorted(checkpoints, key=lambda each: each.size)
+        # There may be one for each minute of years: as bytes, they need little room, and sort by size.
+        self._checkpoints = sorted(
+            each.size.to_bytes(_SIZE_BYTES) + each.root for each in checkpoints
+        )
         self._next = 0
         self._matching = 0
         self._passed_over = 0
@@ -142,7 +146,7 @@ class TreeCheck:
             yield broken("tree", words)
         beyond = len(self._checkpoints) - self._next
         if beyond:
-            largest = self._checkpoints[-1].size
+            largest = self._size_of(len(self._checkpoints) - 1)
             words = (
                 f"the log has {size} entries, but {beyond} checkpoint(s) were signed of more, up to {largest}:"
                 " entries at its end are missing"
@@ -152,7 +156,7 @@ class TreeCheck:
             words = f"{self._passed_over} checkpoint(s) lie among pruned entries and cannot be recomputed"
             yield open_("checkpoints", words)
         if self._matching:
-            last = max(each.size for each in self._checkpoints[: self._next])
+            last = self._size_of(self._next - 1)
             words = (
                 f"the tree of the entries is that of {self._matching} checkpoint(s), the latest at {last} of {size}"
                 " entries; so each of them only adds to those before it"
@@ -169,7 +173,7 @@ class TreeCheck:
     def _append(self, leaves: Sequence[bytes]) -> None:
         start = self.frontier.size
         while self._next < len(self._checkpoints):
-            ahead = self._checkpoints[self._next].size - start
+            ahead = self._size_of(self._next) - start
             if ahead > len(leaves):
                 break
             done = self.frontier.size - start
@@ -207,13 +211,16 @@ class TreeCheck:
         ]
 
     def _upcoming(self, end: int) -> bool:
-        return self._next < len(self._checkpoints) and self._checkpoints[self._next].size < end
+        return self._next < len(self._checkpoints) and self._size_of(self._next) < end
+
+    def _size_of(self, number: int) -> int:
+        return int.from_bytes(self._checkpoints[number][:_SIZE_BYTES])
 
     def _compare(self) -> None:
         """Hold the tree as it is now against the checkpoints of its size."""
         size = self.frontier.size
-        while self._next < len(self._checkpoints) and self._checkpoints[self._next].size == size:
-            if self.frontier.root() == self._checkpoints[self._next].root:
+        while self._next < len(self._checkpoints) and self._size_of(self._next) == size:
+            if self.frontier.root() == self._checkpoints[self._next][_SIZE_BYTES:]:
                 self._matching += 1
             elif not self._faults:
                 words = (

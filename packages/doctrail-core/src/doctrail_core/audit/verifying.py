@@ -60,7 +60,7 @@ def verify(
     """
     signatures = _Signatures(known)
     now = time.time_ns() // 1000 if now_us is None else now_us
-    tree = TreeCheck(log.store, signatures.checkpoints)
+    tree = TreeCheck(log.store, signatures.checkpoints())
     receipts = [ReceiptCheck(log, receipt) for receipt in known.receipts]
     checks: list[Check] = [tree, FormCheck(), CounterCheck(), TimeCheck(now), *receipts]
     if not quick:
@@ -74,15 +74,21 @@ def verify(
 
 
 class _Signatures:
-    """The checkpoints that the log's key signed."""
+    """Reads checkpoints, and tells those that the log's key signed from others."""
 
     def __init__(self, known: Known) -> None:
         self._known = known
-        self.checkpoints: list[Checkpoint] = []
-        self._brought: list[Checkpoint] = []
-        self._faults: list[Finding] = []
-        if known.key is not None:
-            self._read(known.key)
+        self._brought = 0
+        self._signed = 0
+        self._faults: dict[str, int] = {}
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """Those that the log's key signed."""
+        if self._known.key is None:
+            return
+        yield from self._signed_by(self._known.key, self._known.brought, "that was brought")
+        self._brought = self._signed
+        yield from self._signed_by(self._known.key, self._known.kept, "in the audit folder")
 
     def findings(self) -> Iterator[Finding]:
         if self._known.key is None:
@@ -91,33 +97,31 @@ class _Signatures:
             )
             yield open_("signatures", words)
             return
-        yield from self._faults
-        if self.checkpoints:
-            signed = f"{len(self.checkpoints)} checkpoint(s) are signed by {self._known.key.name!r}"
-            brought = len(self._brought)
-            said = f", {brought} of them brought from outside" if brought else ""
+        for words, number in self._faults.items():
+            more = f" ({number} times)" if number > 1 else ""
+            yield broken("signatures", f"a checkpoint {words}{more}")
+        if self._signed:
+            signed = f"{self._signed} checkpoint(s) are signed by {self._known.key.name!r}"
+            said = f", {self._brought} of them brought from outside" if self._brought else ""
             yield holds("signatures", signed + said)
 
-    def _read(self, key: VerifierKey) -> None:
-        for note in self._known.brought:
-            if (checkpoint := self._checked(note, key, "that was brought")) is not None:
-                self._brought.append(checkpoint)
-        self.checkpoints += self._brought
-        for note in self._known.kept:
-            if (checkpoint := self._checked(note, key, "in the audit folder")) is not None:
-                self.checkpoints.append(checkpoint)
+    def _signed_by(
+        self, key: VerifierKey, notes: Iterable[Note], which: str
+    ) -> Iterator[Checkpoint]:
+        for note in notes:
+            try:
+                checkpoint = checkpoint_of(note, key)
+            except NoteError as error:
+                self._count(f"{which}: {error}")
+                continue
+            if checkpoint.origin == key.name:
+                self._signed += 1
+                yield checkpoint
+            else:
+                self._count(f"{which} is of another log, {checkpoint.origin!r}")
 
-    def _checked(self, note: Note, key: VerifierKey, which: str) -> Checkpoint | None:
-        try:
-            checkpoint = checkpoint_of(note, key)
-        except NoteError as error:
-            self._faults.append(broken("signatures", f"a checkpoint {which}: {error}"))
-            return None
-        if checkpoint.origin != key.name:
-            words = f"a checkpoint {which} is of another log, {checkpoint.origin!r}"
-            self._faults.append(broken("signatures", words))
-            return None
-        return checkpoint
+    def _count(self, words: str) -> None:
+        self._faults[words] = self._faults.get(words, 0) + 1
 
 
 def _unproven(known: Known) -> tuple[str, ...]:
