@@ -12,10 +12,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from doctrail_core import Lineage
+    from doctrail_core.erasure.remarks import Remarks
+    from doctrail_core.ledger.journal import LedgerJournal
     from doctrail_core.ledger.reader import LedgerReader
     from doctrail_core.trails.sqlite import TrailReader
 
-__all__ = ["PATIENCE", "home_of", "ledger_of", "lineage_of", "trails_of"]
+__all__ = [
+    "PATIENCE",
+    "home_of",
+    "journal_of",
+    "ledger_of",
+    "lineage_of",
+    "remarks_of",
+    "trails_of",
+]
 
 PATIENCE = 5.0
 """Seconds to wait for another process that is to move records into the stores."""
@@ -64,6 +74,26 @@ def trails_of(options: Namespace, terminal: Terminal) -> "Generator[TrailReader]
 
     with _reading(open_trails(Home(home_of(options)), timeout=PATIENCE), terminal) as trails:
         yield trails
+
+
+@contextmanager
+def journal_of(options: Namespace) -> "Generator[LedgerJournal]":
+    """The writing end of the installation's ledger."""
+    from doctrail_core.durable.faults import Faults
+    from doctrail_core.durable.home import Home
+    from doctrail_core.ledger.journal import LedgerJournal
+
+    home = Home(home_of(options).absolute())
+    with closing(LedgerJournal(home, Faults(home))) as journal:
+        yield journal
+
+
+def remarks_of(options: Namespace) -> "Remarks":
+    """What people wrote about the installation's entries."""
+    from doctrail_core.durable.home import Home
+    from doctrail_core.erasure.remarks import Remarks
+
+    return Remarks(Home(home_of(options).absolute()))
 
 
 @contextmanager
