@@ -14,14 +14,17 @@ def explained(error: Exception) -> tuple[int, str]:
     from doctrail_core.audit.anchors.anchor import AnchorError
     from doctrail_core.capture.settings import SettingsError
     from doctrail_core.durable.errors import NothingRecordedError, StoreError
+    from doctrail_core.erasure.holds import HoldError
+    from doctrail_core.erasure.policy import PolicyError
+    from doctrail_core.erasure.review import ReviewError
     from doctrail_core.export import ExportError
 
     match error:
-        case NothingRecordedError():
+        case NothingRecordedError() | HoldError() | ReviewError():
             return exit_codes.NOTHING, str(error)
         case StoreError() | AnchorError() | ExportError():
             return exit_codes.UNREADABLE, str(error)
-        case SettingsError() | UsageError():
+        case SettingsError() | UsageError() | PolicyError():
             return exit_codes.USAGE, str(error)
         case OSError():
             return exit_codes.UNREADABLE, _of_system(error)

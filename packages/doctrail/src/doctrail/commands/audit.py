@@ -1,11 +1,12 @@
 """`doctrail audit`: evidence that the ledger is what it was, for those who do not have to trust us."""
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from doctrail import exit_codes, times
+from doctrail.actions import add_action
 from doctrail.errors import UsageError
 from doctrail.installation import PATIENCE, home_of, ledger_of
 from doctrail.terminal import Terminal
@@ -39,7 +40,7 @@ _MARKS = {"holds": "holds ", "open": "open  ", "broken": "BROKEN"}
 def add_arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
-    init = _action(actions, "init", "make the key that signs, and begin to sign")
+    init = add_action(actions, "init", "make the key that signs, and begin to sign")
     init.add_argument("--origin", metavar="NAME", help="the log's name, such as example.com/rag")
     init.add_argument(
         "--interval",
@@ -49,10 +50,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="between checkpoints, and heartbeats while idle (default: 60)",
     )
 
-    checkpoint = _action(actions, "checkpoint", "sign the ledger as it is now, and print it")
+    checkpoint = add_action(actions, "checkpoint", "sign the ledger as it is now, and print it")
     checkpoint.add_argument("--out", type=Path, metavar="FILE", help="where to write it, too")
 
-    verify = _action(actions, "verify", "look at every entry, and say what was found")
+    verify = add_action(actions, "verify", "look at every entry, and say what was found")
     _add_key(verify)
     verify.add_argument(
         "--receipt",
@@ -67,11 +68,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--quick", action="store_true", help="only the tree, its checkpoints, counters and times"
     )
 
-    prove = _action(actions, "prove", "prove that an answer is on record")
+    prove = add_action(actions, "prove", "prove that an answer is on record")
     prove.add_argument("response", metavar="RESPONSE", help="the answer's whole id")
     prove.add_argument("--out", type=Path, metavar="DIR", help="write files instead of printing")
 
-    bundle = _action(actions, "bundle", "pack evidence into a folder")
+    bundle = add_action(actions, "bundle", "pack evidence into a folder")
     bundle.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
     bundle.add_argument(
         "--document", metavar="ID", help="only what mentions a document, and all of it"
@@ -89,14 +90,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(options: Namespace, terminal: Terminal) -> int:
     return _ACTIONS[options.action](options, terminal)
-
-
-def _action(actions: Any, name: str, summary: str) -> ArgumentParser:
-    parser: ArgumentParser = actions.add_parser(name, help=summary, description=summary)
-    # Also after the action's name, where they are typed more often than not.
-    parser.add_argument("--json", action="store_true", default=SUPPRESS, help=SUPPRESS)
-    parser.add_argument("--home", default=SUPPRESS, help=SUPPRESS)
-    return parser
 
 
 def _add_key(parser: ArgumentParser) -> None:
