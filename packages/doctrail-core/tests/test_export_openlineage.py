@@ -326,6 +326,12 @@ def test_a_file_that_cannot_be_written_is_told(home, answered, tmp_path):
         deliver(events, to_file(tmp_path / "missing" / "events.jsonl"))
 
 
+def test_what_is_switched_off_is_not_said_to_be_sent(monkeypatch, tmp_path):
+    monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
+    with pytest.raises(ExportError, match="OPENLINEAGE_DISABLED"):
+        deliver([], to_file(tmp_path / "events.jsonl"))
+
+
 def test_without_the_client_it_is_told_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "openlineage.client", None)
     with pytest.raises(ExportError, match=r"pip install 'doctrail-core\[openlineage\]'"):

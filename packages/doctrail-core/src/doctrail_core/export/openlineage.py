@@ -206,6 +206,8 @@ def deliver(events: "Iterable[RunEvent]", transport: "Transport") -> int:
     from openlineage.client import OpenLineageClient
 
     client = OpenLineageClient(transport=transport)
+    if client.transport is not transport:
+        raise ExportError("OPENLINEAGE_DISABLED is set, so nothing was sent")
     sent = 0
     try:
         for event in events:
