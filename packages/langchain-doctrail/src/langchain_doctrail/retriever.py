@@ -183,7 +183,8 @@ def _traced(found: Found, search: VectorSearch | None, run: _Run) -> Found:
     if search is not None:
         return found
     try:
-        inner = _found_inside(run)
+        if not (inner := _found_inside(run)):
+            return found
         return replace(found, hits=[(traced(d, inner), score) for d, score in found.hits])
     except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
         for handler in _lineage_handlers(run):
