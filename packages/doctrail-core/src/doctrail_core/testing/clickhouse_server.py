@@ -60,7 +60,7 @@ class ClickHouseServer:
         """The address of a database of its own."""
         name = f"of_{uuid4().hex}"
         asked = f"CREATE DATABASE {name}".encode()
-        urlopen(f"http://127.0.0.1:{self._port}/", data=asked).close()  # noqa: S310  # ours
+        urlopen(f"http://127.0.0.1:{self._port}/", data=asked).close()
         return self.url(name)
 
     def __enter__(self) -> Self:

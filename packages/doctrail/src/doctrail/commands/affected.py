@@ -1,19 +1,20 @@
 """`doctrail affected`: which answers had a document. Asked of the ledger, which is never erased."""
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes, times
 from doctrail.errors import UsageError
-from doctrail.installation import ledger_of
+from doctrail.installation import home_of, ledger_of
 from doctrail.terminal import Terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from doctrail_core.ledger.impact import ImpactHit, Query
+    from doctrail_core.ledger.reader import LedgerReader
 
 NAME = "affected"
 SUMMARY = "which answers had a document"
@@ -54,6 +55,13 @@ def add_arguments(parser: ArgumentParser) -> None:
         help=f"at most so many (default: {_SHOWN} for people, all for programs)",
     )
     parser.add_argument("--after", metavar="CURSOR", help="go on where a list left off")
+    parser.add_argument(
+        "--index",
+        action="append",
+        metavar="WHERE",
+        help="ask what `doctrail archive` has filled: `segments`, or clickhouse://... once for each shard; the"
+        " ledger answers for the rest",
+    )
     from doctrail.listing import add_csv
 
     add_csv(parser)
@@ -66,7 +74,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     query = _query(options)
     limit = options.limit or (None if options.json or options.csv else _SHOWN)
     told = _Told()
-    with ledger_of(options, terminal) as ledger, closing(ledger.affected(query)) as hits:
+    with _asked(options, terminal) as ledger, closing(ledger.affected(query)) as hits:
         show_list(terminal, options, told.counting(islice(hits, limit)), _HEADER, _row)
         more = told.last is not None and next(hits, None) is not None
     if more and told.last is not None:
@@ -79,6 +87,18 @@ def run(options: Namespace, terminal: Terminal) -> int:
         " `doctrail responses` and `doctrail why RESPONSE` show the ids that are on record."
     )
     return exit_codes.NOTHING
+
+
+@contextmanager
+def _asked(options: Namespace, terminal: Terminal) -> "Generator[LedgerReader]":
+    """The ledger, which asks an index where one is named."""
+    with ledger_of(options, terminal) as ledger:
+        if options.index:
+            from doctrail_core.archive.asking import ask_index
+            from doctrail_core.durable.home import Home
+
+            ask_index(ledger, Home(home_of(options)), options.index)
+        yield ledger
 
 
 class _Told:

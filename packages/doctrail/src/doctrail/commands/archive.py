@@ -33,7 +33,7 @@ _ACTIONS = ("seal", "push", "status")
 
 
 @dataclass(frozen=True, slots=True)
-class _Segment:
+class Segment:
     """A segment as it is listed."""
 
     segment: int
@@ -171,7 +171,7 @@ def _status(
     return exit_codes.OK if all(_is_well(each) for each in segments) else exit_codes.NOTHING
 
 
-def _is_well(segment: _Segment) -> bool:
+def _is_well(segment: Segment) -> bool:
     return segment.state == "sealed" and segment.arrived is not False
 
 
@@ -186,13 +186,13 @@ def _arrived(found: "Collection[SegmentState]", options: Namespace) -> "Mapping[
     return {manifest.segment: manifest.segment in there for manifest in manifests}
 
 
-def _listed(state: "SegmentState", arrived: "Mapping[int, bool] | None") -> _Segment:
+def _listed(state: "SegmentState", arrived: "Mapping[int, bool] | None") -> Segment:
     from doctrail_core.durable.columns import moment
 
     manifest = state.manifest
     if manifest is None:
-        return _Segment(state.segment, state.state, damage=state.damage)
-    return _Segment(
+        return Segment(state.segment, state.state, damage=state.damage)
+    return Segment(
         segment=state.segment,
         state=state.state,
         begins=moment(manifest.since_us).isoformat(),
@@ -208,7 +208,7 @@ def _listed(state: "SegmentState", arrived: "Mapping[int, bool] | None") -> _Seg
 _HEADER = ("segment", "state", "from", "to", "entries", "links", "MB", "arrived")
 
 
-def _row(segment: _Segment) -> list[str]:
+def _row(segment: Segment) -> list[str]:
     return [
         str(segment.segment),
         segment.state,
