@@ -13,6 +13,7 @@ import os
 import random
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,7 @@ class Cut:
         acknowledged: How many records were, by all writers.
         lost: How many of them are gone.
         oldest: How long before the cut the oldest of those was acknowledged, in milliseconds.
+        flush: How long the device took for a flush, at most, in milliseconds.
         in_order: Whether of each writer only the last ones are gone.
     """
 
@@ -42,6 +44,7 @@ class Cut:
     acknowledged: int
     lost: int
     oldest: float
+    flush: float
     in_order: bool
 
 
@@ -60,11 +63,13 @@ def main() -> int:
 
 def _line(mode: str, cuts: list[Cut]) -> str:
     acknowledged, lost = sum(c.acknowledged for c in cuts), sum(c.lost for c in cuts)
-    worst = max(c.oldest for c in cuts)
+    worst = max(cuts, key=lambda cut: cut.oldest)
+    ages = statistics.median(cut.oldest for cut in cuts)
     return (
         f"{mode}: {len(cuts)} power cuts, {acknowledged} records acknowledged, {lost} lost"
         f" ({100 * lost / acknowledged:.2f} %) in {sum(c.lost > 0 for c in cuts)} of them; the oldest was"
-        f" acknowledged {worst:.1f} ms before; only the last of each writer: {all(c.in_order for c in cuts)}"
+        f" acknowledged {ages:.0f} ms before (median), {worst.oldest:.0f} ms at most, where a flush took up to"
+        f" {worst.flush:.0f} ms; only the last of each writer: {all(c.in_order for c in cuts)}"
     )
 
 
@@ -90,7 +95,9 @@ def _cut(mode: str, options: argparse.Namespace, seed: int) -> Cut:
             after = found(disk / "home", acknowledged)
         oldest = min((times[0] for times in after.missing.values()), default=at)
         in_order = all(acknowledged[w][-len(lost) :] == lost for w, lost in after.missing.items())
-        return Cut(mode, after.acknowledged, after.lost, round(1000 * (at - oldest), 2), in_order)
+        flush = max(writer.longest_flush(at) for writer in writers)
+        exposed = round(1000 * (at - oldest), 1)
+        return Cut(mode, after.acknowledged, after.lost, exposed, round(1000 * flush, 1), in_order)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

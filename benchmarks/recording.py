@@ -14,10 +14,13 @@ from answers import answers
 
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
+from doctrail_core.durable.spool import Spool
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.journal import LedgerJournal
 
 __all__ = ["Acknowledged", "Writer", "found", "records"]
+
+_FLUSHING = "flushing"
 
 _MOST = 200_000
 _TIME = struct.Struct("<d")
@@ -48,6 +51,36 @@ class Acknowledged:
         return _TIME.unpack_from(self._shared, number * _TIME.size)[0]
 
 
+class Flushing:
+    """How long a writer's flushes took, in memory that survives the writer."""
+
+    def __init__(self, path: Path) -> None:
+        """Share what lies at `path`, or make it."""
+        if not path.exists():
+            path.write_bytes(bytes(2 * _TIME.size))
+        with path.open("r+b") as file:
+            self._shared = mmap.mmap(file.fileno(), 0)
+
+    def watch(self) -> None:
+        """Take note of this process's flushes from now on."""
+        sync = Spool.sync
+
+        def watched(spool: Spool) -> None:
+            begin = time.monotonic()
+            _TIME.pack_into(self._shared, 0, begin)
+            sync(spool)
+            _TIME.pack_into(self._shared, 0, 0.0)
+            (longest,) = _TIME.unpack_from(self._shared, _TIME.size)
+            _TIME.pack_into(self._shared, _TIME.size, max(longest, time.monotonic() - begin))
+
+        Spool.sync = watched
+
+    def longest(self, at: float) -> float:
+        """The longest one, in seconds; one that was under way counts until then."""
+        begin, longest = struct.unpack("<dd", self._shared)
+        return max(longest, at - begin if begin else 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """A process that appends to a ledger's spool, for as long as it lives."""
@@ -65,7 +98,12 @@ class Writer:
 
     def acknowledged(self) -> dict[str, list[float]]:
         """By name of the writer, when each of its records was acknowledged."""
-        return {path.name: Acknowledged(path).times() for path in self.place.iterdir()}
+        places = (path for path in self.place.iterdir() if path.name != _FLUSHING)
+        return {path.name: Acknowledged(path).times() for path in places}
+
+    def longest_flush(self, at: float) -> float:
+        """How long it took until then to flush, at most, in seconds."""
+        return Flushing(self.place / _FLUSHING).longest(at)
 
 
 def _write(home: Path, place: Path, rate: float, strict: bool) -> None:  # noqa: FBT001  # a process's
@@ -73,6 +111,7 @@ def _write(home: Path, place: Path, rate: float, strict: bool) -> None:  # noqa:
     journal = LedgerJournal(installation, Faults(installation), strict=strict)
     trails = answers(50, chunks=200)
     acknowledged = Acknowledged(place / journal.writer)
+    Flushing(place / _FLUSHING).watch()
     for number in range(_MOST):
         journal.append("answered" if number % 2 else "retrieved", trails[number // 2 % len(trails)])
         acknowledged.note(number)
