@@ -42,9 +42,10 @@ from doctrail_core.model import Chunk, Hit, Receipt, Retrieval, Trail
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 GOLDEN = Path(__file__).parent / "data" / "attacks.md"
 
-ANSWERS = 40
-EVERY = 10
-VICTIM = 25
+ANSWERS = 300
+"""More than a tile has leaves."""
+EVERY = 75
+VICTIM = 170
 LATE = 3
 """So many answers after the last checkpoint."""
 
@@ -125,12 +126,12 @@ class Scene:
             for document, flags in links_of(own, documents).items()
         ]
         frontier = Frontier()
-        assert frontier.append_all(map(leaf_hash, bodies)) == []  # so there are no tiles
+        tiles = frontier.append_all(map(leaf_hash, bodies))
         (month,) = {
             name for (name,) in self.run("SELECT name FROM sqlite_master WHERE name GLOB 'link_*'")
         }
         with closing(sqlite3.connect(self.home.database("ledger"))) as connection, connection:
-            for table in ("entry", "response", month, "mention"):
+            for table in ("entry", "response", month, "mention", "tile"):
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608  # one of ours
             put = connection.executemany
             put(
@@ -150,6 +151,7 @@ class Scene:
                 if name is not None
             }
             put("INSERT INTO mention VALUES (?, ?)", mentions)
+            put("INSERT INTO tile VALUES (?, ?, ?)", tiles)
             connection.execute("UPDATE frontier SET state = ?", (bytes(frontier),))
 
     @staticmethod
@@ -316,7 +318,7 @@ ATTACKS = (
 
 @pytest.fixture(scope="module")
 def pristine(tmp_path_factory):
-    """An honest ledger of four processes, with a checkpoint after every ten answers, and some answers since."""
+    """An honest ledger of four processes, with a checkpoint now and then, and some answers since."""
     home = Home(tmp_path_factory.mktemp("pristine") / "home")
     folder = AuditFolder(home)
     folder.make("ledger.example/rag")
@@ -326,7 +328,7 @@ def pristine(tmp_path_factory):
     anchor = {"kind": "directory", "path": str(away)}
     config.write_text(json.dumps(json.loads(config.read_text()) | {"anchors": [anchor]}))
     scene = Scene(home, [], [])
-    for first, end in pairwise((0, 1, 3, 20, ANSWERS + LATE)):
+    for first, end in pairwise((0, 1, 3, 100, ANSWERS + LATE)):
         journal = LedgerJournal(home, Faults(home))
         for number in range(first, end):
             scene.receipts.append(journal.append("answered", answer(number)))
