@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from doctrail import exit_codes
-from doctrail.commands import COMMANDS, archive
+from doctrail.commands import COMMANDS
 from doctrail.forms import trail_form
 from doctrail.health import Health
+from doctrail.segments import Segment
 from doctrail_core.graph import Tally
 from doctrail_core.ledger.impact import ImpactHit
 from doctrail_core.trails.store import TrailSummary
@@ -55,7 +56,7 @@ def test_every_key_of_the_json_is_documented(app, doctrail, tmp_path):
     assert documented_keys("why") == set(doctrail("why", "response-0001", "--json").json)
     assert documented_keys("responses") == names(TrailSummary)
     assert documented_keys("affected") == names(ImpactHit)
-    assert documented_keys("archive status") == names(archive.Segment)
+    assert documented_keys("archive status") == names(Segment)
     assert documented_keys("graph") == set(doctrail("graph", "response-0001").json)
     assert documented_keys("pathologies") == names(Tally)
     assert documented_keys("show") == set(doctrail("show", "doc_42", "--json").json)

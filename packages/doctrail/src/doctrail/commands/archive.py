@@ -2,7 +2,6 @@
 
 from argparse import ArgumentParser, Namespace
 from contextlib import closing
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes, times
@@ -13,6 +12,7 @@ from doctrail.terminal import Terminal
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from doctrail.segments import Segment
     from doctrail_core.archive.folder import Archive
     from doctrail_core.archive.verifying import SegmentState
     from doctrail_core.ledger.reader import LedgerReader
@@ -30,21 +30,6 @@ This needs pip install 'doctrail-core[lake]', and for ClickHouse 'doctrail-core[
 EXAMPLE = "doctrail archive push --to clickhouse://localhost:8123/doctrail"
 
 _ACTIONS = ("seal", "push", "status")
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A segment as it is listed."""
-
-    segment: int
-    state: str
-    begins: str | None = None
-    ends: str | None = None
-    entries: int = 0
-    links: int = 0
-    bytes: int = 0
-    arrived: bool | None = None
-    damage: str | None = None
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -156,11 +141,12 @@ def _status(
     archive: "Archive", ledger: "LedgerReader", options: Namespace, terminal: Terminal
 ) -> int:
     from doctrail.listing import show_list
+    from doctrail.segments import listed
     from doctrail_core.archive.verifying import states
 
     found = list(states(archive, ledger))
     arrived = _arrived(found, options)
-    segments = [_listed(state, arrived) for state in found]
+    segments = [listed(state, arrived) for state in found]
     show_list(terminal, options, segments, _HEADER, _row)
     for segment in segments:
         if segment.damage and not options.json:
@@ -171,7 +157,7 @@ def _status(
     return exit_codes.OK if all(_is_well(each) for each in segments) else exit_codes.NOTHING
 
 
-def _is_well(segment: Segment) -> bool:
+def _is_well(segment: "Segment") -> bool:
     return segment.state == "sealed" and segment.arrived is not False
 
 
@@ -186,29 +172,10 @@ def _arrived(found: "Collection[SegmentState]", options: Namespace) -> "Mapping[
     return {manifest.segment: manifest.segment in there for manifest in manifests}
 
 
-def _listed(state: "SegmentState", arrived: "Mapping[int, bool] | None") -> Segment:
-    from doctrail_core.durable.columns import moment
-
-    manifest = state.manifest
-    if manifest is None:
-        return Segment(state.segment, state.state, damage=state.damage)
-    return Segment(
-        segment=state.segment,
-        state=state.state,
-        begins=moment(manifest.since_us).isoformat(),
-        ends=moment(manifest.until_us).isoformat(),
-        entries=manifest.parts["entries"].rows,
-        links=manifest.parts["links"].rows,
-        bytes=sum(part.size for part in manifest.parts.values()),
-        arrived=None if arrived is None else arrived[state.segment],
-        damage=state.damage,
-    )
-
-
 _HEADER = ("segment", "state", "from", "to", "entries", "links", "MB", "arrived")
 
 
-def _row(segment: Segment) -> list[str]:
+def _row(segment: "Segment") -> list[str]:
     return [
         str(segment.segment),
         segment.state,
