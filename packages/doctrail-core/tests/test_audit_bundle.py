@@ -14,7 +14,10 @@ from doctrail_core.audit.bundle import Bundle, Signed, proof_of
 from doctrail_core.audit.checkpoint import Checkpoint, Proof, signed
 from doctrail_core.audit.folder import AuditFolder
 from doctrail_core.audit.note import Note, SigningKey, read_note
+from doctrail_core.audit.sealing import postings_of
+from doctrail_core.audit.segments import Postings
 from doctrail_core.audit.standalone import main
+from doctrail_core.audit.verifying import Known, verify
 from doctrail_core.audit.watch import begin, checkpoint_now
 from doctrail_core.durable.home import Home
 from doctrail_core.folder import Folder
@@ -414,23 +417,107 @@ def test_a_checkpoint_that_was_changed_is_noticed(pack, check):
     assert (code, said) == (1, f"BROKEN: a signature under the name {ORIGIN} is not by its key.\n")
 
 
-def test_a_record_that_is_missing_is_missed(recorded, pack, check, tmp_path, make_trail):
-    """In a log that was made without it, and signed by its own key."""
+@pytest.fixture
+def miscounted(check, tmp_path, make_trail):
+    """Bundle a log in which a writer's numbers are not right, though its own key signed it."""
+
+    def make(step):
+        home = Home(tmp_path / "home")
+        folder = Folder(home.path)
+        begin(home, folder.ledger, ORIGIN)
+        for number in (1, 2, 3):
+            if number == 2:
+                folder.ledger._next += step
+            trail = make_trail(f"00000000-0000-4000-8000-{number:012}")
+            folder.ledger.append("answered", trail)
+        checkpoint, note = checkpoint_now(home, folder.ledger, heartbeat=False)
+        folder.close()
+        with open_ledger(home) as log:
+            known = Signed(AuditFolder(home).config().key, checkpoint, note)
+            Bundle(log, known, tmp_path / "out").of_log()
+        return check(tmp_path / "out")
+
+    return make
+
+
+def test_a_record_that_is_missing_is_missed(miscounted):
+    assert miscounted(1) == (1, "BROKEN: record 2 of writer 1 is missing.\n")
+
+
+def test_a_record_that_is_there_twice_is_noticed(miscounted):
+    assert miscounted(-1) == (1, "BROKEN: record 1 of writer 1 is there twice.\n")
+
+
+def test_the_end_of_the_log_cannot_be_left_out(pack, check):
+    folder = pack(document="doc_1")
+
+    def change(said):
+        said["ranges"] = []
+
+    rewrite_json(folder / "bundle.json", change)
+    code, said = check(folder)
+    assert code == 1
+    assert "nothing is in the bundle" in said
+
+
+def test_a_document_that_is_absent_has_no_mentions(pack, check):
+    folder = pack(document="doc_late")
+
+    def change(lines):
+        lines[1]["documents"][0]["mentions"] = [[300, 1]]
+        return lines
+
+    rewrite(folder / "index.jsonl", change)
+    code, said = check(folder)
+    assert code == 1
+    assert "other mentions of the document than these" in said
+
+
+def dishonest(change):
+    """An index that an operator committed to, with what `change` makes of the mentions of a document."""
+
+    def made(log, segment):
+        postings, changed = postings_of(log, segment), Postings()
+        for document in range(log.size()):
+            for seq, how in change(postings.mentions(document)):
+                changed.add(seq, {document: how})
+        return changed
+
+    return made
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda mentions: [(seq, how | 2) for seq, how in mentions], "does not mention"),
+        (lambda mentions: [(seq ^ 1, how) for seq, how in mentions], "BROKEN"),
+        (lambda mentions: [(seq + 100, how) for seq, how in mentions], "is not between "),
+    ],
+)
+def test_a_committed_index_that_says_what_entries_do_not_is_noticed(
+    check, tmp_path, make_trail, monkeypatch, change, told
+):
+    monkeypatch.setattr(segments, "SEGMENT", WIDTH)
+    for module in ("sealing", "bundle"):
+        name = f"doctrail_core.audit.{module}.postings_of"
+        monkeypatch.setattr(name, dishonest(change))
     home = Home(tmp_path / "home")
     folder = Folder(home.path)
     begin(home, folder.ledger, ORIGIN)
-    for number in (1, 2, 3):
-        if number == 2:
-            folder.ledger._next += 1
+    for number in range(2 * WIDTH + 150):
         trail = make_trail(f"00000000-0000-4000-8000-{number:012}")
         folder.ledger.append("answered", trail)
+    folder.flush(10)
     checkpoint, note = checkpoint_now(home, folder.ledger, heartbeat=False)
     folder.close()
     with open_ledger(home) as log:
         known = Signed(AuditFolder(home).config().key, checkpoint, note)
-        Bundle(log, known, tmp_path / "out").of_log()
+        Bundle(log, known, tmp_path / "out").of_document("doc_4")
+        report = verify(log, Known(known.key, [note]))
     code, said = check(tmp_path / "out")
-    assert (code, said) == (1, "BROKEN: record 2 of writer 1 is missing.\n")
+    assert code in (1, 2)
+    assert told in said
+    assert not report.is_sound
 
 
 @pytest.mark.parametrize("name", ["bundle.json", "checkpoint", "earlier.json", "index.jsonl"])
