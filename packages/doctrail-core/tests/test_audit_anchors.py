@@ -204,6 +204,10 @@ def test_a_repository_gets_a_commit_for_each_checkpoint(repository, log):
     assert list(anchor.held(ORIGIN)) == [log.checkpoint(8), log.checkpoint(40)]
 
 
+def test_a_repository_without_commits_holds_nothing(repository):
+    assert list(GitAnchor("git", repository).held(ORIGIN)) == []
+
+
 def test_commits_reach_the_remote_and_are_looked_up_there(repository, remote, log):
     anchor = GitAnchor("git", repository, "origin")
     receipt = anchor.publish(log.checkpoint())

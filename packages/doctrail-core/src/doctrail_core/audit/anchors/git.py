@@ -72,11 +72,12 @@ class GitAnchor:
     def held(self, origin: str) -> Iterator[bytes]:
         """Every version of every checkpoint that the history has: one that was replaced later, too."""
         folder = folder_of(origin)
-        listed = self._git("log", "--reverse", "--format=", "--raw", "--no-abbrev", "--", folder)
+        words = ("--all", "--reverse", "--format=", "--raw", "--no-abbrev", "--", folder)
+        listed = self._git("log", *words)
         blobs = dict.fromkeys(line.split()[3] for line in listed.splitlines() if line)
-        for blob in blobs:
-            if set(blob) != {ord("0")}:  # a deletion leads to no blob
-                yield self._git("cat-file", "blob", blob.decode())
+        kept = [blob for blob in blobs if blob.strip(b"0")]  # a deletion leads to no blob
+        if kept:
+            yield from _contents(self._git("cat-file", "--batch", given=b"\n".join(kept)))
 
     def _commit(self, place: str, checkpoint: bytes) -> None:
         """Put the file on record, unless it is; one that is there already is not replaced by another one."""
@@ -90,13 +91,13 @@ class GitAnchor:
             message = f"Checkpoint {known.size} of {known.origin}"
             self._git("commit", "--quiet", "--message", message, "--", place)
 
-    def _git(self, *words: str) -> bytes:
+    def _git(self, *words: str, given: bytes = b"") -> bytes:
         """Run git, which asks nothing of anybody; returns what it says."""
         try:
             ran = subprocess.run(  # noqa: S603 - no shell, and no word that an origin could become an option of
                 ["git", "-C", str(self._path), *words],  # noqa: S607 - whichever git the operator uses
                 env=_environment(),
-                stdin=subprocess.DEVNULL,
+                input=given,
                 capture_output=True,
                 timeout=_PATIENCE,
                 check=True,
@@ -109,6 +110,16 @@ class GitAnchor:
                 f"git {words[0]} could not be run in {self._path}: {error}"
             ) from error
         return ran.stdout
+
+
+def _contents(batch: bytes) -> Iterator[bytes]:
+    """What `git cat-file --batch` says of objects: for each a line that ends with its size, its bytes, a new line."""
+    at = 0
+    while at < len(batch):
+        begin = batch.index(b"\n", at) + 1
+        end = begin + int(batch[at:begin].split()[-1])
+        yield batch[begin:end]
+        at = end + 1
 
 
 def _environment() -> dict[str, str]:
