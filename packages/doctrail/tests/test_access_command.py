@@ -6,7 +6,14 @@ from dirty_equals import IsPartialDict, IsStr
 from doctrail_core import Lineage, Settings
 from doctrail_core.access.gate import Gate
 from doctrail_core.access.policies import EnginePolicy, LabelPolicy
-from doctrail_core.capture.events import RetrievalEnded, RetrievalStarted, RetrievedChunk
+from doctrail_core.capture.events import (
+    GenerationEnded,
+    PromptSent,
+    RetrievalEnded,
+    RetrievalStarted,
+    RetrievedChunk,
+)
+from doctrail_core.model import Message
 
 POLICY = LabelPolicy(
     ("public", "internal", "secret"), principals={"ada": "internal", "eve": "secret"}
@@ -206,3 +213,23 @@ def test_a_denied_chunk_is_told_by_why_and_affects_no_answer(search, doctrail):
     assert doctrail("affected", "--document", "handbook", "--json").code == 0
     assert doctrail("show", "merger").code == 1
     assert doctrail("responses", "--document", "merger").code == 1
+
+
+def test_a_text_that_an_earlier_turn_brought_was_not_decided_about_again(lineage, doctrail):
+    for turn, principal in enumerate(("eve", "ada")):
+        with lineage.scope(response_id=f"r-{turn}", user_id=principal, session_id="s"):
+            if turn == 0:
+                lineage.record(RetrievalStarted("search", None, "store", "when?", "python"))
+                Gate(POLICY, "store").admits([MERGER], "search", lineage.record, user_id=None)
+                lineage.record(RetrievalEnded("search", [MERGER]))
+            messages = [Message("user", "When?"), Message("assistant", "In May.")] * turn
+            messages.append(Message("system", MERGER.text))
+            lineage.record(PromptSent(f"call-{turn}", None, messages, "python"))
+            lineage.record(GenerationEnded(f"call-{turn}", "In May."))
+    lineage.flush()
+    report = doctrail("access", "report", "--json").json
+    (exception,) = report["exceptions"]
+    assert exception == IsPartialDict(
+        why="carried from an earlier turn", response_id="r-1", document_id="merger"
+    )
+    assert report["proven"] == 1
