@@ -1,6 +1,6 @@
 """Pruning: what is beyond the ceiling goes, nothing else does, and every proof stays possible."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,9 +28,9 @@ from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.entry import Entry
 from doctrail_core.ledger.impact import Query
 from doctrail_core.ledger.journal import LedgerJournal
+from doctrail_core.ledger.place import LedgerPlace
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.ledger.record import ChunkFact, EventRecord, LedgerRecord, encode
-from doctrail_core.ledger.sqlite import LedgerWriter
 from doctrail_core.ledger.tree import leaf_hash, verify_consistency, verify_inclusion
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -102,7 +102,7 @@ class Log:
 
     def write(self) -> None:
         self.home.ensure("ledger")
-        with closing(LedgerWriter(self.home)) as writer:
+        with closing(LedgerPlace(self.home).open()) as writer:
             for start in range(0, len(self.payloads), 100):
                 writer.commit(self.payloads[start : start + 100], {}, ())
         self.payloads.clear()
@@ -116,20 +116,12 @@ def _stamp(age: float) -> str:
     return (NOW - timedelta(days=age)).isoformat(timespec="microseconds")
 
 
-@pytest.fixture
-def log(home) -> Log:
-    return Log(home)
-
-
-@pytest.fixture
-def journal(home) -> Iterator[LedgerJournal]:
-    with closing(LedgerJournal(home, Faults(home))) as journal:
-        yield journal
-
-
-def hold(home, journal, scope, subject, **more) -> str:
-    with open_ledger(home) as ledger:
-        return set_hold(ledger, journal, Remarks(home), scope, subject, reason="a claim", **more)
+@pytest.fixture(params=["sqlite", "postgres"])
+def log(request, home) -> Log:
+    if request.param == "sqlite":
+        return Log(home)
+    server = request.getfixturevalue("postgres")
+    return Log(Home(home.path, server.new_database()))
 
 
 def entries(home) -> dict[int, Entry]:
@@ -153,7 +145,8 @@ def check(home) -> None:
             assert verify_inclusion(seq, size, leaf_hash(body), proof, root)
 
 
-def test_what_is_beyond_the_ceiling_goes_and_what_is_younger_stays(home, log, journal):
+def test_what_is_beyond_the_ceiling_goes_and_what_is_younger_stays(log):
+    home = log.home
     log.event("configured", OLD, retention=POLICY.to_json())
     log.answer("old", ["doc_old", "doc_both"], OLD, user="ann", session="s1")
     log.fill(600, OLD)
