@@ -334,3 +334,20 @@ def test_what_is_kept_of_texts_changes_nothing_about_decisions(content):
         assert bool(access["chunks"][0]["content_hash"]) == (content != "off")
         (decision,) = captured.trails[0].retrievals[0].access
         assert decision.principal == "ada"
+
+
+def test_of_a_chunk_that_came_with_two_labels_the_denied_one_has_no_hash():
+    twice = [
+        {"text": "t", "chunk_id": "c", "document_id": "d", "metadata": {"label": label}}
+        for label in ("public", "secret")
+    ]
+    with capture_trails() as captured:
+        with (
+            response("When?", lineage=captured),
+            acting_for(Principal("bob", roles=("staff",))),
+            retrieval("When?") as search,
+        ):
+            assert search.released(twice, access=POLICY) == twice[:1]
+        (access,) = [body for kind, body, _ in captured.events if kind == "access"]
+        told = {chunk["allowed"]: "content_hash" in chunk for chunk in access["chunks"]}
+        assert told == {True: True, False: False}

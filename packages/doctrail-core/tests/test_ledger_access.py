@@ -17,6 +17,7 @@ from doctrail_core.capture.events import (
 )
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.access import access_fact
+from doctrail_core.ledger.entry import Entry, encode, whose
 from doctrail_core.ledger.impact import Query
 from doctrail_core.ledger.journal import LedgerJournal
 
@@ -101,12 +102,18 @@ def test_an_allowed_chunk_is_the_one_that_the_answer_has(lineage, ledger):
     ]
 
 
+def test_a_response_of_which_a_decision_is_the_first_entry_is_nobodys_yet():
+    entry = Entry(kind="access", time_us=7, response=bytes([1] * 16), body={"engine": "e"})
+    assert whose(encode(entry)) == (entry.response, 7, None, None, None, True)
+
+
 def test_what_was_denied_affects_no_answer(lineage, ledger):
-    with lineage.scope() as opened:
+    with lineage.scope(session_id="s", user_id="ada.l") as opened:
         search(lineage, "s1", [PUBLIC, SECRET])
     log = ledger()
     (hit,) = log.affected(Query(document_id="handbook"))
     assert hit.response_id == opened.response_id
+    assert (hit.session_id, hit.user_id, hit.trace_id) == ("s", "ada.l", None)
     assert list(log.affected(Query(document_id="merger", grade="retrieved"))) == []
     assert list(log.affected(Query(chunk_id="merger-1"))) == []
 
@@ -159,6 +166,7 @@ def test_documents_that_are_known_already_are_bound_once(lineage, ledger):
     again = Lineage(lineage.settings)
     try:
         again.derived("summary", from_=["handbook"])
+        again.flush()  # what follows comes in a batch of its own
         with again.scope():
             search(again, "s2", [PUBLIC, SECRET])
         again.flush()
