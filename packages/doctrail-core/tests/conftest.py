@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -37,17 +37,10 @@ from doctrail_core.grounding.verifier import Answer, Findings, Verifier
 from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.tree import EMPTY_ROOT, verify_consistency
 from doctrail_core.model import (
-    Arrival,
     Assessment,
-    Chunk,
     Claim,
-    Context,
     Evidence,
-    Generation,
-    Hit,
     Message,
-    PromptSpan,
-    Retrieval,
     ToolRequest,
     Trail,
     Usage,
@@ -56,10 +49,8 @@ from doctrail_core.model import (
 )
 from doctrail_core.testing import CapturedLineage
 from doctrail_core.testing.fixtures import postgres  # noqa: F401  # a fixture is there by its name
-from doctrail_core.text.identity import content_hash
+from doctrail_core.testing.trail_stores import build_trail
 from doctrail_core.trails.journal import TrailJournal
-
-START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -89,64 +80,6 @@ def wait_for(condition: Callable[[], Any], timeout: float = 20.0) -> Any:
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.01)
     return value
-
-
-def build_trail(
-    response_id: str = "response-1",
-    *,
-    texts: dict[str, str] | None = None,
-    question: str | None = "When is the renewal deadline?",
-    answer: str | None = "On February 28th.",
-    minute: int = 0,
-    **changes: Any,
-) -> Trail:
-    """A response that had these texts, by document id, all in its prompt."""
-    known = {"doc_4": "The renewal deadline is February 28th."} if texts is None else texts
-    chunks = [chunk(document_id, text) for document_id, text in known.items()]
-    start = START + timedelta(minutes=minute)
-    prompt, arrivals = f"{question}\n", []
-    for order, each in enumerate(chunks):
-        span = PromptSpan(0, len(prompt), len(prompt) + len(each.text or ""))
-        prompt += f"{each.text}\n"
-        arrivals.append(Arrival(each.chunk_id, each.document_id, "full", 1.0, 0.2, order, (span,)))
-    retrieval = Retrieval(
-        retrieval_id=f"{response_id}/retrieval",
-        retriever="bm25",
-        query=question,
-        query_hash="hmac-sha256:00",
-        hits=tuple(Hit(each, rank, 0.5, "similarity") for rank, each in enumerate(chunks)),
-        started_at=start,
-        ended_at=start,
-    )
-    generation = Generation(
-        generation_id=f"{response_id}/generation",
-        messages=(Message("user", prompt),),
-        output=answer,
-        started_at=start,
-        ended_at=start,
-        model="model-1",
-        message_id=f"message-of-{response_id}",
-    )
-    trail = Trail(
-        response_id=response_id,
-        status="ok",
-        started_at=start,
-        ended_at=start + timedelta(seconds=2),
-        query_hash="hmac-sha256:00",
-        question=question,
-        answer=answer,
-        session_id="session-1",
-        user_id="user-1",
-        trace_id="0af7651916cd43dd8448eb211c80319c",
-        retrievals=(retrieval,),
-        contexts=(Context(generation.generation_id, tuple(arrivals), len(prompt), 30),),
-        generations=(generation,),
-    )
-    return replace(trail, **changes)
-
-
-def chunk(document_id: str, text: str) -> Chunk:
-    return Chunk(f"{document_id}#0", document_id, content_hash(text), text, 0, source="a.pdf")
 
 
 class Story:

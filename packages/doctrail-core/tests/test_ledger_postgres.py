@@ -25,22 +25,36 @@ from doctrail_core.ledger.record import encode
 from doctrail_core.testing.ledger_stores import answer, event, fact, keep
 from doctrail_core.testing.postgres_server import PostgresServer, binaries
 
+alone = pytest.mark.usefixtures("own")
 needs_server = pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server is installed")
 
 
-@pytest.fixture
-def address(postgres):
+@pytest.fixture(scope="module")
+def shared(postgres):
+    """The address of a database that has the logs of most of these tests."""
     return postgres.new_database()
+
+
+@pytest.fixture
+def address(request, postgres, shared):
+    """That, or one of a test's own, where it changes more than its logs."""
+    return postgres.new_database() if "own" in request.fixturenames else shared
+
+
+@pytest.fixture
+def own():
+    """Asks for a database of the test's own."""
 
 
 @pytest.fixture
 def homes(tmp_path, address):
     """Homes on one server that share the installation's key, as those of several hosts do."""
+    key = os.urandom(32)
 
     def make(name):
         home = Home(tmp_path / name, address)
         home.ensure("ledger")
-        home.keys.write_bytes(b"k" * 32)
+        home.keys.write_bytes(key)
         return home
 
     return make
@@ -143,6 +157,7 @@ def test_a_log_under_another_key_is_not_asked(tmp_path, home, address):
     assert ids(stranger, "d") == ["r2"]
 
 
+@alone
 def test_names_and_keys_never_reach_the_server(home, address):
     planted = answer("planted-r", fact("planted-d", source="planted-x"), user_id="planted-u")
     keep(home, [planted])
@@ -170,12 +185,13 @@ def test_two_processes_cannot_write_one_log(home):
 def test_what_somebody_else_wrote_makes_a_writer_begin_anew(home, address):
     keep(home, [answer("r1", fact("d"))])
     with closing(LedgerPlace(home).open()) as writer:
-        ask(address, "UPDATE doctrail_ledger.log SET frontier = NULL")
+        ask(address, "UPDATE doctrail_ledger.log SET frontier = NULL WHERE id = %s", writer.log)
         with pytest.raises(StaleStoreError, match="wrote to the same log"):
             writer.commit([encode(answer("r2"))], {"file": 1}, ())
     assert LedgerPlace(home).cursors() == {}
 
 
+@alone
 def test_hosts_may_begin_at_the_same_time(homes):
     made = [homes(f"home-{number}") for number in range(4)]
     failed = []
@@ -293,6 +309,7 @@ def test_a_password_is_neither_kept_nor_shown():
     assert host_of(address) == "h1:1,h2:2/d"
 
 
+@alone
 def test_a_server_that_cannot_be_written_to_is_told_apart(home, address):
     keep(home, [answer("r1", fact("d"))])
     name = address.rpartition("/")[2]
@@ -305,6 +322,7 @@ def test_a_server_that_cannot_be_written_to_is_told_apart(home, address):
     assert ids(home, "d") == ["r1"]
 
 
+@alone
 def test_a_full_disk_is_told_apart_and_records_stay(home, address):
     keep(home, [answer("r1", fact("d"))])
     full = """
@@ -323,6 +341,7 @@ def test_a_full_disk_is_told_apart_and_records_stay(home, address):
     assert ids(home, "d") == ["r1", "r2"]
 
 
+@alone
 def test_a_commit_that_comes_with_a_warning_is_not_taken_for_safe(home, address):
     warn = """
         CREATE FUNCTION public.warn() RETURNS trigger LANGUAGE plpgsql AS
@@ -345,6 +364,7 @@ def test_commits_wait_for_the_disk_whatever_the_server_is_set_to(postgres, home,
         assert writer._run("SHOW synchronous_commit") == [("on",)]
 
 
+@alone
 def test_who_may_not_make_tables_is_told_what_to_grant(postgres, tmp_path, address):
     role = f"r{uuid.uuid4().hex}"
     ask(address, f"CREATE ROLE {role} LOGIN")
@@ -356,6 +376,7 @@ def test_who_may_not_make_tables_is_told_what_to_grant(postgres, tmp_path, addre
 # --- schema
 
 
+@alone
 def test_a_database_of_a_newer_doctrail_is_left_as_it_is(home, address):
     keep(home, [answer("r1", fact("d"))])
     ask(address, "UPDATE doctrail_ledger.alembic_version SET version_num = 'ledger_9999'")
@@ -378,6 +399,7 @@ def test_the_revisions_that_are_known_are_those_of_the_scripts():
     assert tuple(s.revision for s in scripts.walk_revisions())[::-1] == SCHEMA.revisions
 
 
+@alone
 def test_months_have_tables_of_their_own_and_odd_ones_share_one(home, address):
     keep(home, [answer("r1", fact("d")), answer("r2", fact("d"), hour=24 * 365 * 500)])
     keep(home, [answer("r3", fact("d"), hour=24 * 30)])
@@ -390,14 +412,15 @@ def test_months_have_tables_of_their_own_and_odd_ones_share_one(home, address):
     assert ids(home, "d") == ["r1", "r2", "r3"]
 
 
+@alone
 def test_impact_is_a_search_of_an_index_in_the_months_that_are_meant(home, address):
     many = [answer(f"r{n}", fact(f"d{n}"), hour=n) for n in range(0, 3000, 2)]
     keep(home, many)
     ask(address, "ANALYZE doctrail_ledger.response, doctrail_ledger.entry")
-    with closing(connect(address)) as connection:
+    with closing(connect(address, SCHEMA.namespace)) as connection:
         connection.execute("SET enable_seqscan TO off")  # which is cheaper for so few
         plan = connection.execute(
-            "EXPLAIN " + SCHEMA.here(_WITH_DOCUMENT),
+            "EXPLAIN " + _WITH_DOCUMENT,
             {"place": 1 << 40, "begin": 1_770_000_000_000_000, "end": 1_772_000_000_000_000}
             | {"after": -1, "rank": 0},
         ).fetchall()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 from urllib.parse import quote, urlsplit
 
 from doctrail_core.audit.anchors import AnchorError, failing
@@ -19,9 +19,10 @@ from doctrail_core.capture.settings import Settings, SettingsError
 from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.durable.faults import Fault, read_faults
 from doctrail_core.durable.filesystem import NotLocalError, check_is_local
-from doctrail_core.durable.home import Home
+from doctrail_core.durable.home import Home, Stream
 from doctrail_core.durable.intake import sizes
 from doctrail_core.durable.lease import Lease
+from doctrail_core.durable.served import Served, host_of, served
 from doctrail_core.ledger import open_ledger
 from doctrail_core.trails import open_trails
 
@@ -55,7 +56,7 @@ class StoreHealth:
 
     Attributes:
         records: How many entries or trails it holds.
-        integrity: `ok`, or what SQLite found.
+        integrity: `ok`, or what SQLite found; not known of a server.
         waiting_bytes: What lies in the spool and is not in the database yet.
         lease_holder: The process that moves records into it at the moment.
         set_aside: Files with records that could not be moved.
@@ -98,7 +99,7 @@ def examine(home: str | None, environment: Mapping[str, str]) -> Health:
     except SettingsError as error:
         remarks.append(str(error))
         settings = Settings.load({"DOCTRAIL_HOME": environment.get("DOCTRAIL_HOME", "")}, home=home)
-    place = Home(settings.home)
+    place = Home(settings.home, settings.database)
     stores = (_ledger(place), _trails(place)) if place.path.is_dir() else ()
     faults = tuple(read_faults(place))
     remarks += [*_on_folder(place), *_on_stores(stores), *_on_anchors(place), *_on_faults(faults)]
@@ -141,17 +142,24 @@ def _trails(home: Home) -> StoreHealth:
 
 
 def _store(
-    name: Literal["ledger", "trails"], home: Home, open_reader: Callable[[], Any], table: str
+    name: Literal["ledger", "trails"],
+    home: Home,
+    open_reader: Callable[[], Any],
+    table: LiteralString,
 ) -> StoreHealth:
     path = home.database(name)
     trouble = _trouble(open_reader)
-    facts = _facts(path, table)
+    try:
+        place = served(home)
+    except StoreError:
+        place = None
+    facts = _facts(path, table) if place is None else _server_facts(place, name, table)
     spool = home.spool(name)
     set_aside = sorted(str(p) for kind in ("damaged", "refused") for p in spool.glob(f"*.{kind}"))
     return StoreHealth(
         name=name,
-        path=str(path),
-        bytes=path.stat().st_size if path.is_file() else None,
+        path=str(path) if place is None else host_of(place.address),
+        bytes=facts.get("bytes", path.stat().st_size if path.is_file() else None),
         schema_version=facts.get("user_version"),
         records=facts.get("records"),
         integrity=facts.get("integrity"),
@@ -180,6 +188,21 @@ def _facts(path: Path, table: str) -> dict[str, Any]:
             return dict(_asked(connection, table))
     except sqlite3.Error as error:
         return {"trouble": f"{path}: {error}"}
+
+
+def _server_facts(place: Served, name: Stream, table: LiteralString) -> dict[str, Any]:
+    from doctrail_core.durable.postgres import server_facts
+    from doctrail_core.ledger.postgres.schema import SCHEMA as LEDGER
+    from doctrail_core.trails.postgres.schema import SCHEMA as TRAILS
+
+    try:
+        facts = server_facts(place, {"ledger": LEDGER, "trails": TRAILS}[name], table)
+    except StoreError as error:
+        return {"trouble": str(error)}
+    if facts is None:
+        return {}
+    found = {"bytes": facts.bytes, "records": facts.records, "read": facts.read}
+    return found | {"user_version": facts.version}
 
 
 def _asked(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from doctrail_core.erasure.remarks import Remarks
     from doctrail_core.ledger.journal import LedgerJournal
     from doctrail_core.ledger.reader import LedgerReader
-    from doctrail_core.trails.sqlite import TrailReader
+    from doctrail_core.trails.store import TrailReading
 
 __all__ = [
     "PATIENCE",
@@ -67,7 +67,7 @@ def ledger_of(options: Namespace, terminal: Terminal) -> "Generator[LedgerReader
 
 
 @contextmanager
-def trails_of(options: Namespace, terminal: Terminal) -> "Generator[TrailReader]":
+def trails_of(options: Namespace, terminal: Terminal) -> "Generator[TrailReading]":
     """The installation's trail store, with all that was recorded so far."""
     from doctrail_core.durable.home import Home
     from doctrail_core.trails import open_trails

@@ -4,7 +4,7 @@ Each home has a log of its own there, which only the holder of the home's lease 
 durable as the server can make it, standbys included, because the spool forgets what was committed.
 """
 
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -17,13 +17,23 @@ from doctrail_core.durable.served import Served, host_of, without_password
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["ServerSchema", "ServerSession", "ServerWriter", "connect", "explained", "peek_cursors"]
+__all__ = [
+    "ServerFacts",
+    "ServerSchema",
+    "ServerSession",
+    "ServerWriter",
+    "connect",
+    "explained",
+    "peek_cursors",
+    "server_facts",
+]
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _UPGRADING = 0x64747567
 _FETCHED = 2_000
 _CONNECTION = {
     "application_name": "doctrail",
+    "client_encoding": "UTF8",
     "connect_timeout": 5,
     # A server that vanished must be noticed, or its standby waits for us for ever.
     "keepalives_idle": 10,
@@ -31,7 +41,7 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_ALWAYS = ("SET search_path TO pg_catalog", "SET cursor_tuple_fraction TO 1")
+_WHOLE_ANSWERS = "SET cursor_tuple_fraction TO 1"
 _DURABLE: LiteralString = """
     SELECT set_config('synchronous_commit', 'on', false)
     WHERE current_setting('synchronous_commit') IN ('off', 'local')
@@ -56,13 +66,15 @@ class ServerSchema:
     revisions: tuple[str, ...]
     versions: Path
 
-    def here(self, query: LiteralString) -> LiteralString:
-        """A statement in which `{0}` stands for the schema."""
-        return query.replace("{0}", self.namespace)
 
-
-def connect(address: str) -> "psycopg.Connection[tuple[Any, ...]]":
+def connect(
+    address: str, namespace: LiteralString = "pg_catalog"
+) -> "psycopg.Connection[tuple[Any, ...]]":
     """A connection on which every statement is a transaction, unless one is begun.
+
+    Args:
+        address: Of the server and its database.
+        namespace: The PostgreSQL schema in which tables are looked for.
 
     Raises:
         StoreError: There is none to be had.
@@ -83,8 +95,8 @@ def connect(address: str) -> "psycopg.Connection[tuple[Any, ...]]":
         settings: dict[str, Any] = _CONNECTION | given
         connection = psycopg.connect(**settings, autocommit=True)
         try:
-            for statement in _ALWAYS:
-                connection.execute(statement)
+            connection.execute(f"SET search_path TO {namespace}")
+            connection.execute(_WHOLE_ANSWERS)
         except BaseException:
             connection.close()
             raise
@@ -162,7 +174,7 @@ class ServerSession:
         self._schema = schema
         self._streams = 0
         self._names = count()
-        self._connection = connect(place.address)
+        self._connection = connect(place.address, schema.namespace)
         try:
             found = _revision(self._connection, place, schema)
         except BaseException:
@@ -186,7 +198,7 @@ class ServerSession:
         """All rows of an answer that is small."""
         with explained(self.place.address):
             cursor = self._connection.cursor(binary=True)
-            return cursor.execute(self._schema.here(query), named or given).fetchall()
+            return cursor.execute(query, named or given).fetchall()
 
     def stream(self, query: LiteralString, *given: object, **named: object) -> Generator[Any]:
         """The rows of an answer that may be large, fetched as they are asked for."""
@@ -194,7 +206,7 @@ class ServerSession:
             name = f"answer_{next(self._names)}"
             with self._connection.cursor(name) as cursor:
                 cursor.itersize = _FETCHED
-                cursor.execute(self._schema.here(query), named or given, binary=True)
+                cursor.execute(query, named or given, binary=True)
                 yield from cursor
 
     @contextmanager
@@ -221,7 +233,7 @@ class ServerWriter:
         self._place = place
         self._schema = schema
         self._warnings: list[str] = []
-        self._connection = connect(place.address)
+        self._connection = connect(place.address, schema.namespace)
         try:
             self._connection.add_notice_handler(self._heard)
             if _revision(self._connection, place, schema) != schema.revisions[-1]:
@@ -233,7 +245,7 @@ class ServerWriter:
             raise
 
     def cursors(self) -> dict[str, int]:
-        query = "SELECT file, position FROM {0}.cursor WHERE log = %s"
+        query = "SELECT file, position FROM cursor WHERE log = %s"
         return dict(self._run(query, self.log))
 
     def close(self) -> None:
@@ -249,23 +261,28 @@ class ServerWriter:
             with self._connection.transaction():
                 yield
                 self._run(_MOVE, self.log, list(cursors), list(cursors.values()))
-                gone = "DELETE FROM {0}.cursor WHERE log = %s AND file = ANY(%s::text[])"
+                gone = "DELETE FROM cursor WHERE log = %s AND file = ANY(%s::text[])"
                 self._run(gone, self.log, list(forgotten))
         if self._warnings:
             # Such as that the wait for a standby was cut short: it is not safe yet, whatever else it says.
             raise StaleStoreError(f"{host_of(self._place.address)}: {self._warnings[0]}")
 
+    def _vacuum(self, tables: Iterable[LiteralString], *, whole: bool) -> None:
+        """Have room that was freed used again; if `whole`, make the tables anew without it."""
+        for table in tables:
+            self._run(f"VACUUM (FULL, ANALYZE) {table}" if whole else f"VACUUM {table}")
+
     def _run(self, query: LiteralString, *parameters: object) -> list[Any]:
         with explained(self._place.address):
             cursor = self._connection.cursor(binary=True)
-            cursor.execute(self._schema.here(query), parameters)
+            cursor.execute(query, parameters)
             return cursor.fetchall() if cursor.description else []
 
     def _enter(self) -> int:
         """The number of the home's log; nobody else writes it while this connection lives."""
-        query = "SELECT id FROM {0}.log WHERE name = %s"
+        query = "SELECT id FROM log WHERE name = %s"
         if not (found := self._run(query, self._place.log)):
-            add = "INSERT INTO {0}.log (name) VALUES (%s) ON CONFLICT DO NOTHING"
+            add = "INSERT INTO log (name) VALUES (%s) ON CONFLICT DO NOTHING"
             self._run(add, self._place.log)
             found = self._run(query, self._place.log)
         ((log,),) = found
@@ -284,7 +301,7 @@ class ServerWriter:
 
 
 _MOVE: LiteralString = """
-    INSERT INTO {0}.cursor (log, file, position)
+    INSERT INTO cursor (log, file, position)
     SELECT %s, moved.* FROM unnest(%s::text[], %s::bigint[]) AS moved
     ON CONFLICT (log, file) DO UPDATE SET position = excluded.position
 """
@@ -292,10 +309,8 @@ _MOVE: LiteralString = """
 
 def peek_cursors(place: Served, schema: ServerSchema) -> dict[str, int]:
     """A log's cursors, as any process may read them."""
-    query = schema.here(
-        "SELECT file, position FROM {0}.cursor JOIN {0}.log ON id = log WHERE name = %s"
-    )
-    connection = connect(place.address)
+    query = "SELECT file, position FROM cursor JOIN log ON id = log WHERE name = %s"
+    connection = connect(place.address, schema.namespace)
     try:
         if _revision(connection, place, schema) is None:
             return {}
@@ -303,6 +318,52 @@ def peek_cursors(place: Served, schema: ServerSchema) -> dict[str, int]:
             return dict(connection.execute(query, (place.log,)))
     finally:
         connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """How a store on a server is doing.
+
+    Attributes:
+        bytes: What its tables and indexes take, those of all homes.
+        version: Of its schema.
+        records: How many rows a table has, of all homes.
+        read: How many bytes of the home's spool files are in it.
+    """
+
+    bytes: int
+    version: int
+    records: int
+    read: int
+
+
+def server_facts(place: Served, schema: ServerSchema, table: LiteralString) -> ServerFacts | None:
+    """Look at a store; None where there is none yet.
+
+    Raises:
+        StoreError: The server cannot be read.
+    """
+    connection = connect(place.address, schema.namespace)
+    try:
+        found = _revision(connection, place, schema)
+        if found is None:
+            return None
+        with explained(place.address):
+            given = {"namespace": schema.namespace, "log": place.log}
+            query = _FACTS.format(table=table)
+            ((size, rows, read),) = connection.execute(query, given).fetchall()
+        return ServerFacts(int(size), schema.revisions.index(found) + 1, int(rows), int(read))
+    finally:
+        connection.close()
+
+
+_FACTS: LiteralString = """
+    SELECT
+        (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c
+            WHERE relnamespace = %(namespace)s::regnamespace AND relkind IN ('r', 'm')),
+        (SELECT count(*) FROM {table}),
+        (SELECT coalesce(sum(position), 0) FROM cursor JOIN log ON id = log WHERE name = %(log)s)
+"""
 
 
 def _revision(
@@ -314,7 +375,7 @@ def _revision(
         ((there,),) = connection.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
         if not there:
             return None
-        query = schema.here("SELECT version_num FROM {0}.alembic_version")
+        query = "SELECT version_num FROM alembic_version"
         found = connection.execute(query).fetchone()
     if found is not None and found[0] not in schema.revisions:
         raise StoreError(

@@ -5,6 +5,7 @@ logs of many homes, and each of them writes to its own alone.
 """
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,7 +52,10 @@ def served(home: Home, *, make: bool = False) -> Served | None:
         known = _load(home)
     if known is None:
         return None
-    return Served(home.address or known.address, known.log)
+    if make and home.address and without_password(home.address) != known.address:
+        # Such as that a cluster has another host now: those who only read must find it, too.
+        _remember(home, Served(without_password(home.address), known.log))
+    return Served(home.address or _with_password(known.address), known.log)
 
 
 def without_password(address: str) -> str:
@@ -80,6 +84,12 @@ def host_of(address: str) -> str:
     return f"{parts.netloc.rpartition('@')[2] or 'the local server'}{parts.path}"
 
 
+def _with_password(address: str) -> str:
+    """A remembered address, with the password that the environment may have for it."""
+    given = os.environ.get("DOCTRAIL_DATABASE")
+    return given if given and without_password(given) == address else address
+
+
 def _load(home: Home) -> Served | None:
     try:
         found: dict[str, Any] = json.loads(home.server.read_text("utf-8"))
@@ -104,6 +114,16 @@ def _begin(home: Home, address: str) -> None:
             " a new folder for what the server is to keep (copy the file `keys` into it, and both"
             " answer alike), or take DOCTRAIL_DATABASE away."
         )
-    chosen = json.dumps({"address": without_password(address), "log": uuid4().hex})
+    chosen = Served(without_password(address), uuid4().hex)
     home.ensure()
-    create_once(home.server, chosen.encode())
+    create_once(home.server, _written(chosen))
+
+
+def _remember(home: Home, place: Served) -> None:
+    draft = home.server.with_name(f"{home.server.name}.{uuid4().hex}")
+    create_once(draft, _written(place))
+    draft.replace(home.server)
+
+
+def _written(place: Served) -> bytes:
+    return json.dumps({"address": place.address, "log": place.log}).encode()

@@ -25,7 +25,7 @@ from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.ledger.record import EventRecord, encode
 from doctrail_core.ledger.store import LedgerWriting
 from doctrail_core.trails import open_trails
-from doctrail_core.trails.sqlite import TrailDatabase
+from doctrail_core.trails.place import TrailPlace
 from doctrail_core.trails.store import TrailStore
 
 __all__ = ["Cutoffs", "LedgerRun", "RetentionRun", "TrailsRun", "cutoffs", "run_retention"]
@@ -207,7 +207,7 @@ def _remove_trails(home: Home, going: Sequence[str]) -> int:
         unfinished.touch(FILE_MODE)
     if not unfinished.exists():
         return 0
-    database = TrailDatabase(home.database("trails"))
+    database = TrailPlace(home)
     for at in range(0, len(going), _TRAILS_STEP):
         with writing(home, "trails", database, timeout=_PATIENCE) as editor, editor.changing():
             for response_id in going[at : at + _TRAILS_STEP]:

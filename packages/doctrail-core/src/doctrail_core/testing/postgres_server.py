@@ -61,7 +61,7 @@ class PostgresServer:
         self._binaries = found
         self._user = _unprivileged()
         self._settings = ({} if durable else _FOR_TESTS) | dict(settings or {})
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
         self.port = _free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="doctrail-postgres-"))
         self.data = self.folder / "data"
@@ -106,16 +106,17 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  # our own words
+            started = subprocess.Popen(  # noqa: S603  # our own words
                 [self._binaries / "postgres", "-D", self.data],
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 **self._as_user(),
             )
+        self._process = started
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if started.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL does not start:\n{self.log}")
             time.sleep(0.02)
 

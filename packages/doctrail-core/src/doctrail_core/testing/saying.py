@@ -2,19 +2,17 @@
 
 import random
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from doctrail_core.durable.home import Home
-from doctrail_core.ledger.record import CheckFact, ChunkFact, LedgerRecord, encode
-from doctrail_core.ledger.sqlite import LedgerWriter
+from doctrail_core.ledger.record import CheckFact, LedgerRecord
 from doctrail_core.model import EntryKind, Grade
+from doctrail_core.testing.ledger_stores import BEGIN, answer, fact, keep
 
 __all__ = ["BEGIN", "Said", "expected", "put", "said_at_random"]
 
-BEGIN = datetime(2026, 1, 31, 23, 0, tzinfo=UTC)
+_CHECK = CheckFact(status="checked", verdicts={}, verifier="v", version="1")
 _RANKS: dict[Grade, int] = {"retrieved": 0, "in_prompt": 1, "supports": 2, "cited": 3}
 _KINDS: Sequence[EntryKind] = ("retrieved", "answered", "assessed")
 
@@ -61,12 +59,8 @@ def said_at_random(count: int, *, documents: int = 9, seed: int = 1) -> list[Sai
 
 def put(home: Home, said: Iterable[Said], *, at_once: int = 7) -> None:
     """Put it on the ledger, so much at a time."""
-    waiting = list(said)
-    home.ensure("ledger")
-    with closing(LedgerWriter(home)) as writer:
-        for start in range(0, len(waiting), at_once):
-            batch = waiting[start : start + at_once]
-            writer.commit([_record(each) for each in batch], {}, ())
+    waiting = [_record(each) for each in said]
+    keep(home, *(waiting[start : start + at_once] for start in range(0, len(waiting), at_once)))
 
 
 def expected(
@@ -97,29 +91,13 @@ def _reached(history: Sequence[Said], document: str) -> int | None:
     return None
 
 
-def _record(said: Said) -> bytes:
-    check = CheckFact(status="checked", verdicts={}, verifier="v", version="1")
-    return encode(
-        LedgerRecord(
-            check=check if said.kind == "assessed" else None,
-            chunks=tuple(
-                ChunkFact(
-                    chunk_id=f"{document}#0",
-                    content_hash=f"sha256:{document}",
-                    document_id=document,
-                    grade=grade,
-                )
-                for document, grade in said.grades
-            ),
-            counter=0,
-            document_ids=tuple(document for document, _ in said.grades),
-            kind=said.kind,
-            query_hash="hmac-sha256:00",
-            response_id=said.response_id,
-            session_id=f"session {said.response // 3}",
-            status="ok" if said.kind == "answered" else "interrupted",
-            timestamp=(BEGIN + timedelta(hours=said.hour)).isoformat(timespec="microseconds"),
-            user_id=f"user {said.response % 5}",
-            writer="w",
-        )
+def _record(said: Said) -> LedgerRecord:
+    return answer(
+        said.response_id,
+        *(fact(document, grade=grade) for document, grade in said.grades),
+        hour=said.hour,
+        kind=said.kind,
+        check=_CHECK if said.kind == "assessed" else None,
+        session_id=f"session {said.response // 3}",
+        user_id=f"user {said.response % 5}",
     )

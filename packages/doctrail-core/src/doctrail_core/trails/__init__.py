@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from doctrail_core.durable.home import Home
-    from doctrail_core.trails.sqlite import TrailReader
+    from doctrail_core.trails.store import TrailReading
 
 __all__ = ["open_trails"]
 
 
-def open_trails(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "TrailReader":
+def open_trails(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "TrailReading":
     """Open the trail store for reading, after what lies in the spool was moved into it.
 
     Where another process was to do that and did not in time, the reader's `warning` says so.
@@ -19,9 +19,7 @@ def open_trails(home: "Home", *, drain: bool = True, timeout: float = 5.0) -> "T
         StoreError: It cannot be read.
     """
     from doctrail_core.durable.reading import drained
-    from doctrail_core.trails.sqlite import TrailDatabase, TrailReader
+    from doctrail_core.trails.place import TrailPlace
 
-    database = TrailDatabase(home.database("trails"))
-    return TrailReader(
-        database.path, warning=drained(home, "trails", database, timeout) if drain else None
-    )
+    place = TrailPlace(home)
+    return place.reader(warning=drained(home, "trails", place, timeout) if drain else None)

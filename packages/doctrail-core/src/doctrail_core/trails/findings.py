@@ -4,7 +4,7 @@ A line that says what it is and of which response, then the record as JSON. Text
 out, and put back from it: what is erased there must not live on here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ __all__ = [
     "encode_assessment",
     "encode_diagnosis",
     "filed",
+    "findings_of",
     "is_finding",
     "joined_with",
     "prepare",
@@ -61,6 +62,12 @@ def encode_diagnosis(diagnosis: Diagnosis) -> bytes:
         for f in diagnosis.findings
     )
     return _lines(diagnosis.response_id, "diagnosis", {}, replace(diagnosis, findings=findings))
+
+
+def findings_of(trail: Trail) -> Iterator[bytes]:
+    """The bytes of all that was said about a trail."""
+    yield from map(encode_assessment, trail.assessments)
+    yield from map(encode_diagnosis, trail.diagnoses)
 
 
 def is_finding(payload: bytes) -> bool:

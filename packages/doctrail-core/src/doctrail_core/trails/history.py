@@ -6,20 +6,21 @@ costs more than all else that is recorded. So the reader stays open, but never a
 
 import os
 import threading
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Generator, Sequence
+from contextlib import contextmanager
 
-from doctrail_core.durable.errors import NothingRecordedError
+from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.home import Home
 from doctrail_core.model import Trail
-from doctrail_core.trails.sqlite import TrailReader
+from doctrail_core.trails.place import TrailPlace
+from doctrail_core.trails.store import TrailReading
 
 __all__ = ["History"]
 
 _FORK_SECONDS = 10.0
 
-_carried_over: list[TrailReader] = []
+_carried_over: list[TrailReading] = []
 
 
 class History:
@@ -27,8 +28,8 @@ class History:
 
     def __init__(self, home: Home) -> None:
         """Open nothing yet."""
-        self._path = home.database("trails")
-        self._reader: TrailReader | None = None
+        self._home = home
+        self._reader: TrailReading | None = None
         self._file: os.stat_result | None = None
         self._at_rest = False
         self._lock = threading.RLock()  # the garbage collector may close a stream in here
@@ -42,9 +43,8 @@ class History:
         Raises:
             StoreError: The trail store cannot be read.
         """
-        with self._lock, suppress(NothingRecordedError):
-            return self._current().session(session_id, limit=limit, known=known)
-        return []
+        with self._reading() as reader:
+            return reader.session(session_id, limit=limit, known=known) if reader else []
 
     def heard_in(self, message_id: str) -> str | None:
         """The first response that has a message of this id.
@@ -52,9 +52,8 @@ class History:
         Raises:
             StoreError: The trail store cannot be read.
         """
-        with self._lock, suppress(NothingRecordedError):
-            return self._current().heard_in(message_id)
-        return None
+        with self._reading() as reader:
+            return reader.heard_in(message_id) if reader else None
 
     def close(self) -> None:
         with self._lock:
@@ -76,12 +75,27 @@ class History:
             self._reader = None
         self._lock = threading.RLock()  # the garbage collector may close a stream in here
 
-    def _current(self) -> TrailReader:
-        """The open reader, unless the file was removed or replaced."""
-        file = self._path.stat() if self._path.exists() else None
+    @contextmanager
+    def _reading(self) -> Generator[TrailReading | None]:
+        """The open reader; None where nothing is recorded yet. One that fails is not used again."""
+        with self._lock:
+            try:
+                reader = self._current()
+            except NothingRecordedError:
+                reader = None
+            try:
+                yield reader
+            except StoreError:
+                self._close()
+                raise
+
+    def _current(self) -> TrailReading:
+        """The open reader, unless the file that it reads, or that says where to read, was removed or replaced."""
+        files = (self._home.server, self._home.database("trails"))
+        file = next((path.stat() for path in files if path.exists()), None)
         if not (self._reader and self._file and file and os.path.samestat(file, self._file)):
             self._close()
-            self._reader, self._file = TrailReader(self._path), file
+            self._reader, self._file = TrailPlace(self._home).reader(), file
         return self._reader
 
     def _close(self) -> None:

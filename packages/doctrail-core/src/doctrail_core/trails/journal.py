@@ -6,7 +6,7 @@ from doctrail_core.durable.journal import Journal
 from doctrail_core.model import Assessment, Diagnosis, Trail
 from doctrail_core.trails import findings
 from doctrail_core.trails.codec import encode, in_session, prepare
-from doctrail_core.trails.sqlite import TrailDatabase
+from doctrail_core.trails.place import TrailPlace
 
 __all__ = ["TrailJournal"]
 
@@ -17,9 +17,7 @@ class TrailJournal(Journal):
     def __init__(self, home: Home, faults: Faults, *, strict: bool = False) -> None:
         prepare()
         findings.prepare()
-        super().__init__(
-            home, "trails", TrailDatabase(home.database("trails")), faults, strict=strict
-        )
+        super().__init__(home, "trails", TrailPlace(home), faults, strict=strict)
 
     def append(self, trail: Trail) -> None:
         """Keep the trail.

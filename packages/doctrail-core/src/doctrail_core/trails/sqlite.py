@@ -1,37 +1,27 @@
 """The trail store in an SQLite file. Each text is there once, whatever number of trails has it."""
 
-import json
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from doctrail_core.durable.columns import (
-    grade_of_rank,
-    involvement,
-    microseconds,
-    moment,
     rank_of_grade,
 )
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
-from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.opening import explained
-from doctrail_core.model import Assessment, Diagnosis, Status, Trail
+from doctrail_core.model import Trail
 from doctrail_core.text.identity import canonical_id, clean_text
-from doctrail_core.trails.codec import Parts, Use, encode, joined, taken_apart
+from doctrail_core.trails.answers import Condition, Dialect, TrailAnswers
+from doctrail_core.trails.codec import Parts, Use, encode, taken_apart
 from doctrail_core.trails.findings import (
     Filed,
-    decode,
-    encode_assessment,
-    encode_diagnosis,
     filed,
+    findings_of,
     is_finding,
-    joined_with,
 )
 from doctrail_core.trails.phrases import holds, indexable, search_terms
-from doctrail_core.trails.store import ChunkUse, TrailSummary
 
 __all__ = ["TrailDatabase", "TrailReader", "TrailWriter"]
 
@@ -85,8 +75,9 @@ _SCHEMA = Schema(
     ),
 )
 _REMEMBERED = 20_000
-_SHORTEST_PREFIX = 8
-_AFTER_ANY = "\U0010ffff"
+_WITH_TURNS = 2
+_WITH_FINDINGS = 3
+"""Versions of the file that brought these."""
 
 _TO_TRAILS = (
     "INSERT INTO trail VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
@@ -99,59 +90,6 @@ _REACHED = """
     WHERE trail_ref = (SELECT ref FROM trail WHERE response_id = ?)
         AND (SELECT chunk_id FROM chunk WHERE ref = chunk_ref) = ?
 """
-_FINDINGS = "SELECT kind, body FROM finding WHERE response_id = ? ORDER BY ref"
-
-_SUMMARY = """
-    SELECT response_id, status, started_us, ended_us, question, answer, session_id, user_id, trace_id,
-        {turn}, (SELECT json_group_array(document_id) FROM (
-            SELECT document_id FROM usage JOIN chunk ON chunk.ref = chunk_ref
-            WHERE trail_ref = trail.ref GROUP BY document_id ORDER BY max(grade) DESC, document_id
-        ))
-    FROM trail
-"""
-_WITH_DOCUMENT = (
-    "ref IN (SELECT trail_ref FROM usage JOIN chunk ON chunk.ref = chunk_ref WHERE document_id = ?)"
-)
-_WITH_MESSAGE = "SELECT trail_ref FROM message WHERE message_id = ?"
-_FIRST_WITH_MESSAGE = (
-    f"SELECT response_id FROM trail WHERE ref IN ({_WITH_MESSAGE}) ORDER BY started_us, ref LIMIT 1"  # noqa: S608  # constants
-)
-_NEWEST_FIRST = " ORDER BY started_us DESC, ref DESC LIMIT ?"
-_SESSION = """
-    SELECT response_id FROM trail WHERE session_id = ? ORDER BY started_us DESC, ref DESC LIMIT ?
-"""
-
-_CHUNKS = """
-    SELECT document_id, chunk_id, nullif(chunk.content_hash, ''), position, source, text,
-        response_id, started_us, grade, {indirect}
-    FROM chunk
-    JOIN usage ON chunk_ref = chunk.ref
-    JOIN trail ON trail.ref = trail_ref
-    LEFT JOIN content ON content.content_hash = chunk.content_hash
-    WHERE document_id = ?
-    ORDER BY position, chunk_id, chunk.ref, started_us DESC, trail_ref DESC
-"""
-
-_TEXTS_OF = """
-    SELECT DISTINCT text FROM chunk JOIN content USING (content_hash) WHERE document_id = ?
-"""
-_SHARING = """
-    SELECT DISTINCT other.document_id
-    FROM chunk AS own JOIN chunk AS other ON other.content_hash = own.content_hash
-    WHERE own.document_id = ?1 AND other.document_id <> ?1 AND own.content_hash <> ''
-    ORDER BY 1
-"""
-
-_TEXTS = """
-    SELECT content.content_hash, text
-    FROM usage
-    JOIN chunk ON chunk.ref = chunk_ref
-    JOIN content ON content.content_hash = chunk.content_hash
-    WHERE trail_ref = ?
-"""
-
-Condition = tuple[str, tuple[object, ...]]
-"""A condition of a query, with its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,10 +177,8 @@ class TrailWriter(Writer):
         """Put a trail, and what was said about it, in the place of the one of the same id."""
         self._forget_findings(canonical_id(trail.response_id))
         self._add_trail(encode(trail))
-        for assessment in trail.assessments:
-            self._add_finding(filed(encode_assessment(assessment)))
-        for diagnosis in trail.diagnoses:
-            self._add_finding(filed(encode_diagnosis(diagnosis)))
+        for payload in findings_of(trail):
+            self._add_finding(filed(payload))
 
     def remove(self, response_id: str) -> None:
         """Delete a trail, and what was said about it."""
@@ -301,133 +237,44 @@ class TrailWriter(Writer):
             self._texts.add(content_hash)
 
 
-class TrailReader(Reader):
+class TrailReader(Reader, TrailAnswers):
     """Answers from the file; see `doctrail_core.trails.store.TrailStore`."""
+
+    DIALECT = Dialect(
+        documents="json_group_array(document_id)",
+        with_message="SELECT trail_ref FROM message WHERE message_id = ?",
+    )
 
     def __init__(self, path: Path, *, warning: str | None = None) -> None:
         super().__init__(path, _SCHEMA, warning=warning)
         self._connection.create_function("holds", 2, holds, deterministic=True)
 
-    def get(self, response_id: str) -> Trail | None:
-        key = canonical_id(response_id)
-        query = "SELECT ref, question, answer, body FROM trail WHERE response_id = ?"
-        for ref, question, answer, body in self._rows(query, (key,)):
-            try:
-                trail = joined(body, question, answer, dict(self._rows(_TEXTS, (ref,))))
-                return joined_with(trail, self._found_about(key))
-            except ValueError as error:
-                raise StoreError(
-                    f"the trail of {key} in {self._path} cannot be read: another version of doctrail"
-                    " wrote it. Use that version, or upgrade doctrail-core."
-                ) from error
-        return None
+    @property
+    def turn(self) -> str:
+        return self._column("turn", since=_WITH_TURNS, otherwise="NULL")
 
-    def _found_about(self, response_id: str) -> Iterator[Assessment | Diagnosis]:
-        if self._version() >= 3:  # noqa: PLR2004  # which brought the table
-            for kind, body in self._rows(_FINDINGS, (response_id,)):
-                yield decode(kind, body)
+    @property
+    def indirect(self) -> str:
+        return self._column("indirect", since=_WITH_TURNS)
 
-    def session(
-        self, session_id: str, *, limit: int, known: Collection[str] = ()
-    ) -> Sequence[Trail]:
-        """The latest trails of a session, oldest first, but for the known ones."""
-        latest = list(self._rows(_SESSION, (canonical_id(session_id), limit)))
-        found = (self.get(each) for (each,) in reversed(latest) if each not in known)
-        return [trail for trail in found if trail is not None]
+    @property
+    def has_findings(self) -> bool:
+        return self._version() >= _WITH_FINDINGS
 
-    def heard_in(self, message_id: str) -> str | None:
-        """The first response that has a message of this id."""
-        found = self._rows(_FIRST_WITH_MESSAGE, (message_id,))
-        return next((response_id for (response_id,) in found), None)
+    @property
+    def where(self) -> str:
+        return str(self._path)
 
-    def find(self, reference: str, *, limit: int = 20) -> Sequence[TrailSummary]:
-        """The responses somebody may mean; an id counts before a beginning of one, that before a phrase."""
-        for condition in _meanings(reference):
-            if found := list(self._summaries([condition], limit)):
-                return found
-        return []
+    def rows(self, query: str, *parameters: object) -> Iterator[tuple[Any, ...]]:
+        return self._rows(query, parameters)
 
-    def responses(
-        self,
-        *,
-        session_id: str | None = None,
-        user_id: str | None = None,
-        document_id: str | None = None,
-        status: Status | None = None,
-        phrase: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        limit: int | None = None,
-    ) -> Iterator[TrailSummary]:
-        """The responses of which all that is given is true, newest first."""
-        where: list[Condition] = []
-        if session_id is not None:
-            where.append(("session_id = ?", (canonical_id(session_id),)))
-        if user_id is not None:
-            where.append(("user_id = ?", (canonical_id(user_id),)))
-        if document_id is not None:
-            where.append((_WITH_DOCUMENT, (canonical_id(document_id),)))
-        if status is not None:
-            where.append(("status = ?", (status,)))
-        if phrase is not None:
-            where.append(_with_phrase(phrase))
-        if since is not None:
-            where.append(("started_us >= ?", (microseconds(since),)))
-        if until is not None:
-            where.append(("started_us < ?", (microseconds(until),)))
-        return self._summaries(where, limit)
-
-    def chunks_of(self, document_id: str) -> Iterator[ChunkUse]:
-        """The document's chunks in order, and for each the responses that got it, newest first."""
-        chunks = _CHUNKS.format(indirect=self._column("indirect", since=2))
-        for *what, started_us, rank, indirect in self._rows(chunks, (canonical_id(document_id),)):
-            grade = grade_of_rank(rank)
-            how = involvement(grade, indirect=bool(indirect))
-            yield ChunkUse(*what, time=moment(started_us), grade=grade, involvement=how)
-
-    def texts_of(self, document_id: str) -> Collection[str]:
-        return {text for (text,) in self._rows(_TEXTS_OF, (canonical_id(document_id),))}
-
-    def sharing_texts(self, document_id: str) -> Sequence[str]:
-        return [row[0] for row in self._rows(_SHARING, (canonical_id(document_id),))]
-
-    def count(self) -> int:
-        return next(self._rows("SELECT count(*) FROM trail"))[0]
-
-    def _summaries(self, where: Sequence[Condition], limit: int | None) -> Iterator[TrailSummary]:
-        conditions = " AND ".join(f"({condition})" for condition, _ in where) or "TRUE"
-        parameters = [value for _, values in where for value in values]
-        summary = _SUMMARY.format(turn=self._column("turn", since=2, otherwise="NULL"))
-        query = f"{summary} WHERE {conditions} {_NEWEST_FIRST}"
-        for row in self._rows(query, (*parameters, -1 if limit is None else limit)):
-            response_id, status, started_us, ended_us, *rest, turn, documents = row
-            yield TrailSummary(
-                response_id,
-                status,
-                moment(started_us),
-                moment(ended_us),
-                *rest,
-                turn=turn,
-                document_ids=tuple(json.loads(documents)),
-            )
-
-
-def _meanings(reference: str) -> Iterator[Condition]:
-    """What a reference may be, likeliest first."""
-    key = canonical_id(reference)
-    yield f"response_id = ? OR trace_id = ? OR ref IN ({_WITH_MESSAGE})", (key, key, reference)
-    if len(reference) >= _SHORTEST_PREFIX:
-        yield "response_id >= ? AND response_id < ?", (key, key + _AFTER_ANY)
-    yield _with_phrase(reference)
-
-
-def _with_phrase(phrase: str) -> Condition:
-    sought = clean_text(phrase).casefold()
-    really = "(holds(question, ?) OR holds(answer, ?))"
-    if terms := search_terms(phrase):
-        indexed = "ref IN (SELECT rowid FROM phrase WHERE phrase MATCH ?)"
-        return f"{indexed} AND {really}", (terms, sought, sought)
-    return really, (sought, sought)
+    def with_phrase(self, phrase: str) -> Condition:
+        sought = clean_text(phrase).casefold()
+        really = "(holds(question, ?) OR holds(answer, ?))"
+        if terms := search_terms(phrase):
+            indexed = "ref IN (SELECT rowid FROM phrase WHERE phrase MATCH ?)"
+            return f"{indexed} AND {really}", (terms, sought, sought)
+        return really, (sought, sought)
 
 
 def _bound(memory: dict[Any, Any] | set[Any]) -> None:

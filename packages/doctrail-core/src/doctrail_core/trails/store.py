@@ -4,11 +4,12 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, Self
 
+from doctrail_core.durable.intake import Store
 from doctrail_core.model import Grade, Involvement, Status, Trail
 
-__all__ = ["ChunkUse", "TrailEditor", "TrailStore", "TrailSummary"]
+__all__ = ["ChunkUse", "TrailEditor", "TrailReading", "TrailStore", "TrailSummary", "TrailWriting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +132,31 @@ class TrailEditor(Protocol):
     def scrub(self, *, whole: bool = True) -> None:
         """Leave no copy of what was deleted in what the store's files hold, indexes and logs included."""
         ...
+
+
+class TrailReading(TrailStore, Protocol):
+    """A trail store that is open for reading.
+
+    Attributes:
+        warning: What a user should know of what is missing, if anything is.
+    """
+
+    warning: str | None
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def close(self) -> None: ...
+
+    def heard_in(self, message_id: str) -> str | None:
+        """The first response that has a message of this id."""
+        ...
+
+    def count(self) -> int:
+        """How many trails there are."""
+        ...
+
+
+class TrailWriting(Store, TrailEditor, Protocol):
+    """The writing end of a store. Only the holder of the lease has it open."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from doctrail_core import Trail
     from doctrail_core.grounding.verifier import Verifier
     from doctrail_core.model import Assessment
-    from doctrail_core.trails.sqlite import TrailReader
+    from doctrail_core.trails.store import TrailReading
 
 NAME = "ground"
 SUMMARY = "check answers that are on record against what their prompts held"
@@ -71,7 +71,7 @@ def _share(text: str) -> float:
     return share
 
 
-def _chosen(trails: "TrailReader", options: Namespace) -> "Sequence[str]":
+def _chosen(trails: "TrailReading", options: Namespace) -> "Sequence[str]":
     from doctrail_core.grounding.sampling import sampled
 
     return [
@@ -84,7 +84,7 @@ def _chosen(trails: "TrailReader", options: Namespace) -> "Sequence[str]":
 
 
 def _check(
-    trails: "TrailReader",
+    trails: "TrailReading",
     chosen: "Sequence[str]",
     verifier: "Verifier",
     options: Namespace,

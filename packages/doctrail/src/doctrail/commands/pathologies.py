@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from doctrail_core import Trail
     from doctrail_core.graph import Tally
-    from doctrail_core.trails.sqlite import TrailReader
+    from doctrail_core.trails.store import TrailReading
 
 NAME = "pathologies"
 SUMMARY = "what goes wrong with evidence, counted over the answers on record"
@@ -46,7 +46,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     return exit_codes.OK
 
 
-def _trails(trails: "TrailReader", options: Namespace, terminal: Terminal) -> "Iterator[Trail]":
+def _trails(trails: "TrailReading", options: Namespace, terminal: Terminal) -> "Iterator[Trail]":
     """One after the other: there may be more than fit into memory."""
     from doctrail_core.durable.errors import StoreError
 

@@ -15,7 +15,7 @@ __all__ = ["PostgresLedger", "open_logs"]
 
 _WITH_DOCUMENT = """
     SELECT response.seq, get_byte(flags, array_position(places, %(place)s::bigint) - 1), state, body
-    FROM {0}.response JOIN {0}.entry ON entry.log = response.log AND entry.seq = response.seq
+    FROM response JOIN entry ON entry.log = response.log AND entry.seq = response.seq
     WHERE places @> ARRAY[%(place)s::bigint] AND time_us >= %(begin)s AND time_us < %(end)s
         AND response.seq > %(after)s
         AND (%(rank)s = 0
@@ -23,37 +23,37 @@ _WITH_DOCUMENT = """
     ORDER BY response.seq
 """
 _HISTORY = """
-    SELECT seq, body FROM {0}.entry WHERE log = %s AND (seq = %s OR about = %s) ORDER BY seq
+    SELECT seq, body FROM entry WHERE log = %s AND (seq = %s OR about = %s) ORDER BY seq
 """
 _ENTRY_ROWS = """
     SELECT entry.seq, about, state, body
-    FROM {0}.entry LEFT JOIN {0}.response ON response.log = entry.log AND response.seq = entry.seq
+    FROM entry LEFT JOIN response ON response.log = entry.log AND response.seq = entry.seq
     WHERE entry.log = %s AND entry.seq >= %s AND entry.seq < %s ORDER BY entry.seq
 """
 _EVENTS = """
-    SELECT seq, body FROM {0}.entry
+    SELECT seq, body FROM entry
     WHERE log = %s AND get_byte(body, 1) = %s AND get_byte(body, 1) >= 32 AND seq > %s ORDER BY seq
 """
 _NAME = """
-    SELECT 'document', seq, sealed FROM {0}.document WHERE log = %(log)s AND seq = %(seq)s
-    UNION ALL SELECT 'chunk', document, sealed FROM {0}.chunk WHERE log = %(log)s AND seq = %(seq)s
-    UNION ALL SELECT kind, owner, sealed FROM {0}.name WHERE log = %(log)s AND seq = %(seq)s
+    SELECT 'document', seq, sealed FROM document WHERE log = %(log)s AND seq = %(seq)s
+    UNION ALL SELECT 'chunk', document, sealed FROM chunk WHERE log = %(log)s AND seq = %(seq)s
+    UNION ALL SELECT kind, owner, sealed FROM name WHERE log = %(log)s AND seq = %(seq)s
 """
 _CHUNKS: Mapping[ChunkKey, LiteralString] = {
-    "id_tag": "SELECT seq, document FROM {0}.chunk WHERE log = %s AND id_tag = %s ORDER BY seq",
-    "content_tag": "SELECT seq, document FROM {0}.chunk WHERE log = %s AND content_tag = %s ORDER BY seq",
-    "document": "SELECT seq, document FROM {0}.chunk WHERE log = %s AND document = %s ORDER BY seq",
-    "source": "SELECT seq, document FROM {0}.chunk WHERE log = %s AND source = %s ORDER BY seq",
-    "version": "SELECT seq, document FROM {0}.chunk WHERE log = %s AND version = %s ORDER BY seq",
+    "id_tag": "SELECT seq, document FROM chunk WHERE log = %s AND id_tag = %s ORDER BY seq",
+    "content_tag": "SELECT seq, document FROM chunk WHERE log = %s AND content_tag = %s ORDER BY seq",
+    "document": "SELECT seq, document FROM chunk WHERE log = %s AND document = %s ORDER BY seq",
+    "source": "SELECT seq, document FROM chunk WHERE log = %s AND source = %s ORDER BY seq",
+    "version": "SELECT seq, document FROM chunk WHERE log = %s AND version = %s ORDER BY seq",
 }
 _FLAGS: Mapping[bool | None, LiteralString] = {
-    None: "SELECT seq, response, because, decided FROM {0}.flag WHERE log = %s ORDER BY seq",
+    None: "SELECT seq, response, because, decided FROM flag WHERE log = %s ORDER BY seq",
     True: (
-        "SELECT seq, response, because, decided FROM {0}.flag"
+        "SELECT seq, response, because, decided FROM flag"
         " WHERE log = %s AND decided IS NOT NULL ORDER BY seq"
     ),
     False: (
-        "SELECT seq, response, because, decided FROM {0}.flag"
+        "SELECT seq, response, because, decided FROM flag"
         " WHERE log = %s AND decided IS NULL ORDER BY seq"
     ),
 }
@@ -77,16 +77,14 @@ class PostgresLedger:
         return self.frontier().size
 
     def frontier(self) -> Frontier:
-        state = self._one("SELECT frontier FROM {0}.log WHERE id = %s")
+        state = self._one("SELECT frontier FROM log WHERE id = %s")
         return Frontier.from_bytes(state) if state else Frontier()
 
     def minimum(self) -> int:
-        return self._one("SELECT minimum FROM {0}.log WHERE id = %s")
+        return self._one("SELECT minimum FROM log WHERE id = %s")
 
     def bodies(self, start: int = 0, end: int | None = None) -> Iterator[tuple[int, bytes]]:
-        query = (
-            "SELECT seq, body FROM {0}.entry WHERE log = %s AND seq >= %s AND seq < %s ORDER BY seq"
-        )
+        query = "SELECT seq, body FROM entry WHERE log = %s AND seq >= %s AND seq < %s ORDER BY seq"
         return self._session.stream(query, self.log, start, LATEST if end is None else end)
 
     def entry_rows(self, start: int, end: int) -> Iterator[EntryRow]:
@@ -97,13 +95,13 @@ class PostgresLedger:
 
     def tiles(self, level: int, first: int, last: int) -> Sequence[bytes]:
         query = (
-            "SELECT hash FROM {0}.tile"
+            "SELECT hash FROM tile"
             " WHERE log = %s AND level = %s AND number >= %s AND number < %s ORDER BY number"
         )
         return self._all(query, level, first, last)
 
     def response(self, reference: bytes) -> int | None:
-        query = "SELECT seq FROM {0}.entry WHERE log = %s AND " + REFERENCE + " = %s"  # noqa: S608  # our own words
+        query = "SELECT seq FROM entry WHERE log = %s AND " + REFERENCE + " = %s"  # noqa: S608  # our own words
         return self._one(query, reference)
 
     def history(self, first: int) -> Sequence[tuple[int, bytes]]:
@@ -123,12 +121,12 @@ class PostgresLedger:
         return (Found(*row) for row in found)
 
     def documents(self, tag: bytes) -> Sequence[int]:
-        return self._all(
-            "SELECT seq FROM {0}.document WHERE log = %s AND tag = %s ORDER BY seq", tag
-        )
+        return self._all("SELECT seq FROM document WHERE log = %s AND tag = %s ORDER BY seq", tag)
 
     def document_tags(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        query = "SELECT seq, tag FROM {0}.document WHERE log = %s AND seq >= %s AND seq < %s ORDER BY seq"
+        query = (
+            "SELECT seq, tag FROM document WHERE log = %s AND seq >= %s AND seq < %s ORDER BY seq"
+        )
         return self._session.stream(query, self.log, start, end)
 
     def chunks(self, *, by: ChunkKey, key: bytes | int) -> Sequence[tuple[int, int]]:
@@ -136,14 +134,14 @@ class PostgresLedger:
 
     def content_tags(self, document: int, only: Collection[int] | None) -> Collection[bytes]:
         query = (
-            "SELECT seq, content_tag FROM {0}.chunk"
+            "SELECT seq, content_tag FROM chunk"
             " WHERE log = %s AND document = %s AND content_tag IS NOT NULL"
         )
         rows = self._session.rows(query, self.log, document)
         return {tag for seq, tag in rows if only is None or seq in only}
 
     def documents_of(self, chunks: Collection[int]) -> Mapping[int, int]:
-        query = "SELECT seq, document FROM {0}.chunk WHERE log = %s AND seq = ANY(%s::bigint[])"
+        query = "SELECT seq, document FROM chunk WHERE log = %s AND seq = ANY(%s::bigint[])"
         return dict(self._session.rows(query, self.log, list(chunks)))
 
     def name(self, seq: int) -> NameFound | None:
@@ -152,27 +150,25 @@ class PostgresLedger:
         return None
 
     def names(self, tag: bytes) -> Sequence[int]:
-        return self._all("SELECT seq FROM {0}.name WHERE log = %s AND tag = %s ORDER BY seq", tag)
+        return self._all("SELECT seq FROM name WHERE log = %s AND tag = %s ORDER BY seq", tag)
 
     def derived_from(self, document: int) -> Sequence[int]:
-        query = (
-            "SELECT document FROM {0}.derivation WHERE log = %s AND source = %s ORDER BY document"
-        )
+        query = "SELECT document FROM derivation WHERE log = %s AND source = %s ORDER BY document"
         return self._all(query, document)
 
     def has_reuses(self) -> bool:
-        return self._one("SELECT EXISTS (SELECT FROM {0}.reuse WHERE log = %s)")
+        return self._one("SELECT EXISTS (SELECT FROM reuse WHERE log = %s)")
 
     def reused_from(self, response: int) -> Sequence[int]:
-        query = "SELECT response FROM {0}.reuse WHERE log = %s AND earlier = %s ORDER BY response"
+        query = "SELECT response FROM reuse WHERE log = %s AND earlier = %s ORDER BY response"
         return self._all(query, response)
 
     def mentioning(self, name: int) -> Iterator[int]:
-        query = "SELECT seq FROM {0}.response WHERE places @> ARRAY[%s::bigint] ORDER BY seq"
+        query = "SELECT seq FROM response WHERE places @> ARRAY[%s::bigint] ORDER BY seq"
         return (seq for (seq,) in self._session.stream(query, everywhere(self.log, name)))
 
     def state(self, first: int) -> int | None:
-        return self._one("SELECT state FROM {0}.response WHERE log = %s AND seq = %s", first)
+        return self._one("SELECT state FROM response WHERE log = %s AND seq = %s", first)
 
     def flags(self, *, decided: bool | None = None) -> Iterator[tuple[int, int, int, int | None]]:
         return self._session.stream(_FLAGS[decided], self.log)
@@ -193,7 +189,7 @@ def open_logs(place: Served) -> Sequence[PostgresLedger]:
     """
     session = ServerSession(place, SCHEMA)
     try:
-        logs = session.rows("SELECT id, name FROM {0}.log ORDER BY name = %s DESC, id", place.log)
+        logs = session.rows("SELECT id, name FROM log ORDER BY name = %s DESC, id", place.log)
     except BaseException:
         session.close()
         raise

@@ -21,22 +21,22 @@ class ServerTables:
         self._log = log
 
     def log_state(self) -> LogState:
-        query = "SELECT frontier, name FROM {0}.log WHERE id = %s"
+        query = "SELECT frontier, name FROM log WHERE id = %s"
         ((state, name),) = self._ask(query, self._log)
-        query = "SELECT coalesce(max(number), 0) FROM {0}.writer WHERE log = %s"
+        query = "SELECT coalesce(max(number), 0) FROM writer WHERE log = %s"
         ((writers,),) = self._ask(query, self._log)
         return LogState(Frontier.from_bytes(state) if state else Frontier(), writers, name)
 
     def documents(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
         query = (
-            "SELECT tag, seq FROM {0}.document"
+            "SELECT tag, seq FROM document"
             " WHERE log = %s AND tag = ANY(%s::bytea[]) AND sealed IS NOT NULL"
         )
         return self._pairs(query, tags)
 
     def chunks(self, tags: Collection[bytes]) -> Mapping[bytes, tuple[int, int]]:
         query = (
-            "SELECT tag, seq, document FROM {0}.chunk"
+            "SELECT tag, seq, document FROM chunk"
             " WHERE log = %s AND tag = ANY(%s::bytea[]) AND sealed IS NOT NULL"
         )
         return {tag: (seq, document) for tag, seq, document in self._rows(query, tags)}
@@ -44,18 +44,18 @@ class ServerTables:
     def names(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
         # A name without an owner stands in its entry; with one, but not sealed any more, it was erased.
         query = (
-            "SELECT tag, seq FROM {0}.name WHERE log = %s AND tag = ANY(%s::bytea[])"
+            "SELECT tag, seq FROM name WHERE log = %s AND tag = ANY(%s::bytea[])"
             " AND (owner IS NULL OR sealed IS NOT NULL)"
         )
         return self._pairs(query, tags)
 
     def writers(self, names: Collection[str]) -> Mapping[str, int]:
-        query = "SELECT name, number FROM {0}.writer WHERE log = %s AND name = ANY(%s::text[])"
+        query = "SELECT name, number FROM writer WHERE log = %s AND name = ANY(%s::text[])"
         return self._pairs(query, names)
 
     def responses(self, references: Collection[bytes]) -> Mapping[bytes, int]:
         query = (
-            "SELECT substring(body FROM 3 FOR 16), seq FROM {0}.entry WHERE log = %s AND "  # noqa: S608  # ours
+            "SELECT substring(body FROM 3 FOR 16), seq FROM entry WHERE log = %s AND "  # noqa: S608  # ours
             + REFERENCE
             + " = ANY(%s::bytea[])"
         )
@@ -63,7 +63,7 @@ class ServerTables:
 
     def histories(self, seqs: Collection[int]) -> Mapping[int, Sequence[tuple[int, bytes]]]:
         query = (
-            "SELECT coalesce(about, seq), seq, body FROM {0}.entry"
+            "SELECT coalesce(about, seq), seq, body FROM entry"
             " WHERE log = %s AND (seq = ANY(%s::bigint[]) OR about = ANY(%s::bigint[])) ORDER BY seq"
         )
         found: dict[int, list[tuple[int, bytes]]] = {seq: [] for seq in seqs}
@@ -73,12 +73,12 @@ class ServerTables:
         return found
 
     def documents_of(self, chunks: Collection[int]) -> Mapping[int, int]:
-        query = "SELECT seq, document FROM {0}.chunk WHERE log = %s AND seq = ANY(%s::bigint[])"
+        query = "SELECT seq, document FROM chunk WHERE log = %s AND seq = ANY(%s::bigint[])"
         return self._pairs(query, chunks)
 
     def derived(self, documents: Collection[int]) -> Collection[tuple[int, int]]:
         query = (
-            "SELECT document, source FROM {0}.derivation"
+            "SELECT document, source FROM derivation"
             " WHERE log = %s AND document = ANY(%s::bigint[])"
         )
         return self._rows(query, documents)

@@ -9,6 +9,7 @@ from doctrail_core.durable.errors import StaleStoreError
 from doctrail_core.durable.postgres import ServerWriter
 from doctrail_core.durable.served import Served, host_of
 from doctrail_core.ledger.entry import header
+from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.gone import Gone
 from doctrail_core.ledger.keyring import Keyring
 from doctrail_core.ledger.postgres.schema import SCHEMA, everywhere
@@ -26,26 +27,38 @@ _MONTHS_OF_THEIR_OWN = range(202001, 210001)
 """A clock that is years off must not make a table with each of its months."""
 
 _INDEX_AGAIN = """
-    UPDATE {0}.response SET state = coalesce(new.state, response.state), places = new.places,
+    UPDATE response SET state = coalesce(new.state, response.state), places = new.places,
         flags = new.flags
     FROM (VALUES (%s::bigint, %s::smallint, %s::bigint[], %s::bytea)) AS new (seq, state, places, flags)
     WHERE log = %s AND response.seq = new.seq
 """
 _REUSES = """
-    INSERT INTO {0}.reuse (log, response, earlier)
+    INSERT INTO reuse (log, response, earlier)
     SELECT %s, pair.* FROM unnest(%s::bigint[], %s::bigint[]) AS pair ON CONFLICT DO NOTHING
 """
 _DERIVATIONS = """
-    INSERT INTO {0}.derivation (log, document, source)
+    INSERT INTO derivation (log, document, source)
     SELECT %s, pair.* FROM unnest(%s::bigint[], %s::bigint[]) AS pair ON CONFLICT DO NOTHING
 """
 _REVIEWS = """
-    UPDATE {0}.flag SET decided = pair.review
+    UPDATE flag SET decided = pair.review
     FROM (SELECT * FROM unnest(%s::bigint[], %s::bigint[])) AS pair (review, flag)
     WHERE log = %s AND seq = pair.flag
 """
+_FORGET_DOCUMENTS: LiteralString = """
+    UPDATE document SET sealed = NULL WHERE log = %s AND seq = ANY(%s::bigint[])
+"""
+_FORGET_CHUNKS: LiteralString = """
+    UPDATE chunk SET sealed = NULL, content_tag = NULL, tag = uuid_send(gen_random_uuid())
+    WHERE log = %s AND document = ANY(%s::bigint[])
+"""
+_FORGET_CHUNK_IDS: LiteralString = """
+    UPDATE chunk SET id_tag = uuid_send(gen_random_uuid())
+    WHERE log = %s AND seq = ANY(%s::bigint[])
+"""
+_FORGET_NAMES: LiteralString = "UPDATE name SET sealed = NULL WHERE log = %s AND seq = ANY(%s::bigint[])"
 _LEAF: LiteralString = """
-    INSERT INTO {0}.tile (log, level, number, hash) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
+    INSERT INTO tile (log, level, number, hash) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
 _ENTRIES: LiteralString = "entry (log, seq, about, body)"
 _RESPONSES: LiteralString = "response (log, seq, time_us, state, places, flags)"
@@ -111,6 +124,24 @@ class PostgresLedgerWriter(ServerWriter):
             # Names that are gone must not be taken for bound.
             self._recall()
 
+    def forget(self, forgotten: Forgotten) -> None:
+        """Forget names; see `doctrail_core.ledger.forgotten.LedgerEditor`."""
+        try:
+            with self._transaction({}, ()):
+                for statement, places in (
+                    (_FORGET_DOCUMENTS, forgotten.documents),
+                    (_FORGET_CHUNKS, forgotten.documents),
+                    (_FORGET_CHUNK_IDS, forgotten.derived_chunks),
+                    (_FORGET_NAMES, forgotten.names),
+                ):
+                    self._run(statement, self.log, list(places))
+        finally:
+            self._recall()
+
+    def scrub(self, *, whole: bool = True) -> None:
+        """Leave nothing of what was forgotten in the tables; the server's own log and its copies are not reached."""
+        self._vacuum(("document", "chunk", "name"), whole=whole)
+
     def close(self) -> None:
         try:
             super().close()
@@ -125,7 +156,7 @@ class PostgresLedgerWriter(ServerWriter):
 
     def _check_nobody_else_wrote(self) -> None:
         # Not with the lease and the lock; but a server may give both away while a connection hangs.
-        query = "SELECT frontier FROM {0}.log WHERE id = %s FOR UPDATE"
+        query = "SELECT frontier FROM log WHERE id = %s FOR UPDATE"
         ((there,),) = self._run(query, self.log)
         if there != (bytes(self._sequencing.frontier) if self._sequencing.frontier.size else None):
             raise StaleStoreError(
@@ -147,7 +178,7 @@ class PostgresLedgerWriter(ServerWriter):
         self._run(_REUSES, self.log, *_columns(rows.reuses))
         self._run(_REVIEWS, *_columns(rows.reviews), self.log)
         self._put_responses(rows)
-        frontier = "UPDATE {0}.log SET frontier = %s WHERE id = %s"
+        frontier = "UPDATE log SET frontier = %s WHERE id = %s"
         self._run(frontier, bytes(rows.frontier), self.log)
 
     def _put_responses(self, rows: Rows) -> None:
@@ -178,7 +209,7 @@ class PostgresLedgerWriter(ServerWriter):
         listed = list(rows)
         if not listed:
             return
-        statement = self._schema.here("COPY {0}." + into + " FROM STDIN (FORMAT BINARY)")
+        statement = "COPY " + into + " FROM STDIN (FORMAT BINARY)"
         with self._connection.cursor().copy(statement) as copy:
             copy.set_types(_TYPES[into])
             for row in listed:
@@ -188,7 +219,7 @@ class PostgresLedgerWriter(ServerWriter):
         query = """
             SELECT right(relname, 6)::int FROM pg_class
             JOIN pg_inherits ON inhrelid = pg_class.oid
-            WHERE inhparent = '{0}.response'::regclass AND relname ~ '^response_[0-9]{6}$'
+            WHERE inhparent = 'response'::regclass AND relname ~ '^response_[0-9]{6}$'
         """
         return {month for (month,) in self._run(query)}
 
@@ -201,7 +232,7 @@ class PostgresLedgerWriter(ServerWriter):
             self._run("SELECT pg_advisory_xact_lock(%s, 0)", self._schema.lock)
             begin, end = _bounds(month)
             make = (
-                f"CREATE TABLE IF NOT EXISTS {{0}}.response_{month:06} PARTITION OF {{0}}.response"
+                f"CREATE TABLE IF NOT EXISTS response_{month:06} PARTITION OF response"
                 f" FOR VALUES FROM ({begin}) TO ({end})"
             )
             self._run(cast("LiteralString", make))  # of our numbers
@@ -210,14 +241,12 @@ class PostgresLedgerWriter(ServerWriter):
     def _remove(self, gone: Gone) -> None:
         entries = list(gone.entries)
         if gone.minimum is not None:
-            self._run("UPDATE {0}.log SET minimum = %s WHERE id = %s", gone.minimum, self.log)
+            self._run("UPDATE log SET minimum = %s WHERE id = %s", gone.minimum, self.log)
         for leaf in gone.leaves:
             self._run(_LEAF, self.log, *leaf)
         for group in gone.groups:
             leaves = (group * TILE_WIDTH, (group + 1) * TILE_WIDTH)
-            query = (
-                "DELETE FROM {0}.tile WHERE log = %s AND level = 0 AND number >= %s AND number < %s"
-            )
+            query = "DELETE FROM tile WHERE log = %s AND level = 0 AND number >= %s AND number < %s"
             self._run(query, self.log, *leaves)
         for table, column, keys in (
             ("entry", "seq", entries),
@@ -230,10 +259,10 @@ class PostgresLedgerWriter(ServerWriter):
             ("derivation", "document", gone.bindings),
             ("writer", "number", gone.writers),
         ):
-            query = f"DELETE FROM {{0}}.{table} WHERE log = %s AND {column} = ANY(%s::bigint[])"  # noqa: S608  # our names
+            query = f"DELETE FROM {table} WHERE log = %s AND {column} = ANY(%s::bigint[])"  # noqa: S608  # our names
             self._run(cast("LiteralString", query), self.log, list(keys))
         reuses = (
-            "DELETE FROM {0}.reuse USING unnest(%s::bigint[], %s::bigint[]) AS pair (earlier, response)"
+            "DELETE FROM reuse USING unnest(%s::bigint[], %s::bigint[]) AS pair (earlier, response)"
             " WHERE log = %s AND reuse.earlier = pair.earlier AND reuse.response = pair.response"
         )
         self._run(reuses, *_columns(gone.reuses), self.log)

@@ -1,0 +1,1 @@
+"""The trail store in PostgreSQL: one for all homes whose records a server keeps."""
