@@ -264,6 +264,37 @@ def test_later_turns_of_the_session_lose_it_too(home, recorded, make_trail, file
         assert OTHER in trails.get("r2").generations[0].messages[0].text
 
 
+def access_event(decision):
+    told = [
+        {"allowed": c.allowed, "chunk_id": c.chunk_id, "document_id": c.document_id}
+        for c in decision.chunks
+    ]
+    principal = {"principal": decision.principal} if decision.principal else {}
+    return {"chunks": told, "engine": "opa", "point": "store", "search": 0, **principal}
+
+
+def test_whose_access_was_decided_on_is_gone_from_answers_to_others(
+    home, recorded, make_trail, files_with
+):
+    decision = AccessDecision(engine="opa", principal="ada-77", point="store")
+    trail = make_trail("r1", texts={"doc_9": OTHER}, user_id="robot", session_id="s-r")
+    trail = replace(trail, retrievals=(replace(trail.retrievals[0], access=(decision,)),))
+    recorded.put(trail)
+    recorded.ledger.note("access", access_event(decision), response_id="r1")
+    nobodys = make_trail("r2", user_id=None, session_id=None)
+    recorded.put(nobodys)
+    recorded.ledger.note("access", access_event(decision), response_id="r2")
+    recorded.flush()
+    receipt = erase_user(home, "ada-77", reason="-")
+    assert receipt.found["trails"] == 2
+    assert files_with(b"ada-77") == []
+    with open_trails(home) as trails:
+        left = trails.get("r1")
+        assert trails.get("r2") is None
+    assert left.retrievals[0].access[0].principal == "[erased]"
+    assert left.generations == trail.generations
+
+
 def test_decisions_on_access_name_it_no_more(home, recorded, make_trail, files_with):
     trail = make_trail("r1", texts={"doc_9": OTHER})
     denied = (
@@ -272,7 +303,8 @@ def test_decisions_on_access_name_it_no_more(home, recorded, make_trail, files_w
     )
     decision = AccessDecision(engine="opa", principal="ada", point="store", chunks=denied)
     retrieval = replace(trail.retrievals[0], access=(decision,))
-    recorded.put(replace(trail, retrievals=(retrieval,)))
+    recorded.put(replace(trail, retrievals=(retrieval,), session_id="another"))
+    recorded.ledger.note("access", access_event(decision), response_id="r1")
     recorded.put(make_trail("r2", texts={"doc_4": PAYROLL}))
     erase_document(home, "doc_4", reason="-")
     assert files_with(b"doc_4") == []

@@ -288,3 +288,67 @@ def test_a_lease_that_is_not_given_up_is_told_of(home, recorded, make_trail, mon
     finally:
         lease.release()
     assert erase_document(home, "doc_4", reason="-").found["texts"] == 1
+
+
+_RECORD = """
+    import sys, time
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from doctrail_core.durable.faults import Faults
+    from doctrail_core.durable.home import Home
+    from doctrail_core.ledger.journal import LedgerJournal
+    from doctrail_core.model import Chunk, Hit, Retrieval, Trail
+    from doctrail_core.text.identity import content_hash
+    from doctrail_core.trails.journal import TrailJournal
+
+    home, name, text = Home(Path(sys.argv[1])), sys.argv[2], sys.argv[3]
+    faults = Faults(home)
+    ledger, trails = LedgerJournal(home, faults), TrailJournal(home, faults)
+    now = datetime.now(UTC)
+    number = 0
+    print("ready", flush=True)
+    while not (home.path / "stop").exists():
+        document = "doc_4" if number % 3 else "doc_9"
+        chunk = Chunk(f"{document}#0", document, content_hash(text), text)
+        found = Retrieval("q", "bm25", "?", "h", (Hit(chunk, 0),), now, now)
+        trail = Trail(f"{name}-{number}", "ok", now, now, "h", "What?", "That.", retrievals=(found,))
+        ledger.append("answered", trail)
+        trails.append(trail)
+        number += 1
+        time.sleep(0.005)
+    ledger.close()
+    trails.close()
+    print(number, flush=True)
+"""
+
+
+def test_processes_that_record_all_the_while_lose_nothing(home, recorded, make_trail, files_with):
+    recorded.put(make_trail("r1", texts={"doc_4": PAYROLL}))
+    recorded.flush()
+    script = textwrap.dedent(_RECORD)
+    words = [sys.executable, "-c", script, str(home.path)]
+    writers = [
+        subprocess.Popen(
+            [*words, name, "What they write now is something else altogether."],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("w1", "w2")
+    ]
+    try:
+        for writer in writers:
+            assert writer.stdout.readline() == "ready\n"
+        receipts = [erase_document(home, "doc_4", reason="-") for _ in range(2)]
+    finally:
+        (home.path / "stop").touch()
+    counts = [int(writer.communicate()[0]) for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0]
+    assert files_with(PAYROLL[:30].encode()) == []
+    assert receipts[0].found["trails"] >= 1
+    with open_trails(home) as trails:
+        assert trails.count() == 1 + sum(counts)
+    with open_ledger(home) as ledger:
+        hits = [hit.response_id for hit in ledger.responses_with("doc_4")]
+        expected = {f"w{w}-{n}" for w, count in enumerate(counts, 1) for n in range(count) if n % 3}
+        assert set(hits) == expected | {"r1"}
+        assert len(hits) == len(set(hits))

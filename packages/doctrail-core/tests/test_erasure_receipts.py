@@ -11,6 +11,7 @@ from doctrail_core.erasure.erasing import HeldError, erase_document, erase_user
 from doctrail_core.erasure.holds import lift_hold, set_hold
 from doctrail_core.erasure.receipts import Receipts, read_receipt
 from doctrail_core.erasure.remarks import Remarks
+from doctrail_core.erasure.review import flag_answer
 from doctrail_core.erasure.subject_report import subject_report
 from doctrail_core.erasure.telling import erased_of
 from doctrail_core.erasure.verifying import check_receipt
@@ -217,3 +218,19 @@ def test_sessions_of_several_users_stay_with_the_others(home, recorded, make_tra
     erase_user(home, "ada", reason="-")
     report = subject_report(home, "bob")
     assert [response.question for response in report.responses] == [bobs.question]
+
+
+def test_what_reviewers_wrote_about_answers_to_a_user_goes_with_them(
+    home, recorded, make_trail, files_with
+):
+    recorded.put(make_trail("r1", texts={"doc_4": TEXT}, user_id="ada", session_id="s-1"))
+    recorded.put(make_trail("r2", texts={"doc_9": "x"}, user_id="bob", session_id="s-2"))
+    recorded.flush()
+    remarks = Remarks(home)
+    with open_ledger(home) as ledger:
+        for response_id, why in (("r1", "She lives in Elm Street"), ("r2", "He cannot spell")):
+            flag_answer(ledger, recorded.ledger, remarks, response_id, reason=why)
+    assert files_with(b"Elm Street") == ["remarks.jsonl"]
+    erase_user(home, "ada", reason="-")
+    assert files_with(b"Elm Street") == []
+    assert files_with(b"He cannot spell") == ["remarks.jsonl"]

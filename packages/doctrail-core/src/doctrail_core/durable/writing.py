@@ -1,15 +1,16 @@
 """Writing to a stream's database besides moving records into it: what is erased, and what retention removes."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from doctrail_core.durable.errors import SequencerBusyError
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.filesystem import check_is_local
 from doctrail_core.durable.home import Home, Stream
-from doctrail_core.durable.intake import Intake, Store
+from doctrail_core.durable.intake import Intake, Store, sizes
 from doctrail_core.durable.lease import Lease
 
 __all__ = ["writing"]
@@ -30,7 +31,7 @@ def writing(
 ) -> Generator[_S_co]:
     """The stream's open store, for as long as the block lasts, in which nobody else writes to it.
 
-    All that lay in the spools is in it. Applications go on recording meanwhile, into their spools.
+    All that lay in the spools when it began is in it. Applications go on recording meanwhile, into their spools.
 
     Raises:
         SequencerBusyError: Another process has the lease and kept it for too long.
@@ -46,13 +47,19 @@ def writing(
         store = database.open()
         try:
             intake = Intake(directory, store, Faults(home))
-            while intake.once():
+            wanted = sizes(directory)  # not all that comes: that need never end
+            while intake.once() and _is_behind(store, wanted, directory):
                 pass
             yield store
         finally:
             store.close()
     finally:
         lease.release()
+
+
+def _is_behind(store: Store, wanted: Mapping[str, int], directory: Path) -> bool:
+    cursors, left = store.cursors(), sizes(directory).keys()
+    return any(cursors.get(name, 0) < size for name, size in wanted.items() if name in left)
 
 
 def _take(lease: Lease, home: Home, stream: Stream, timeout: float) -> None:

@@ -16,6 +16,7 @@ from doctrail_core.trails.store import TrailEditor, TrailStore
 
 __all__ = ["ErasedDocument"]
 
+_SHOWN = 20
 _DERIVED = "sha256:"
 """How an id begins that was made from a text."""
 
@@ -63,7 +64,7 @@ class ErasedDocument:
 
     def erase_from(self, trails: TrailStore, editor: TrailEditor, ledger: LedgerReader) -> None:
         doomed = self._doomed(trails, ledger)
-        for ids in batches(self._concerned(trails, doomed)):
+        for ids in batches(self._concerned(trails, ledger, doomed)):
             with editor.changing():
                 for response_id in ids:
                     _reduce(trails, editor, response_id, doomed)
@@ -81,6 +82,10 @@ class ErasedDocument:
 
     def editing(self, trails: TrailStore | None) -> Callable[[str], str]:
         return Scrubber(trails.texts_of(self.name) if trails else (), [self.name]).scrub
+
+    def remarks(self, ledger: LedgerReader) -> Collection[str]:
+        del ledger  # what they say of other things may stay
+        return ()
 
     def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         places = self.places(ledger)
@@ -155,24 +160,36 @@ class ErasedDocument:
                 told.add(response_id)
         return told
 
-    def _concerned(self, trails: TrailStore, doomed: Doomed) -> list[str]:
+    def _concerned(self, trails: TrailStore, ledger: LedgerReader, doomed: Doomed) -> list[str]:
         """The responses that had it, also those of an attempt that came to nothing, and all of their sessions.
 
         Latest first: what one of them quotes of an earlier one is known as long as that is there.
         """
-        named = [
+        had = [
             found
             for name in (doomed.document_id, doomed.alias)
             for found in trails.responses(document_id=name)
         ]
-        silenced = [
-            found for each in sorted(doomed.answers) for found in trails.find(each, limit=1)
-        ]
-        sessions = dict.fromkeys(each.session_id for each in (*named, *silenced) if each.session_id)
+        ids = {*self._linked(ledger), *self._decided_on(ledger), *doomed.answers}
+        ids -= {found.response_id for found in had}
+        had += [found for each in sorted(ids) for found in trails.find(each, limit=1)]
+        sessions = dict.fromkeys(found.session_id for found in had if found.session_id)
         mates = [found for each in sessions for found in trails.responses(session_id=each)]
-        concerned = {found.response_id: found for found in (*named, *silenced, *mates)}
+        concerned = {found.response_id: found for found in (*had, *mates)}
         latest_first = sorted(concerned.values(), key=lambda found: found.started_at, reverse=True)
         return [found.response_id for found in latest_first]
+
+    def _linked(self, ledger: LedgerReader) -> Iterator[str]:
+        """The responses that the ledger knows to have had it, or something that was made from it."""
+        return (hit.response_id for hit in ledger.affected(Query(document_id=self.name)))
+
+    def _decided_on(self, ledger: LedgerReader) -> Iterator[str]:
+        """Those for which somebody was not let see it."""
+        own = {chunk for place in self.places(ledger) for chunk in _chunks_of(ledger, place)}
+        for entry in ledger.events("access"):
+            named = (words[0] for key in ("allowed", "denied") for words in entry.body.get(key, ()))
+            if entry.response is not None and not own.isdisjoint(named):
+                yield ledger.response_id_of(entry.response)
 
 
 def _reduce(trails: TrailStore, editor: TrailEditor, response_id: str, doomed: Doomed) -> None:
@@ -216,4 +233,6 @@ def _is_random(response_id: str) -> bool:
 
 
 def _listed(places: Collection[int]) -> str:
-    return ", ".join(map(str, sorted(places)))
+    """The first of them, in words."""
+    shown = ", ".join(map(str, sorted(places)[:_SHOWN]))
+    return shown if len(places) <= _SHOWN else f"{shown}, and {len(places) - _SHOWN} more"

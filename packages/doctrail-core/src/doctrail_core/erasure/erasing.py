@@ -42,7 +42,8 @@ from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.ledger.record import EventRecord, encode
 from doctrail_core.text.identity import canonical_id, clean_text, keyed_hash
 from doctrail_core.trails import open_trails
-from doctrail_core.trails.sqlite import TrailDatabase, TrailReader, TrailWriter
+from doctrail_core.trails.place import TrailPlace
+from doctrail_core.trails.store import TrailReading, TrailWriting
 
 __all__ = ["HeldError", "erase_document", "erase_user"]
 
@@ -216,7 +217,7 @@ class _Erasing:
         raise NothingRecordedError(f"no {scope} {name!r} is on record. Ids must be exact.")
 
     def _not_covered(
-        self, ledger: LedgerReader, trails: TrailReader | None, affected: Sequence[Affected]
+        self, ledger: LedgerReader, trails: TrailReading | None, affected: Sequence[Affected]
     ) -> list[str]:
         unfinished = {each.seq for each in affected if not each.complete}
         own = list(self._subject.not_covered(ledger, trails))
@@ -229,7 +230,7 @@ class _Erasing:
 
     # What is done
 
-    def _erase_trails(self, editor: TrailWriter) -> None:
+    def _erase_trails(self, editor: TrailWriting) -> None:
         with self._readers(drain=False) as (ledger, trails):
             if trails is not None:
                 self._subject.erase_from(trails, editor, ledger)
@@ -238,8 +239,9 @@ class _Erasing:
 
     def _scrub_remarks(self) -> None:
         """First, because it takes the texts to find them."""
-        with self._readers(drain=False) as (_, trails):
-            self._remarks.change(self._subject.editing(trails))
+        with self._readers(drain=False) as (ledger, trails):
+            gone = self._subject.remarks(ledger)
+            self._remarks.change(self._subject.editing(trails), gone)
 
     def _forget_names(self, writer: LedgerEditor) -> None:
         with open_ledger(self._home, drain=False) as ledger:
@@ -336,7 +338,7 @@ class _Erasing:
     # The stores
 
     @contextmanager
-    def _alone(self) -> Generator[tuple[LedgerEditor, TrailWriter | None]]:
+    def _alone(self) -> Generator[tuple[LedgerEditor, TrailWriting | None]]:
         """Be the one that writes to both stores; what lay in the spools is in them."""
         with ExitStack() as stack:
             ledger = stack.enter_context(
@@ -348,16 +350,16 @@ class _Erasing:
                 )
             # A response is on the ledger before its trail is written: this way round, no trail is
             # erased of which the ledger would only come to know later.
-            path = self._home.database("trails")
-            trails = None
-            if path.exists() or self._home.spool("trails").exists():
+            home, trails = self._home, None
+            kept = (home.database("trails"), home.spool("trails"), home.server)
+            if any(path.exists() for path in kept):
                 trails = stack.enter_context(
-                    writing(self._home, "trails", TrailDatabase(path), timeout=PATIENCE)
+                    writing(home, "trails", TrailPlace(home), timeout=PATIENCE)
                 )
             yield ledger, trails
 
     @contextmanager
-    def _readers(self, *, drain: bool) -> Generator[tuple[LedgerReader, TrailReader | None]]:
+    def _readers(self, *, drain: bool) -> Generator[tuple[LedgerReader, TrailReading | None]]:
         with ExitStack() as stack:
             ledger = stack.enter_context(open_ledger(self._home, drain=drain))
             try:

@@ -70,11 +70,12 @@ class Remarks:
                 self._replace(kept)
         return len(known) - len(kept)
 
-    def change(self, edit: Callable[[str], str | None]) -> int:
-        """Put in the place of every text what is made of it; returns how many became another one.
+    def change(self, edit: Callable[[str], str], gone: Collection[str] = ()) -> int:
+        """Put in the place of every text what is made of it; returns how many became another one, or none.
 
         Args:
-            edit: The text's successor; None where nothing of it is to stay.
+            edit: Makes of a text what stays of it.
+            gone: The names of those of which nothing is to stay.
 
         Raises:
             OSError: They cannot be changed.
@@ -83,11 +84,10 @@ class Remarks:
             return 0
         with self._locked():
             known = self.texts()
-            edited = {name: edit(text) for name, text in known.items()}
-            changed = sum(edited[name] != text for name, text in known.items())
-            if changed:
-                self._replace({name: text for name, text in edited.items() if text is not None})
-        return changed
+            edited = {name: edit(text) for name, text in known.items() if name not in gone}
+            if edited != known:
+                self._replace(edited)
+        return sum(edited.get(name) != text for name, text in known.items())
 
     @contextmanager
     def _locked(self) -> Generator[None]:

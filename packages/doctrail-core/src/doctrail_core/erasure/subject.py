@@ -82,6 +82,10 @@ class Subject(Protocol):
         """Makes of what somebody wrote about an entry what may stay of it."""
         ...
 
+    def remarks(self, ledger: LedgerReader) -> Collection[str]:
+        """The names of what people wrote about it, of which nothing may stay."""
+        ...
+
     def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         """What is left of it elsewhere, as far as that can be known here."""
         ...

@@ -1,7 +1,7 @@
 """A user whose data is to be erased: all trails of theirs, their names, and those of their sessions."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from doctrail_core.durable.columns import moment
 from doctrail_core.erasure.receipts import Scope
@@ -11,6 +11,8 @@ from doctrail_core.ledger.entry import Entry, decode
 from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.ledger.rows import state_complete, state_named
+from doctrail_core.model import AccessDecision, Trail
+from doctrail_core.trails.prompts import ERASED
 from doctrail_core.trails.store import TrailEditor, TrailStore
 
 __all__ = ["ErasedUser", "responses_of", "trails_of"]
@@ -48,15 +50,14 @@ class ErasedUser:
         return {
             "keys": sum(ledger.key_of(owner) is not None for owner in self.owners(ledger)),
             "names": sum(_is_sealed(ledger, place) for place in names),
-            "trails": len(trails_of(trails, self.name)) if trails else 0,
+            "trails": len(self._trails(ledger, trails)) if trails else 0,
         }
 
     def erase_from(self, trails: TrailStore, editor: TrailEditor, ledger: LedgerReader) -> None:
-        del ledger  # the trails say whose they are
-        for ids in batches(trails_of(trails, self.name)):
+        for ids in batches(self._trails(ledger, trails)):
             with editor.changing():
                 for response_id in ids:
-                    editor.remove(response_id)
+                    self._erase(trails, editor, response_id)
         with editor.changing():
             editor.drop_unused()
 
@@ -78,6 +79,11 @@ class ErasedUser:
         )
         return Scrubber(filter(None, questions), [self.name]).scrub
 
+    def remarks(self, ledger: LedgerReader) -> Collection[str]:
+        """What reviewers wrote about answers to them."""
+        entries = (e for first in responses_of(ledger, self.name) for e in _history(ledger, first))
+        return {entry.body["remark"] for entry in entries if "remark" in entry.body}
+
     def not_covered(self, ledger: LedgerReader, trails: TrailStore | None) -> Iterator[str]:
         del trails
         own = set(responses_of(ledger, self.name))
@@ -85,6 +91,37 @@ class ErasedUser:
         if again:
             yield f"{len(again)} responses to others, which an answer of theirs was given to again out of a cache."
         yield "what others wrote about this user in questions of their own, and documents that tell of this user."
+
+    def _trails(self, ledger: LedgerReader, trails: TrailStore) -> list[str]:
+        """What the trail store says is theirs, and what the ledger says they have to do with."""
+        own = trails_of(trails, self.name)
+        told = (_response_id(ledger, first) for first in responses_of(ledger, self.name))
+        others = sorted({each for each in told if each is not None}.difference(own))
+        kept = (trails.get(each) for each in others)
+        return [*(t.response_id for t in kept if t and self._is_in(t)), *own]
+
+    def _is_in(self, trail: Trail) -> bool:
+        return trail.user_id is None or trail != self._without(trail)
+
+    def _erase(self, trails: TrailStore, editor: TrailEditor, response_id: str) -> None:
+        trail = trails.get(response_id)
+        if trail is None:
+            return
+        if trail.user_id in (None, self.name):
+            editor.remove(response_id)
+        else:
+            editor.replace(self._without(trail))
+
+    def _without(self, trail: Trail) -> Trail:
+        """An answer to somebody else, for which it was asked what this user may see."""
+        retrievals = (
+            replace(retrieval, access=tuple(map(self._anonymous, retrieval.access)))
+            for retrieval in trail.retrievals
+        )
+        return replace(trail, retrievals=tuple(retrievals))
+
+    def _anonymous(self, decision: AccessDecision) -> AccessDecision:
+        return replace(decision, principal=ERASED) if decision.principal == self.name else decision
 
 
 def responses_of(ledger: LedgerReader, user_id: str) -> list[int]:
@@ -130,6 +167,11 @@ def _history(ledger: LedgerReader, first: int) -> Iterator[Entry]:
 def _asked(trails: TrailStore, response_id: str) -> str | None:
     trail = trails.get(response_id)
     return trail.question if trail else None
+
+
+def _response_id(ledger: LedgerReader, first: int) -> str | None:
+    entry = ledger.entry(first)
+    return ledger.response_id_of(entry.response) if entry and entry.response else None
 
 
 def _names_of_response(ledger: LedgerReader, first: int) -> Iterator[int]:
