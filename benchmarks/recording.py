@@ -1,5 +1,6 @@
 """A process that appends records as fast as told and says so elsewhere, and what of them is found afterwards."""
 
+import contextlib
 import mmap
 import multiprocessing
 import struct
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from answers import answers
 
+from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.spool import Spool
@@ -125,6 +127,11 @@ def records(home: Path) -> Iterator[tuple[str, int]]:
     Raises:
         StoreError: It cannot be read, or not all of it.
     """
+    with contextlib.suppress(NothingRecordedError):
+        yield from _records(home)
+
+
+def _records(home: Path) -> Iterator[tuple[str, int]]:
     names: dict[int, str] = {}
     with open_ledger(Home(home), timeout=60) as ledger:
         if ledger.warning:
