@@ -94,7 +94,7 @@ def _load(home: Home) -> Served | None:
     try:
         found: dict[str, Any] = json.loads(home.server.read_text("utf-8"))
         return Served(found["address"], found["log"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
