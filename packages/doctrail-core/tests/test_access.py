@@ -175,6 +175,12 @@ def passes(gate: Gate, *chunks: RetrievedChunk, user_id: str | None = None) -> l
     return list(gate.admits(chunks, "run", lambda decided: None, user_id=user_id))
 
 
+@pytest.mark.parametrize("policy", ["secret", LabelPolicy, object(), lambda principal, chunks: []])
+def test_what_is_no_policy_is_refused_before_anything_is_searched(policy):
+    with pytest.raises(TypeError, match="decides nothing: give an access policy"):
+        Gate(policy, "store")
+
+
 def test_labels_may_stand_under_other_names():
     told = []
     gate = Gate(POLICY, "store", "ada", Labels("classification", "since"))

@@ -73,6 +73,17 @@ class Gate:
     principal: GivenPrincipal = None
     labels: Labels = field(default_factory=Labels)
 
+    def __post_init__(self) -> None:
+        """See that there is a policy, before anything is searched.
+
+        Raises:
+            TypeError: There is none.
+        """
+        if not _decides(self.policy):
+            raise TypeError(
+                f"{self.policy!r} decides nothing: give an access policy, such as LabelPolicy(...)"
+            )
+
     def admits(
         self, found: Sequence[RetrievedChunk], run_id: str, told: Told, *, user_id: str | None
     ) -> Sequence[bool]:
@@ -208,6 +219,11 @@ class _Attempt:
         if isinstance(own, PolicyConfiguration) and own.policy == policy:
             return own
         return PolicyConfiguration(self._engine(), policy)
+
+
+def _decides(given: object) -> bool:
+    """Whether it is a policy, and not what a policy is made with."""
+    return isinstance(given, AccessPolicy) and not isinstance(given, type)
 
 
 def _settled(rulings: object, expected: int) -> Sequence[Ruling]:
