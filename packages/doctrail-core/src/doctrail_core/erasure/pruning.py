@@ -19,7 +19,9 @@ from doctrail_core.ledger.tree import TILE_WIDTH, Tile, leaf_hash
 
 __all__ = ["Held", "Pruned", "Pruning", "boundary", "places_in"]
 
-_BINDINGS = frozenset({"document", "chunk", "name", "derived"})
+_BINDINGS = frozenset(CODES[kind] for kind in ("document", "chunk", "name", "derived"))
+_PLACELESS = frozenset(CODES[kind] for kind in ("document", "heartbeat"))
+"""What refers to no other entry, and is looked at without reading it."""
 _PLACES = (
     "at",
     "because",
@@ -161,8 +163,11 @@ class Pruning:
 
     def look_at(self, start: int, end: int) -> None:
         """Note what entries at the minimum and beyond refer to."""
-        for entry in self._ledger.entries(max(start, self._minimum), end):
-            self._note(entry)
+        for seq, body in self._ledger.bodies(max(start, self._minimum), end):
+            if body[1] in _PLACELESS:
+                self._writers.add(HEADER.unpack_from(body)[4])
+            else:
+                self._note(decode(body, seq))
 
     def steps(self) -> Iterator[tuple[int, int]]:
         """The ranges to look through, one after the other."""
@@ -173,9 +178,9 @@ class Pruning:
         """What goes of the answers that begin in a range, and of the entries that are about none."""
         gone = Gone()
         for seq, body in list(self._ledger.bodies(start, end)):
-            entry = decode(body, seq)
-            if entry.kind in _BINDINGS:
+            if body[1] in _BINDINGS:
                 continue
+            entry = decode(body, seq)
             if entry.response is None:
                 self._event(entry, held, gone)
             elif self._is_first(entry):
@@ -272,9 +277,8 @@ class Pruning:
 
     def _bound(self) -> dict[int, Entry]:
         """The entries below the minimum that bind something."""
-        codes = {CODES[kind] for kind in _BINDINGS}
         bodies = self._ledger.bodies(0, self._minimum)
-        return {seq: decode(body, seq) for seq, body in bodies if body[1] in codes}
+        return {seq: decode(body, seq) for seq, body in bodies if body[1] in _BINDINGS}
 
     def _live(self, bound: Mapping[int, Entry]) -> set[int]:
         """What is referred to, and what that refers to, and so on."""
