@@ -1,5 +1,6 @@
 """Lakes and indexes that are filled with segments: each row once, whatever happens, and the ledger's own answer."""
 
+import os
 import tempfile
 from contextlib import ExitStack, closing
 from datetime import timedelta
@@ -23,6 +24,7 @@ from doctrail_core.archive.index import indexed
 from doctrail_core.archive.lake import Lake
 from doctrail_core.archive.manifest import PARTS
 from doctrail_core.archive.targets import target_of
+from doctrail_core.archive.verifying import states
 from doctrail_core.durable.home import Home
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.impact import Query
@@ -524,10 +526,40 @@ def test_addresses_name_a_target(servers, tmp_path):
         target_of([str(tmp_path), servers[0].url()])
 
 
-def test_an_index_is_asked_by_its_name(filled, ledger, tmp_path):
-    with pytest.raises(ArchiveError, match="cannot be asked"):
-        ask_index(ledger, filled, [str(tmp_path)])
+@pytest.mark.parametrize("place", ["segments", "ClickHouse"])
+def test_an_index_is_asked_by_its_name(filled, ledger, archive, manifests, servers, place):
+    own = list(ledger.affected(Query(document_id="document 1")))
+    name = "segments" if place == "segments" else servers[0].new_database()
+    if place == "ClickHouse":
+        with closing(target_of([name])) as target:
+            fill(target, archive, manifests)
     plain = ledger.store
-    ask_index(ledger, filled, ["segments"])
+    ask_index(ledger, filled, [name], WIDTH)
     assert ledger.store is not plain
-    assert ledger.store.size() == plain.size()
+    assert list(ledger.affected(Query(document_id="document 1"))) == own
+
+
+def test_what_cannot_be_asked_is_told(filled, ledger, tmp_path):
+    with pytest.raises(ArchiveError, match="cannot be asked; name clickhouse://"):
+        ask_index(ledger, filled, [str(tmp_path)])
+
+
+def test_logs_that_share_a_server_are_asked_in_one_index(postgres, servers, tmp_path):
+    address, key = postgres.new_database(), os.urandom(32)
+    name = servers[0].new_database()
+    homes = [Home(tmp_path / each, address) for each in ("one", "two")]
+    for seed, home in enumerate(homes):
+        home.ensure("ledger")
+        home.keys.write_bytes(key)
+        put(home, said_at_random(300, seed=seed), at_once=50)
+        archive = Archive(home, WIDTH)
+        with open_ledger(home, drain=False) as ledger, closing(target_of([name])) as target:
+            archive.seal(ledger, 0)
+            assert next(states(archive, ledger)).state == "sealed"
+            fill(target, archive, [archive.manifest(0)])
+    for home in homes:
+        with open_ledger(home, drain=False) as ledger:
+            plain = list(ledger.affected(Query(document_id="document 1")))
+            ask_index(ledger, home, [name], WIDTH)
+            assert list(ledger.affected(Query(document_id="document 1"))) == plain
+            assert len({hit.log for hit in plain}) == 2

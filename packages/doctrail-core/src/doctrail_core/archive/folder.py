@@ -164,12 +164,11 @@ def log_of(ledger: LedgerReader) -> str:
     Raises:
         ArchiveError: It says nothing, or is gone.
     """
-    entry = ledger.entry(0)
-    if entry is None or not isinstance(log := entry.body.get("log"), str):
+    if ledger.log is None:
         raise ArchiveError(
             "the ledger's first entry, which says what log it is, is missing: nothing can be sealed"
         )
-    return log
+    return ledger.log
 
 
 def _write_parts(folder: Path, contents: Mapping[Part, Any]) -> Mapping[Part, PartFile]:

@@ -97,6 +97,7 @@ def _record(said: Said) -> LedgerRecord:
         *(fact(document, grade=grade) for document, grade in said.grades),
         hour=said.hour,
         kind=said.kind,
+        status="ok" if said.kind == "answered" else "interrupted",
         check=_CHECK if said.kind == "assessed" else None,
         session_id=f"session {said.response // 3}",
         user_id=f"user {said.response % 5}",

@@ -17,7 +17,10 @@ _HITS = f"""
         AND time < fromUnixTimestamp64Micro({{end:Int64}}, 'UTC')
     ORDER BY log, document, seq, segment DESC LIMIT 1 BY seq LIMIT {PAGE}
 """  # noqa: S608  # a number of ours
-_BODIES = "SELECT seq, body FROM entries WHERE log = {{log:String}} AND seq IN ({places})"
+_BODIES = """
+    SELECT seq, body FROM entries
+    WHERE log = {{log:String}} AND seq BETWEEN {first} AND {last} AND seq IN ({places})
+"""
 
 
 class ClickHouseIndex:
@@ -66,6 +69,6 @@ class ClickHouseIndex:
             by_segment.setdefault(place // self._width, []).append(place)
         found: dict[int, bytes] = {}
         for shard, own in self._target.by_shard(by_segment):
-            query = _BODIES.format(places=",".join(map(str, own)))
+            query = _BODIES.format(first=min(own), last=max(own), places=",".join(map(str, own)))
             found.update(shard.ask_bytes(query, log=self._log))  # pyright: ignore[reportArgumentType]  # of two columns
         return found
