@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import venv
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,13 @@ from doctrail_core.audit.segments import Postings
 from doctrail_core.audit.standalone import main
 from doctrail_core.audit.verifying import Known, verify
 from doctrail_core.audit.watch import begin, checkpoint_now
+from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
+from doctrail_core.erasure.policy import Bounds, Period, Policy
+from doctrail_core.erasure.retention import run_retention
 from doctrail_core.folder import Folder
 from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.store import LATEST
 
 ORIGIN = "log.example/rag"
@@ -573,3 +578,76 @@ def test_a_signed_checkpoint_is_read_back(recorded):
     _, known, early = recorded
     assert isinstance(read_note(str(early)), Note)
     assert read_note(str(known.note)) == known.note
+
+
+# Logs of which part is gone.
+
+
+@pytest.fixture
+def pruned(tmp_path, make_trail):
+    """A log of which the older half was pruned, but for the document that is in use."""
+    home = Home(tmp_path / "home")
+    folder = Folder(home.path)
+    begin(home, folder.ledger, ORIGIN)
+    policy = Policy(ledger=Bounds(Period(days=1), Period(days=60)))
+    folder.ledger.note("configured", {"retention": policy.to_json()})
+    for number in range(600):
+        texts = {"doc_old": "some"} if number < 300 else {"doc_new": "some"}
+        if number in (7, 550):
+            texts = {"doc_kept": "held"}
+        trail = make_trail(
+            f"00000000-0000-4000-8000-{number:012}", texts=texts, minute=(number // 300) * 100_000
+        )
+        folder.ledger.append("answered", trail)
+    folder.flush(10)
+    now = datetime(2026, 3, 1, 12, tzinfo=UTC) + timedelta(minutes=100_300)
+    run_retention(home, now=now)
+    checkpoint, note = checkpoint_now(home, folder.ledger, heartbeat=False)
+    folder.close()
+    return home, Signed(AuditFolder(home).config().key, checkpoint, note)
+
+
+def test_of_what_was_pruned_it_is_said_that_nothing_is_shown(pruned, check, tmp_path):
+    home, known = pruned
+    with open_ledger(home) as log:
+        assert log.minimum() >= 256
+        assert verify(log, Known(known.key, [known.note])).is_sound
+        written = Bundle(log, known, tmp_path / "log").of_log()
+        Bundle(log, known, tmp_path / "document").of_document("doc_kept")
+    assert written.unshown == 256
+    code, said = check(tmp_path / "log")
+    assert code == 0
+    assert "256 entries were pruned: of them NOTHING is shown." in said
+    code, said = check(tmp_path / "document")
+    assert code == 0
+    assert "and no others of those that are shown" in said
+
+
+# Logs that PostgreSQL keeps.
+
+
+def test_a_log_in_postgresql_is_signed_verified_and_bundled_as_any_other(
+    postgres, tmp_path, make_trail, check, monkeypatch
+):
+    monkeypatch.setattr(segments, "SEGMENT", WIDTH)
+    home = Home(tmp_path / "home", postgres.new_database())
+    home.ensure("ledger")
+    journal = LedgerJournal(home, Faults(home))
+    begin(home, journal, ORIGIN)
+    for number in range(300):
+        trail = make_trail(f"00000000-0000-4000-8000-{number:012}", minute=number)
+        journal.append("answered", trail)
+    checkpoint, note = checkpoint_now(home, journal, heartbeat=False)
+    checkpoint, note = checkpoint_now(home, journal, heartbeat=True)
+    journal.close()
+    known = Signed(AuditFolder(home).config().key, checkpoint, note)
+    with open_ledger(home) as log:
+        report = verify(log, Known(known.key, AuditFolder(home).notes()))
+        Bundle(log, known, tmp_path / "bundle").of_document("doc_4")
+    assert [each.words for each in report.findings if each.outcome == "broken"] == []
+    assert {"index", "tables", "checkpoints"} <= {
+        each.check for each in report.findings if each.outcome == "holds"
+    }
+    code, said = check(tmp_path / "bundle")
+    assert code == 0
+    assert "300 responses had the document, and no others" in said

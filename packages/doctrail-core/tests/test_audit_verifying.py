@@ -391,6 +391,22 @@ def test_a_time_of_which_nothing_is_on_record_is_told():
     assert "between 1970-01-01T00:01:00+00:00 and 1970-01-01T00:06:40+00:00" in finding.words
 
 
+def test_a_heartbeat_tells_its_interval_where_what_configured_it_was_pruned():
+    check = TimeCheck(1_000_000_000)
+    beats = [(0, 60.0), (300, 60.0), (310, 60.0)]
+    check.take(
+        block(
+            *(
+                Entry(kind="heartbeat", time_us=second * 1_000_000, body={"interval": interval})
+                for second, interval in beats
+            )
+        )
+    )
+    hole, end = check.findings()
+    assert "between 1970-01-01T00:00:00+00:00 and 1970-01-01T00:05:00+00:00" in hole.words
+    assert end.outcome == "open"
+
+
 def test_a_log_that_stopped_is_told():
     (finding,) = timed(60, now=5000)
     assert "and 1970-01-01T01:23:20+00:00" in finding.words

@@ -341,8 +341,12 @@ class Verification:
             )
 
     def check_piece(self, piece: dict[str, Any], kept: set[int]) -> None:
-        counters, times, read, answers = Counters(from_the_first=not piece["start"]), Times(), 0, 0
+        counters, times = Counters(from_the_first=not piece["start"]), Times()
+        read = answers = 0
+        pruned = self.pruned
         for entry in self.entries_of(piece, kept):
+            if self.pruned != pruned:  # after a hole, a writer's records begin somewhere
+                counters, pruned = Counters(from_the_first=False), self.pruned
             counters.add(entry)
             times.add(entry)
             read += 1

@@ -32,6 +32,7 @@ __all__ = [
 
 _ANSWERED = CODES["answered"]
 _CONFIGURED = CODES["configured"]
+_HEARTBEAT = CODES["heartbeat"]
 _LOST = CODES["lost"]
 _NAMED = 5
 """So many single cases a finding names; then it counts."""
@@ -399,7 +400,7 @@ class TimeCheck:
         for (seq, body), (_, code, _, time_us, _, _) in zip(
             block.entries, block.heads, strict=True
         ):
-            if code == _CONFIGURED:
+            if code == _CONFIGURED or (code == _HEARTBEAT and self._since is None):
                 self._configure(seq, body, time_us)
             if not block.is_whole:
                 self._latest = None
@@ -442,8 +443,9 @@ class TimeCheck:
             yield holds("heartbeats", words)
 
     def _configure(self, seq: int, body: bytes, time_us: int) -> None:
-        with suppress(EntryError, KeyError, TypeError, ValueError):
-            interval = float(decode(body, seq).body["audit"]["interval"])
+        with suppress(EntryError, KeyError, TypeError, ValueError, AttributeError):
+            said = decode(body, seq).body
+            interval = float(said.get("audit", said)["interval"])
             self._allowed = int(2 * interval * 1_000_000) + _GRACE_US
             self._since = self._since or time_us
             self._latest = self._latest or time_us
