@@ -275,6 +275,20 @@ def test_a_name_that_is_gone_without_an_erasure_is_noticed(signed_log):
     ]
 
 
+def test_names_of_people_are_looked_at_too(signed_log):
+    signed_log.alter(("UPDATE name SET sealed = NULL WHERE kind = 'user'",))
+    assert said(signed_log.verify(), "names", "broken")
+
+
+def test_a_name_whose_key_is_not_here_is_left_open(signed_log):
+    seq = signed_log.seq_of("document")
+    with closing(sqlite3.connect(signed_log.home.path / "keys.db")) as keys, keys:
+        assert keys.execute("DELETE FROM key WHERE owner = ?", (seq,)).rowcount
+    report = signed_log.verify()
+    assert "1 names cannot be opened: their keys are not here" in said(report, "names", "open")
+    assert report.is_sound
+
+
 def test_a_name_that_was_erased_is_told_with_the_entry_that_says_so(signed_log):
     seq = signed_log.seq_of("document")
     signed_log.folder.ledger.note("erased", {"at": [seq], "scope": "document"})
