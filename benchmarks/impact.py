@@ -21,7 +21,9 @@ from impact_load import BEGIN, DOCUMENTS, HOT, YEAR, payloads
 from doctrail_core.durable.home import Home
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.impact import Query
-from doctrail_core.ledger.sqlite import LedgerWriter
+from doctrail_core.ledger.place import LedgerPlace
+
+__all__ = ["load", "rare_document", "timed"]
 
 _BATCH = 5_000
 _TRIES = 5
@@ -33,7 +35,7 @@ def main() -> None:
         home = Home(options.home or Path(folder) / "home")
         figures: dict[str, object] = {"responses": options.responses}
         if not home.database("ledger").exists():
-            figures |= _load(home, options.responses, whose=options.whose)
+            figures |= load(home, options.responses, whose=options.whose)
         figures |= _weigh(home, options.responses)
         figures |= _ask(home)
     print(json.dumps(figures, indent=1))
@@ -41,11 +43,11 @@ def main() -> None:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
-def _load(home: Home, responses: int, *, whose: bool) -> dict[str, object]:
+def load(home: Home, responses: int, *, whose: bool) -> dict[str, object]:
     home.ensure("ledger")
     records = payloads(responses, whose=whose)
     rates: list[float] = []
-    with closing(LedgerWriter(home)) as writer:
+    with closing(LedgerPlace(home).open()) as writer:
         while batch := list(islice(records, _BATCH)):
             begin = time.perf_counter()
             writer.commit(batch, {}, ())
@@ -70,7 +72,7 @@ def _weigh(home: Home, responses: int) -> dict[str, object]:
 
 
 def _ask(home: Home) -> dict[str, object]:
-    rare = _rare(home)
+    rare = rare_document(home)
     month = (BEGIN + YEAR / 2, BEGIN + YEAR / 2 + timedelta(days=30))
     questions: dict[str, Callable[[], int]] = {
         "rare document, a year": lambda: _count(home, Query(document_id=rare)),
@@ -85,10 +87,10 @@ def _ask(home: Home) -> dict[str, object]:
         ),
         "hot document, a year": lambda: _count(home, Query(document_id=HOT, closure=False)),
     }
-    return {question: _timed(ask) for question, ask in questions.items()}
+    return {question: timed(ask) for question, ask in questions.items()}
 
 
-def _rare(home: Home) -> str:
+def rare_document(home: Home) -> str:
     """A document with a link or a few."""
     with open_ledger(home, drain=False) as ledger:
         for number in range(DOCUMENTS - 1, 0, -1):
@@ -102,7 +104,7 @@ def _count(home: Home, query: Query) -> int:
         return sum(1 for _ in ledger.affected(query))
 
 
-def _timed(ask: Callable[[], int]) -> dict[str, object]:
+def timed(ask: Callable[[], int]) -> dict[str, object]:
     times: list[float] = []
     found = 0
     for _ in range(_TRIES):

@@ -138,6 +138,25 @@ def test_an_impact_answer_has_the_logs_of_all_hosts_and_says_which(homes):
     assert own.log == served(one).log
 
 
+def test_what_one_host_made_of_a_document_counts_in_the_answers_of_others(homes):
+    made = event("derived", {"document": "summary", "from": ["policy"]})
+    keep(homes("ingesting"), [made, event("derived", {"document": "digest", "from": ["summary"]})])
+    keep(homes("answering"), [answer("r1", fact("digest", text="short")), answer("r2", fact("x"))])
+    keep(homes("later"), [answer("r3", fact("again", text="short"))])
+    for name in ("ingesting", "answering", "later"):
+        with open_ledger(homes(name)) as ledger:
+            found = {hit.response_id for hit in ledger.affected(Query(document_id="policy"))}
+            exact = list(ledger.affected(Query(document_id="policy", closure=False)))
+        assert len(found) == 2, name
+        assert exact == []
+    with open_ledger(homes("ingesting")) as ledger:
+        hits = list(ledger.affected(Query(document_id="policy")))
+    assert [(hit.how, hit.derived_from) for hit in hits] == [
+        ("in_prompt", "summary"),
+        ("in_prompt", None),
+    ]
+
+
 def test_a_list_over_several_logs_goes_on_where_it_was_left(homes):
     for name in ("one", "two", "three"):
         keep(homes(name), [answer(f"{name}{number}", fact("d")) for number in range(3)])

@@ -5,7 +5,7 @@ an answer that was given again. Each response is told once for each document tha
 that was asked for come from one search of an index and are told first, in the order of the log.
 """
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
@@ -26,7 +26,7 @@ from doctrail_core.text.identity import canonical_id
 if TYPE_CHECKING:
     from doctrail_core.ledger.reader import LedgerReader
 
-__all__ = ["How", "ImpactHit", "Query", "affected", "cursor_place"]
+__all__ = ["How", "ImpactHit", "Kin", "Query", "affected", "cursor_place"]
 
 How = Literal["in_prompt", "retrieved_only", "via_agent", "via_history", "via_cache"]
 """How a document came into a response: its own prompt had it; it was found, and not read; a sub-agent or a tool read
@@ -106,8 +106,26 @@ class _Target:
     same_text_as: str | None = None
 
 
-def affected(ledger: "LedgerReader", query: Query) -> Generator[ImpactHit]:
+@dataclass(frozen=True, slots=True)
+class Kin:
+    """What several logs together know to be made from what is meant, or to have its texts; see `kin_of`.
+
+    Attributes:
+        made: Tags of documents, and the one that each was made from.
+        texts: By document, the tags of its texts.
+    """
+
+    made: Mapping[bytes, str]
+    texts: Mapping[str, frozenset[bytes]]
+
+
+def affected(ledger: "LedgerReader", query: Query, kin: Kin | None = None) -> Generator[ImpactHit]:
     """The responses that the query is about, read as they are asked for.
+
+    Args:
+        ledger: Where to look.
+        query: For what.
+        kin: What other logs know of it.
 
     Raises:
         ValueError: `after` is no hit's cursor.
@@ -119,7 +137,7 @@ def affected(ledger: "LedgerReader", query: Query) -> Generator[ImpactHit]:
     # An answer may be given again long after: then what was before the time counts, too.
     again = query.closure and ledger.store.has_reuses()
     given_again: dict[int, ImpactHit] = {}
-    for number, target in enumerate(_targets(ledger, query)):
+    for number, target in enumerate(_targets(ledger, query, kin)):
         told = after if number == first else -1
         begun = (0, -1) if again else (begin, told)
         if number < first and not again:
@@ -150,17 +168,55 @@ def cursor_place(cursor: str | None) -> tuple[int, int]:
         raise ValueError(f"{cursor!r} is not where a list of answers left off") from None
 
 
-def _targets(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:
+def kin_of(ledgers: "Sequence[LedgerReader]", query: Query) -> Kin:
+    """What was made from the documents that are meant, and their texts, whichever log has that on record."""
+    made: dict[bytes, str] = {}
+    texts: dict[str, frozenset[bytes]] = {}
+    meant = [(ledger, list(_meant(ledger, query))) for ledger in ledgers]
+    waiting = {_tag(ledger, each.document) for ledger, targets in meant for each in targets}
+    seen = set(waiting)
+    while waiting:
+        tag = waiting.pop()
+        for ledger, source in _bound(ledgers, tag):
+            for document in ledger.store.derived_from(source):
+                if (other := _tag(ledger, document)) not in seen:
+                    seen.add(other)
+                    waiting.add(other)
+                    made[other] = ledger.document_name(source)
+    whole = [(ledger, _Target(seq)) for tag in made for ledger, seq in _bound(ledgers, tag)]
+    for ledger, target in [*((e, t) for e, targets in meant for t in targets), *whole]:
+        name = ledger.document_name(target.document)
+        own = ledger.store.content_tags(target.document, target.chunks)
+        texts[name] = texts.get(name, frozenset()) | frozenset(own)
+    return Kin(made, texts)
+
+
+def _bound(ledgers: "Sequence[LedgerReader]", tag: bytes) -> "Iterator[tuple[LedgerReader, int]]":
+    return ((ledger, seq) for ledger in ledgers for seq in ledger.store.documents(tag))
+
+
+def _tag(ledger: "LedgerReader", document: int) -> bytes:
+    found = ledger.store.document_tags(document, document + 1)
+    return next((tag for _, tag in found), b"")  # of one that was pruned there is none
+
+
+def _targets(ledger: "LedgerReader", query: Query, kin: Kin | None) -> Iterator[_Target]:
     """The documents to search for: those that are meant, then what was made of them, then equal texts."""
     meant = list(_meant(ledger, query))
     yield from meant
     if not query.closure:
         return
-    made = list(_derived(ledger, meant))
+    made = list(_derived(ledger, meant) if kin is None else _made(ledger, meant, kin))
     yield from made
     seen = {target.document for target in (*meant, *made)}
-    for target in (*meant, *made):
-        yield from _same_texts(ledger, target, seen)
+    if kin is None:
+        names = (ledger.document_name(target.document) for target in (*meant, *made))
+        tags = (ledger.store.content_tags(t.document, t.chunks) for t in (*meant, *made))
+        texts = zip(names, tags, strict=True)
+    else:
+        texts = kin.texts.items()
+    for name, own in texts:
+        yield from _same_texts(ledger, name, own, seen)
 
 
 def _meant(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:
@@ -209,11 +265,19 @@ def _derived(ledger: "LedgerReader", meant: Iterable[_Target]) -> Iterator[_Targ
                 yield _Target(document, derived_from=ledger.document_name(source))
 
 
-def _same_texts(ledger: "LedgerReader", target: _Target, seen: set[int]) -> Iterator[_Target]:
+def _made(ledger: "LedgerReader", meant: Iterable[_Target], kin: Kin) -> Iterator[_Target]:
+    known = {target.document for target in meant}
+    for tag, source in kin.made.items():
+        for document in ledger.store.documents(tag):
+            if document not in known:
+                yield _Target(document, derived_from=source)
+
+
+def _same_texts(
+    ledger: "LedgerReader", name: str, texts: Iterable[bytes], seen: set[int]
+) -> Iterator[_Target]:
     """Chunks of other documents that have the same texts: a corpus that came again under other ids."""
-    own = ledger.store.content_tags(target.document, target.chunks)
-    others = {found for tag in own for found in ledger.store.chunks(by="content_tag", key=tag)}
-    name = ledger.document_name(target.document)
+    others = {found for tag in texts for found in ledger.store.chunks(by="content_tag", key=tag)}
     for other in _of_chunks((c, d) for c, d in sorted(others) if d not in seen):
         yield replace(other, same_text_as=name)
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from doctrail_core.ledger import tree
 from doctrail_core.ledger.batch import reference_of
 from doctrail_core.ledger.entry import HEADER, ChunkUse, Entry, decode
-from doctrail_core.ledger.impact import ImpactHit, Query, affected
+from doctrail_core.ledger.impact import ImpactHit, Query, affected, kin_of
 from doctrail_core.ledger.keyring import Keyring, Tagger
 from doctrail_core.ledger.rows import state_named
 from doctrail_core.ledger.store import LedgerStore
@@ -232,9 +232,11 @@ class LedgerReader:
         """
         first, _, after = (query.after or "").rpartition(_OF_LOG)
         begun = int(first) if first.isdecimal() else 0
-        for number, ledger in enumerate((self, *self.others)[begun:], begun):
+        ledgers = (self, *self.others)
+        kin = kin_of(ledgers, query) if self.others and query.closure else None
+        for number, ledger in enumerate(ledgers[begun:], begun):
             resumed = replace(query, after=after or None if number == begun else None)
-            for hit in affected(ledger, resumed):
+            for hit in affected(ledger, resumed, kin):
                 yield replace(hit, cursor=f"{number}{_OF_LOG}{hit.cursor}") if number else hit
 
     def responses_of(self, kind: str, name: str) -> Iterator[int]:

@@ -128,13 +128,10 @@ class PostgresLedgerWriter(ServerWriter):
         """Forget names; see `doctrail_core.ledger.forgotten.LedgerEditor`."""
         try:
             with self._transaction({}, ()):
-                for statement, places in (
-                    (_FORGET_DOCUMENTS, forgotten.documents),
-                    (_FORGET_CHUNKS, forgotten.documents),
-                    (_FORGET_CHUNK_IDS, forgotten.derived_chunks),
-                    (_FORGET_NAMES, forgotten.names),
-                ):
-                    self._run(statement, self.log, list(places))
+                self._run(_FORGET_DOCUMENTS, self.log, list(forgotten.documents))
+                self._run(_FORGET_CHUNKS, self.log, list(forgotten.documents))
+                self._run(_FORGET_CHUNK_IDS, self.log, list(forgotten.derived_chunks))
+                self._run(_FORGET_NAMES, self.log, list(forgotten.names))
         finally:
             self._recall()
 
