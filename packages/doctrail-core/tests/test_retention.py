@@ -10,7 +10,9 @@ from textwrap import dedent
 
 import pytest
 
+from doctrail_core.audit.folder import AuditFolder
 from doctrail_core.audit.verifying import Known, verify
+from doctrail_core.audit.watch import checkpoint_now
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.faults import Faults
 from doctrail_core.erasure.holds import set_hold
@@ -26,6 +28,7 @@ from doctrail_core.erasure.remarks import Remarks
 from doctrail_core.erasure.retention import run_retention
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.journal import LedgerJournal
+from doctrail_core.ledger.tree import verify_consistency
 from doctrail_core.trails import open_trails
 from doctrail_core.trails.journal import TrailJournal
 
@@ -198,6 +201,35 @@ def test_remarks_about_what_is_gone_go(home, journal, keep):
     assert list(Remarks(home).texts().values()) == ["a claim"]
 
 
+def test_checkpoints_go_on_after_the_entries_of_the_last_one_were_pruned(home, journal):
+    put_in_force(journal, Policy(ledger=Bounds(Period(), Period(days=30))))
+    folder = AuditFolder(home)
+    folder.make("example.com/log")
+    _heartbeats(journal, 100)
+    before, _ = checkpoint_now(home, journal, heartbeat=False)
+    _heartbeats(journal, 500)
+    run = run_retention(home, now=datetime.now(UTC) + 40 * DAY)
+    assert run.ledger is not None
+    assert before.size % 256 > 0
+    assert run.ledger.minimum > before.size
+    after, _ = checkpoint_now(home, journal, heartbeat=False)
+    assert after.size > before.size
+    with open_ledger(home) as ledger:
+        assert ledger.root(before.size) == before.root
+        proof = ledger.consistency(before.size, after.size)
+        assert verify_consistency(before.size, after.size, before.root, after.root, proof)
+        known = Known(folder.config().key, kept=list(folder.notes()))
+        said = {(each.outcome, each.check) for each in verify(ledger, known).findings}
+    assert ("holds", "checkpoints") in said
+    assert not {("open", "checkpoints"), ("broken", "checkpoints"), ("broken", "entries")} & said
+
+
+def _heartbeats(journal, number):
+    for _ in range(number):
+        journal.note("heartbeat", {})
+    journal.flush()
+
+
 KILLED = """
     import os, signal, sys
     from datetime import datetime
@@ -241,9 +273,7 @@ def test_a_run_that_was_killed_is_completed_by_the_next(home, journal, keep, ste
         two=(-30, {"doc_2": "Two has a wombat."}, {}),
         three=(-20, NEW, {}),
     )
-    for _ in range(600):
-        journal.note("heartbeat", {})
-    journal.flush()
+    _heartbeats(journal, 600)
     later = datetime.now(UTC) + 40 * DAY
     keep(young=(60 * 24 * 400, NEW, {}))
     command = [sys.executable, "-c", dedent(KILLED), str(home.path), str(steps), later.isoformat()]

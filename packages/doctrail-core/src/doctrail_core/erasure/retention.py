@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from doctrail_core.audit.anchors.anchor import head
+from doctrail_core.audit.anchors.publishing import receipts
+from doctrail_core.audit.folder import AuditFolder
 from doctrail_core.durable.columns import microseconds
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.home import FILE_MODE, Home
@@ -125,8 +128,8 @@ def run_retention(
         home: The installation.
         now: The time from which ages count; default that of the clock.
         before: For ledger or trails another time, up to which the policy lets something go.
-        provable: Sizes of the log of which it can still be shown afterwards that it has only grown since, as of
-            checkpoints that somebody keeps. That those from the new minimum index on can is certain.
+        provable: Further sizes of the log of which it can still be shown afterwards that it has only grown since.
+            It can of those from the new minimum index on, of checkpoints that anchors took, and of the last one.
         dry: Only count.
 
     Raises:
@@ -144,9 +147,19 @@ def run_retention(
             )
         times = cutoffs(policy, now, before)
         trails = _trails(home, ledger, times.trails, now, dry=dry)
-        pruning = _Run(home, ledger, policy, now, provable)
+        pruning = _Run(home, ledger, policy, now, {*provable, *_sizes_elsewhere(home)})
         pruned = pruning.dry(times.ledger) if dry else pruning.run(times.ledger, trails)
     return RetentionRun(policy.policy.digest, now, dry, pruned, trails)
+
+
+def _sizes_elsewhere(home: Home) -> Iterator[int]:
+    """The sizes of checkpoints that somebody else has, and of the last one, which the next must follow."""
+    folder = AuditFolder(home)
+    if folder.exists():
+        yield from (head(each.checkpoint).size for each in receipts(home))
+        latest = folder.latest()
+        if latest is not None:
+            yield latest[0].size
 
 
 def _cutoff(store: Store, bounds: Bounds, now: datetime, asked: datetime | None) -> datetime | None:

@@ -15,7 +15,6 @@ from doctrail.terminal import Terminal
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from doctrail_core.durable.home import Home
     from doctrail_core.erasure.policy import Bounds, Policy, PolicyInForce
     from doctrail_core.erasure.retention import LedgerRun, RetentionRun, TrailsRun
 
@@ -155,7 +154,6 @@ def _run(options: Namespace, terminal: Terminal) -> int:
     ran = run_retention(
         home,
         before={store: time for store, time in asked.items() if time is not None},
-        provable=_anchored(home),
         dry=options.dry_run,
     )
     if options.json:
@@ -166,20 +164,6 @@ def _run(options: Namespace, terminal: Terminal) -> int:
     for line in _lines(ran):
         terminal.say(f"  {line}")
     return exit_codes.OK
-
-
-def _anchored(home: "Home") -> set[int]:
-    """The sizes of checkpoints that somebody else has, and of the last one."""
-    from doctrail_core.audit.anchors.anchor import head
-    from doctrail_core.audit.anchors.publishing import receipts
-    from doctrail_core.audit.folder import AuditFolder
-
-    folder = AuditFolder(home)
-    if not folder.exists():
-        return set()
-    latest = folder.latest()
-    sizes = {head(each.checkpoint).size for each in receipts(home)}
-    return sizes | ({latest[0].size} if latest else set())
 
 
 def _lines(ran: "RetentionRun") -> list[str]:
