@@ -379,3 +379,14 @@ def _in_child(recording: Recording, parents: Path, disk: Disk) -> Any:
         code = 2 if parents in disk.flushed else 0
     finally:
         os._exit(code)
+
+
+def test_flushing_goes_on_whatever_went_wrong_with_it(home, journal, disk, faults, eventually):
+    recording = journal()
+    disk.before = lambda: [][0]
+    recording.append(b"one")
+    eventually(faults.summary)
+    disk.before = lambda: None
+    recording.append(b"two")
+    eventually(lambda: recording.spool._current is None or recording.spool._current.stable)
+    assert faults.summary() == {"syncing the spool: IndexError": 1}

@@ -98,7 +98,7 @@ class Sequencer:
     def _sync(self) -> None:
         try:
             self._spool.sync()
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  # this thread has nobody above it
             self._faults.note("syncing the spool", error)
 
     def _gather_and_move(self) -> None:
@@ -117,7 +117,7 @@ class Sequencer:
                 self._spool.seal()
                 if self._drain_now():
                     return
-            except Exception as error:  # noqa: BLE001  # this thread has nobody above it
+            except Exception as error:  # noqa: BLE001  # likewise
                 self._note(error)
             self._moving.rest(pause)
             pause = min(2 * pause, _PATIENCE)
