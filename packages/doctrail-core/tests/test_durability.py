@@ -382,11 +382,14 @@ def _in_child(recording: Recording, parents: Path, disk: Disk) -> Any:
 
 
 def test_flushing_goes_on_whatever_went_wrong_with_it(home, journal, disk, faults, eventually):
+    def surprise() -> None:
+        raise LookupError
+
     recording = journal()
-    disk.before = lambda: [][0]
+    disk.before = surprise
     recording.append(b"one")
     eventually(faults.summary)
     disk.before = lambda: None
     recording.append(b"two")
     eventually(lambda: recording.spool._current is None or recording.spool._current.stable)
-    assert faults.summary() == {"syncing the spool: IndexError": 1}
+    assert faults.summary() == {"syncing the spool: LookupError": 1}
