@@ -10,7 +10,9 @@ from doctrail_core.capture.events import RetrievalEnded, RetrievalStarted, Retri
 from doctrail_core.capture.settings import Settings
 from doctrail_core.composition import Lineage
 from doctrail_core.durable.home import Home
+from doctrail_core.erasure.erasing import erase_document, erase_user
 from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.tree import Frontier, leaf_hash
 from doctrail_core.trails import open_trails
 
 
@@ -54,11 +56,11 @@ def test_answers_are_kept_on_the_server_and_nowhere_else(tmp_path, lineage):
 
 
 def test_a_later_process_goes_on_with_a_session(tmp_path, lineage, address):
-    answered(lineage, "When is it due?", "In May.", session_id="s")
+    answered(lineage, "When is it due?", "In May.", session_id="t")
     assert lineage.flush()
     settings = Settings(home=tmp_path / "home", database=address, spans=False)
     with closing(Lineage(settings)) as later:
-        response = answered(later, "And then?", "Never.", session_id="s")
+        response = answered(later, "And then?", "Never.", session_id="t")
         assert later.get(response).turn == 2
 
 
@@ -108,3 +110,39 @@ def test_a_server_that_moved_is_found_by_those_who_only_read(tmp_path, lineage, 
         assert later.flush()
     kept = json.loads(Home(tmp_path / "home").server.read_text())
     assert kept["address"] == moved
+
+
+def test_what_is_erased_is_gone_from_the_tables_and_every_other_home_is_named(
+    tmp_path, lineage, postgres, address
+):
+    answered(lineage, "Is PLANTED due?", "In May.", user_id="anna")
+    other = Lineage(Settings(home=tmp_path / "other", database=address, spans=False))
+    with closing(other):
+        answered(other, "And then?", "Never.")
+        assert other.flush()
+    assert lineage.flush()
+    home = Home(tmp_path / "home")
+    receipt = erase_document(home, "doc_4", reason="it should never have been indexed")
+    assert receipt.impact.responses == 1  # of its own log
+    assert [line for line in receipt.not_covered if "Erase in each of them" in line]
+    erase_user(home, "anna", reason="she asked for it")
+    with open_ledger(home) as ledger, open_trails(home) as trails:
+        assert ledger.document("doc_4")  # who presents the id is still answered
+        assert [entry.kind for entry in ledger.events("erased")] == ["erased", "erased"]
+        assert list(trails.find("PLANTED")) == []
+        assert ledger.root() == root_of([leaf_hash(body) for _, body in ledger.bodies()])
+    name = address.rpartition("/")[2]
+    tables = postgres.execute(
+        "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname ~ '^doctrail_'",
+        database=name,
+    )
+    kept = "".join(postgres.execute(f"TABLE {table}", database=name) for table in tables.split())
+    assert "Never." in kept
+    assert "PLANTED" not in kept
+    assert "anna" not in kept
+
+
+def root_of(leaves):
+    frontier = Frontier()
+    frontier.append_all(leaves)
+    return frontier.root()

@@ -40,6 +40,8 @@ class ErasedDocument:
 
     def affected(self, ledger: LedgerReader) -> Iterator[Affected]:
         for hit in ledger.affected(Query(document_id=self.name)):
+            if hit.log != ledger.log:
+                continue  # of another home: its keys, and its log, are there
             yield Affected(
                 seq=hit.seq,
                 response=hit.response_id if _is_random(hit.response_id) else None,

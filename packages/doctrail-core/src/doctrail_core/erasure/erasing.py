@@ -226,6 +226,11 @@ class _Erasing:
                 f"{len(unfinished)} responses that were not on record as complete: what they still record comes after"
                 " this erasure. Erase again when it may have come."
             )
+        if ledger.others:
+            own.append(
+                f"The logs of {len(ledger.others)} other homes on the same server: the keys of their names are with them."
+                " Erase in each of them."
+            )
         return [*own, *_NOT_COVERED]
 
     # What is done
