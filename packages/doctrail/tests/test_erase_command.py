@@ -109,6 +109,18 @@ def test_a_receipt_is_checked(recorded, doctrail, home, tmp_path):
     assert doctrail("erase", "--verify", str(tmp_path / "none")).code == 3
 
 
+def test_the_doctor_tells_of_an_erasure_that_was_not_completed(recorded, doctrail, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("doctrail_core.ledger.keyring.Keyring.destroy", full)
+        assert doctrail(*ERASE, "--yes").code == 3
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "an erasure of a document was begun at" in said.out
+
+
 @pytest.mark.parametrize(
     "words",
     [

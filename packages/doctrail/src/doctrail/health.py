@@ -23,6 +23,7 @@ from doctrail_core.durable.home import Home, Stream
 from doctrail_core.durable.intake import sizes
 from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.served import Served, host_of, served
+from doctrail_core.erasure.receipts import Receipts
 from doctrail_core.ledger import open_ledger
 from doctrail_core.trails import open_trails
 
@@ -102,7 +103,8 @@ def examine(home: str | None, environment: Mapping[str, str]) -> Health:
     place = Home(settings.home, settings.database)
     stores = (_ledger(place), _trails(place)) if place.path.is_dir() else ()
     faults = tuple(read_faults(place))
-    remarks += [*_on_folder(place), *_on_stores(stores), *_on_anchors(place), *_on_faults(faults)]
+    remarks += [*_on_folder(place), *_on_stores(stores), *_on_erasures(place)]
+    remarks += [*_on_anchors(place), *_on_faults(faults)]
     return Health(
         settings=tuple(choices(settings, home, environment)),
         home=str(place.path.absolute()),
@@ -243,6 +245,17 @@ def _on_stores(stores: tuple[StoreHealth, ...]) -> Iterator[str]:
                 f"{len(store.set_aside)} files hold records that could not be moved into {store.path};"
                 f" the first is {store.set_aside[0]}"
             )
+
+
+def _on_erasures(home: Home) -> Iterator[str]:
+    try:
+        for draft in Receipts(home).drafts():
+            yield (
+                f"an erasure of a {draft.scope} was begun at {draft.attempts[-1].started} and not completed: texts or"
+                " names of it may still be here. Run the same `doctrail erase` again."
+            )
+    except StoreError as error:
+        yield str(error)
 
 
 def _on_anchors(home: Home) -> Iterator[str]:

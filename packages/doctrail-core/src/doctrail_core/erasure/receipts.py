@@ -171,11 +171,17 @@ class Receipts:
         Raises:
             StoreError: What was kept of one cannot be read.
         """
+        begun = (draft for draft in self.drafts() if (draft.scope, draft.tag) == (scope, tag))
+        return next(begun, Draft(uuid4().hex, scope, tag))
+
+    def drafts(self) -> Iterator[Draft]:
+        """The erasures that were begun and not completed.
+
+        Raises:
+            StoreError: What was kept of one cannot be read.
+        """
         for path in sorted(self.path.glob("*.draft")):
-            found = _read_draft(path)
-            if (found.scope, found.tag) == (scope, tag):
-                return found
-        return Draft(uuid4().hex, scope, tag)
+            yield _read_draft(path)
 
     def keep_draft(self, draft: Draft) -> None:
         """Keep how far it came.
