@@ -413,7 +413,7 @@ def test_the_revisions_that_are_known_are_those_of_the_scripts():
     config = Config()
     config.set_main_option("script_location", str(SCHEMA.versions.parent))
     config.set_main_option("version_locations", str(SCHEMA.versions))
-    config.set_main_option("path_separator", "newline")
+    config.set_main_option("path_separator", "os")
     scripts = ScriptDirectory.from_config(config)
     assert tuple(s.revision for s in scripts.walk_revisions())[::-1] == SCHEMA.revisions
 

@@ -240,6 +240,7 @@ class ServerWriter:
                 _upgrade(place, schema)
             self._run(_DURABLE)
             self.log = self._enter()
+            self._await_standby()
         except BaseException:
             self._connection.close()
             raise
@@ -294,6 +295,13 @@ class ServerWriter:
                 " machine has a log of its own."
             )
         return log
+
+    def _await_standby(self) -> None:
+        """Let what the cursors say be on the standby before anybody relies on it: a wait may have been cut short."""
+        ((standbys,),) = self._run("SELECT current_setting('synchronous_standby_names')")
+        if standbys:
+            with self._transaction({}, ()):
+                self._run("UPDATE log SET name = name WHERE id = %s", self.log)
 
     def _heard(self, diagnostic: "psycopg.errors.Diagnostic") -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
@@ -402,7 +410,8 @@ def _upgrade(place: Served, schema: ServerSchema) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("version_locations", str(schema.versions).replace("%", "%%"))
-    config.set_main_option("path_separator", "newline")
+    for option in ("path_separator", "version_path_separator"):  # the latter before Alembic 1.16
+        config.set_main_option(option, "os")
     with explained(place.address):
         try:
             with engine.begin() as connection:
