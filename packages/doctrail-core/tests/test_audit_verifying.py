@@ -1,5 +1,7 @@
 """Verifying a log: what holds is said to hold, what is broken is named, what cannot be known is left open."""
 
+import random
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -148,15 +150,17 @@ def test_an_entry_that_was_changed_in_place_is_noticed(signed_log):
     assert "not those that a checkpoint was signed for" in said(report, "checkpoints", "broken")[0]
 
 
-def test_bytes_that_are_no_entry_are_named(signed_log):
-    seq = signed_log.seq_of("document")
+@pytest.mark.parametrize("kind", ["document", "configured", "name", "answered"])
+def test_bytes_that_are_no_entry_are_named(signed_log, kind):
+    seq = signed_log.seq_of(kind, -1)
     signed_log.alter(("UPDATE entry SET body = x'00' WHERE seq = ?", seq))
     report = signed_log.verify()
     assert said(report, "entries", "broken")[0].endswith(f": {seq}")
 
 
-def test_an_entry_whose_tail_is_cut_is_named(signed_log):
-    seq = signed_log.seq_of("answered")
+@pytest.mark.parametrize("kind", ["document", "configured", "name", "chunk", "answered"])
+def test_an_entry_whose_tail_is_cut_is_named(signed_log, kind):
+    seq = signed_log.seq_of(kind, -1)
     signed_log.alter(("UPDATE entry SET body = substr(body, 1, 35) WHERE seq = ?", seq))
     report = signed_log.verify()
     assert any(words.endswith(f": {seq}") for words in said(report, "entries", "broken"))
@@ -209,6 +213,18 @@ def test_a_checkpoint_under_another_key_is_refused(signed_log):
     assert said(report, "signatures", "broken") == [
         "a checkpoint that was brought: the checkpoint is not signed by 'log.example/rag'"
     ]
+
+
+def test_a_key_that_was_put_in_the_place_of_the_logs_own_is_noticed(signed_log):
+    """As an operator does who removes the folder with all that was signed, and begins anew."""
+    seq = signed_log.seq_of("configured", 1)
+    assert f"entry #{seq} of the log names the same key" in said(
+        signed_log.verify(), "signatures", "holds"
+    )
+    shutil.rmtree(signed_log.audit.path)
+    begin(signed_log.home, signed_log.folder.ledger, "log.example/rag")
+    (words,) = said(signed_log.verify(), "signatures", "broken")
+    assert words.startswith(f"entry #{seq} of the log names another key, log.example/rag+")
 
 
 def test_a_checkpoint_of_another_log_is_refused(signed_log):
@@ -889,3 +905,31 @@ sys.exit(max(codes))
     checkpoint, _ = folder.latest()
     assert checkpoint.size == report.size
     assert heartbeats >= 1
+
+
+def test_no_byte_of_any_entry_can_be_changed_unnoticed(signed_log, make_assessment, make_trail):
+    """Nor is there one that verification breaks down over."""
+    trail = make_trail("00000000-0000-4000-8000-000000000003", minute=3)
+    ledger = signed_log.folder.ledger
+    ledger.append("assessed", replace(trail, assessments=(make_assessment(trail),)))
+    ledger.note("flagged", {"because": -1}, response_id=trail.response_id)
+    ledger.note("reviewed", {"flag": 3}, response_id=trail.response_id)
+    ledger.note("derived", {"document": "sum", "from": ["doc_1", "doc_2"]})
+    ledger.note("reused", {"of": trail.response_id}, response_id="again")
+    ledger.note("lost", {"counters": [[900, 901]], "number": 2})
+    ledger.note("erased", {"at": [3], "scope": "document"})
+    signed_log.checkpoint()
+    with signed_log.open() as opened:
+        bodies = dict(opened.bodies())
+    draw = random.Random(20261123)  # noqa: S311  # repeatable
+    with closing(sqlite3.connect(signed_log.home.database("ledger"))) as database:
+        put = "UPDATE entry SET body = ? WHERE seq = ?"
+        for seq, body in bodies.items():
+            at = draw.randrange(len(body))
+            changed = body[:at] + bytes([body[at] ^ (1 << draw.randrange(8))]) + body[at + 1 :]
+            with database:
+                database.execute(put, (changed, seq))
+            assert said(signed_log.verify(), "checkpoints", "broken"), (seq, at)
+            with database:
+                database.execute(put, (body, seq))
+    assert said(signed_log.verify(), "checkpoints", "broken") == []

@@ -24,6 +24,14 @@ from doctrail_core.ledger.store import LATEST
 if TYPE_CHECKING:
     from doctrail_core.ledger.reader import LedgerReader
 
+_TOLD = {
+    "chunk": ("document",),
+    "derived": ("document", "from"),
+    "index": ("start", "end", "documents", "root"),
+    "reused": ("of",),
+    "reviewed": ("flag",),
+}
+"""What entries must tell to be read here."""
 _TABLES = ("links", "states", "mentions", "derivations", "reuses")
 
 __all__ = ["IndexCheck", "NameCheck", "Reading", "TableCheck"]
@@ -60,6 +68,7 @@ class Reading:
     def _read(self, seq: int, body: bytes) -> Entry | None:
         try:
             entry = decode(body, seq)
+            _check_told(entry)
             if entry.kind == "chunk":
                 self._documents.append(entry.body["document"])
                 self._seqs.append(seq)
@@ -150,24 +159,32 @@ class TableCheck:
         self._flags: dict[int, tuple[int, int | None]] = {}
         self._misplaced: list[int] = []
         self._misfiled: list[int] = []
+        self._dangling: list[int] = []
         self._beyond = 0
 
     def take(self, _: Block, /) -> None:
         for entry in self._reading.entries:
-            if entry.response is not None:
-                self._take_about(entry, entry.response)
-            if entry.kind == "document":
-                self._documents.append(entry.seq)
-            elif entry.kind == "name" and entry.body.get("kind") in ("user", "session"):
-                self._people.append(entry.seq)
-            elif entry.kind == "derived":
-                self._take_derived(entry)
-            elif entry.kind == "flagged":
-                self._flags[entry.seq] = (entry.body.get("because", -1), None)
-            elif entry.kind == "reviewed":
-                because = self._flags.get(entry.body["flag"], (-1, None))[0]
-                self._flags[entry.body["flag"]] = (because, entry.seq)
+            try:
+                self._take(entry)
+            except (EntryError, LookupError, TypeError, ValueError):
+                # It refers to what no entry binds, or what does cannot be read.
+                self._dangling.append(entry.seq)
         self._take_chunks()
+
+    def _take(self, entry: Entry) -> None:
+        if entry.response is not None:
+            self._take_about(entry, entry.response)
+        if entry.kind == "document":
+            self._documents.append(entry.seq)
+        elif entry.kind == "name" and entry.body.get("kind") in ("user", "session"):
+            self._people.append(entry.seq)
+        elif entry.kind == "derived":
+            self._take_derived(entry)
+        elif entry.kind == "flagged":
+            self._flags[entry.seq] = (entry.body.get("because", -1), None)
+        elif entry.kind == "reviewed":
+            because = self._flags.get(entry.body["flag"], (-1, None))[0]
+            self._flags[entry.body["flag"]] = (because, entry.seq)
 
     def findings(self) -> Iterator[Finding]:
         self._take_away()
@@ -185,6 +202,9 @@ class TableCheck:
         if self._misfiled:
             words = f"the store has chunks under another document than their entries: {listed(self._misfiled)}"
             yield broken("tables", words, self._misfiled[0])
+        if self._dangling:
+            words = f"entries refer to what no entry binds: {listed(self._dangling)}"
+            yield broken("tables", words, self._dangling[0])
         stored = {seq: (because, decided) for seq, _, because, decided in self._store.flags()}
         if stored != self._flags:
             yield broken("tables", "the flags for review are not those that the entries say")
@@ -312,6 +332,16 @@ class NameCheck:
             yield open_("names", f"{closed} names cannot be opened: their keys are not here")
         if opened:
             yield holds("names", f"{opened} names can be opened with their keys")
+
+
+def _check_told(entry: Entry) -> None:
+    """Refuse an entry that does not say what its kind is there for.
+
+    Raises:
+        KeyError: It does not.
+    """
+    for name in _TOLD.get(entry.kind, ()):
+        entry.body[name]
 
 
 def _erasures(erased: Sequence[tuple[int, int]]) -> Iterator[Finding]:

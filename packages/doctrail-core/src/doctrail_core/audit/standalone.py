@@ -27,6 +27,7 @@ KINDS = {2: "answered", 16: "document", 17: "chunk", 19: "derived", 33: "index",
 GRADES = ("retrieved", "in the prompt", "supports the answer", "cited")
 BINDS = 16
 TILE = 256
+MOST_LOST = 1_000_000
 
 
 class Broken(Exception):  # noqa: N818  # it is the finding, not a fault of this program
@@ -229,7 +230,11 @@ class Counters:
 
     def add(self, entry: Entry) -> None:
         gaps: list[list[int]] = entry.body.get("counters", []) if entry.kind == "lost" else []
-        lost = [counter for gap in gaps for counter in range(gap[0], gap[1] + 1)]
+        require(
+            all(last - first < MOST_LOST for first, last in gaps),
+            "a writer tells of boundless losses",
+        )
+        lost = [counter for first, last in gaps for counter in range(first, last + 1)]
         for counter in [*entry.counters, *lost] if entry.writer else ():
             due = self.next.setdefault(entry.writer, 0 if self.from_the_first else counter)
             early = self.early.setdefault(entry.writer, set())
@@ -366,13 +371,16 @@ class Verification:
         for height, value in zip(heights(0, start), piece["before"], strict=True):
             frontier.push(height, decoded(value))
         for said in self.lines(piece["file"]):
-            seq, data = said["seq"], decoded(said["entry"])
+            seq, data = said["seq"], decoded(said["entry"]) if "entry" in said else None
             self.fill(frontier, seq, piece["tiles"])
             require(seq == frontier.size < end, f"entry {seq} is not where it should be")
-            frontier.push(0, leaf_hash(data))
+            frontier.push(0, decoded(said["leaf"]) if data is None else leaf_hash(data))
             if frontier.size in kept:
                 self.roots.setdefault(frontier.size, frontier.root())
-            yield Entry(seq, data)
+            if data is None:  # pruned, where others of its group were not
+                self.pruned += 1
+            else:
+                yield Entry(seq, data)
         self.fill(frontier, end, piece["tiles"])
         for height, value in zip(heights(end, self.size), piece["after"], strict=True):
             frontier.push(height, decoded(value))

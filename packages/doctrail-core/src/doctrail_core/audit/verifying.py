@@ -6,6 +6,7 @@ both log and key, it shows as much as the checkpoints that were kept by somebody
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from doctrail_core.audit.stream import (
     TreeCheck,
     blocks,
 )
+from doctrail_core.ledger.entry import EntryError, decode
 
 if TYPE_CHECKING:
     from doctrail_core.ledger.reader import LedgerReader
@@ -69,7 +71,11 @@ def verify(
     for block in blocks(log.store, 0, log.size()):
         for check in checks:
             check.take(block)
-    found = [*signatures.findings(), *(each for check in checks for each in check.findings())]
+    found = [
+        *signatures.findings(),
+        *_key_findings(log, known.key),
+        *(each for check in checks for each in check.findings()),
+    ]
     return Report(tree.frontier.size, tree.frontier.root(), tuple(found), _unproven(known))
 
 
@@ -122,6 +128,20 @@ class _Signatures:
 
     def _count(self, words: str) -> None:
         self._faults[words] = self._faults.get(words, 0) + 1
+
+
+def _key_findings(log: "LedgerReader", key: VerifierKey | None) -> Iterator[Finding]:
+    """Whether the log itself names the key, which it does since `doctrail audit init`."""
+    for seq, body in log.store.events("configured"):
+        with suppress(EntryError, KeyError, TypeError, AttributeError):
+            named = decode(body, seq).body["audit"]["key"]
+            if key is None:
+                continue
+            if named == str(key):
+                yield holds("signatures", f"entry #{seq} of the log names the same key", seq)
+            else:
+                words = f"entry #{seq} of the log names another key, {named}: this one was put in its place"
+                yield broken("signatures", words, seq)
 
 
 def _unproven(known: Known) -> tuple[str, ...]:
