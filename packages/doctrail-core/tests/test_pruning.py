@@ -1,5 +1,6 @@
 """Pruning: what is beyond the ceiling goes, nothing else does, and every proof stays possible."""
 
+import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
@@ -14,14 +15,14 @@ from doctrail_core.audit.verifying import Known, verify
 from doctrail_core.durable.columns import microseconds
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
-from doctrail_core.erasure.holds import HoldError, set_hold
+from doctrail_core.erasure.holds import HoldError, lift_hold, set_hold
 from doctrail_core.erasure.policy import (
     Bounds,
     Period,
     Policy,
     policy_in_force,
 )
-from doctrail_core.erasure.pruning import places_in
+from doctrail_core.erasure.pruning import Pruning, places_in
 from doctrail_core.erasure.remarks import Remarks
 from doctrail_core.erasure.retention import run_retention
 from doctrail_core.ledger import open_ledger
@@ -116,6 +117,16 @@ def _stamp(age: float) -> str:
     return (NOW - timedelta(days=age)).isoformat(timespec="microseconds")
 
 
+@pytest.fixture
+def log_here(home) -> Log:
+    return Log(home)
+
+
+def hold(home, journal, scope, subject) -> str:
+    with open_ledger(home) as ledger:
+        return set_hold(ledger, journal, Remarks(home), scope, subject, reason="a claim")
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def log(request, home) -> Log:
     if request.param == "sqlite":
@@ -134,8 +145,34 @@ def found(home, document) -> list[str]:
         return [hit.response_id for hit in ledger.affected(Query(document_id=document))]
 
 
+def stray_rows(home) -> list[tuple[str, int]]:
+    """Rows of an SQLite ledger about entries that are not there."""
+    with closing(sqlite3.connect(home.database("ledger"))) as connection:
+        run = connection.execute
+        tables = [
+            name for (name,) in run("SELECT name FROM sqlite_master WHERE name GLOB 'link_2*'")
+        ]
+        columns = [
+            *((table, column) for table in tables for column in ("seq", "document")),
+            *(("mention", column) for column in ("name", "response")),
+            *(("reuse", column) for column in ("earlier", "response")),
+            *(("derivation", column) for column in ("source", "document")),
+            *((table, "seq") for table in ("response", "document", "chunk", "name", "flag")),
+        ]
+        there = "SELECT seq FROM entry"
+        strays: list[tuple[str, int]] = []
+        for table, column in columns:
+            query = f"SELECT count(*) FROM {table} WHERE {column} NOT IN ({there})"  # noqa: S608  # our names
+            strays.append((f"{table}.{column}", run(query).fetchone()[0]))
+        for table in tables:
+            (rows,) = run(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  # likewise
+            strays.append((f"{table} is empty", not rows))
+        return [each for each in strays if each[1]]
+
+
 def check(home) -> None:
     """All that a verifier looks at holds, and each entry that is there is still proven to be in the log."""
+    assert home.address or stray_rows(home) == []
     with open_ledger(home) as ledger:
         report = verify(ledger, Known())
         assert not [f for f in report.findings if f.outcome == "broken"]
@@ -174,6 +211,116 @@ def test_what_is_beyond_the_ceiling_goes_and_what_is_younger_stays(log):
         assert ledger.names("user", "ann") == []
         assert ledger.names("user", "ben") != []
     check(home)
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject"),
+    [("document", "doc_held"), ("user", "ann"), ("session", "s1"), ("response", "held")],
+)
+def test_answers_under_a_hold_stay_with_all_that_they_refer_to(home, log_here, scope, subject):
+    log = log_here
+    log.event("configured", OLD, retention=POLICY.to_json())
+    log.fill(20, OLD)
+    log.answer("held", ["doc_held", "doc_other"], OLD, user="ann", session="s1")
+    log.answer("gone", ["doc_other", "doc_gone"], OLD, user="ben", session="s2")
+    log.fill(600, OLD)
+    log.event("heartbeat", YOUNG)
+    log.write()
+    with closing(LedgerJournal(home, Faults(home))) as journal:
+        hold_id = hold(home, journal, scope, subject)
+        run = run_retention(home, now=NOW)
+        assert run.ledger is not None
+        assert (run.ledger.answers, run.ledger.held) == (1, 1)
+        assert found(home, "doc_held") == ["held"]
+        assert found(home, "doc_other") == ["held"]
+        with open_ledger(home) as ledger:
+            (hit,) = ledger.responses_with("doc_held")
+            assert (hit.user_id, hit.session_id) == ("ann", "s1")
+            assert ledger.document("doc_gone") == []
+            assert ledger.names("user", "ben") == []
+        check(home)
+        with open_ledger(home) as ledger:
+            lift_hold(ledger, journal, Remarks(home), hold_id, reason="settled")
+    again = run_retention(home, now=NOW)
+    assert again.ledger is not None
+    assert (again.ledger.answers, again.ledger.held) == (1, 0)
+    assert found(home, "doc_held") == []
+    check(home)
+
+
+def test_the_number_of_a_writer_is_never_given_again(home, log_here):
+    log = log_here
+    log.event("configured", OLD, retention=POLICY.to_json())
+    log.answer("old", ["doc"], OLD, writer="last")
+    log.fill(600, OLD)
+    log.event("heartbeat", YOUNG)
+    log.write()
+    run_retention(home, now=NOW)
+    log.answer("new", ["doc"], YOUNG, writer="next")
+    log.write()
+    numbers = [e.body["number"] for e in entries(home).values() if "number" in e.body]
+    assert numbers == [1, 2, 3]
+    check(home)
+
+
+def test_what_is_recorded_while_a_run_goes_on_keeps_what_it_refers_to(
+    home, log_here, monkeypatch, make_trail
+):
+    log = log_here
+    log.event("configured", OLD, retention=POLICY.to_json())
+    for number in range(20):
+        log.answer(f"old-{number}", [f"doc_{number}"], OLD)
+        log.fill(60, OLD)
+    log.event("heartbeat", YOUNG)
+    log.write()
+    monkeypatch.setattr("doctrail_core.erasure.pruning._STEP", 256)
+    recorded: list[str] = []
+    with closing(LedgerJournal(home, Faults(home))) as journal:
+
+        def recording(method):
+            def wrapped(self, *args):
+                # Whoever records now has to wait for the lease; those before did not.
+                name = f"new-{len(recorded)}"
+                texts = {f"doc_{len(recorded)}": f"the text of {name}"}
+                journal.append("answered", make_trail(name, texts=texts))
+                recorded.append(name)
+                return method(self, *args)
+
+            return wrapped
+
+        for name in ("answers_and_events", "bindings"):
+            monkeypatch.setattr(Pruning, name, recording(getattr(Pruning, name)))
+        run_retention(home, now=NOW)
+    assert len(recorded) >= 5
+    for number, name in enumerate(recorded):
+        assert found(home, f"doc_{number}") == [name]
+    check(home)
+
+
+def test_an_entry_that_a_wrong_clock_dated_later_than_now_is_as_old_as_the_next(home, log_here):
+    log = log_here
+    log.event("configured", OLD, retention=POLICY.to_json())
+    log.fill(100, OLD)
+    log.answer("misdated", ["doc_a"], -30_000)
+    log.fill(500, OLD)
+    log.answer("misdated too", ["doc_b"], -30_000)
+    log.fill(300, YOUNG)
+    log.write()
+    run = run_retention(home, now=NOW)
+    assert run.ledger is not None
+    assert run.ledger.minimum == 512
+    assert found(home, "doc_a") == []
+    assert found(home, "doc_b") == ["misdated too"]
+    check(home)
+
+
+def test_entries_that_only_a_wrong_clock_dated_stay(home, log_here):
+    log_here.event("configured", OLD, retention=POLICY.to_json())
+    log_here.fill(600, -30_000)
+    log_here.write()
+    run = run_retention(home, now=NOW)
+    assert run.ledger is not None
+    assert (run.ledger.minimum, run.ledger.entries) == (0, 0)
 
 
 # What a random log may hold: steps in order, each so many days old.

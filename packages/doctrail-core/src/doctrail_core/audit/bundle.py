@@ -182,9 +182,12 @@ class Bundle:
         name = f"range-{start}.jsonl"
         with (self._folder / name).open("w", encoding="utf-8") as lines:
             for block in blocks(self._log.store, start, end):
+                leaves = () if block.is_whole else self._log.store.tiles(0, block.start, block.end)
                 if block.is_whole:
                     for seq, body in block.entries:
                         self._write_entry(lines, seq, body)
+                elif len(leaves) == block.end - block.start:
+                    self._write_rest(lines, block, leaves)
                 else:
                     tiles[str(block.start // TILE_WIDTH)] = self._tile(block)
         subtree, size = self._subtree, self._signed.checkpoint.size
@@ -200,6 +203,17 @@ class Bundle:
                 "tiles": tiles,
             }
         )
+
+    def _write_rest(self, lines: IO[str], block: Block, leaves: Sequence[bytes]) -> None:
+        """Entries that stayed where others were pruned, such as names in use, and the hashes of those."""
+        kept = dict(block.entries)
+        for seq, leaf in enumerate(leaves, block.start):
+            if seq in kept:
+                self._write_entry(lines, seq, kept[seq])
+            else:
+                line = {"seq": seq, "leaf": encode_base64(leaf)}
+                lines.write(f"{json.dumps(line, sort_keys=True)}\n")
+                self._written.unshown += 1
 
     def _tile(self, block: Block) -> str:
         """What stands for entries that were pruned."""
