@@ -46,9 +46,11 @@ _ORDER = {
     "documents": "ORDER BY (log, tag, document)",
     PROGRESS: "ORDER BY (log, segment, part, attempt, done)",
 }
+_GRANULARITY = {"entries": 512}
+"""Entries are looked up one by one, wherever they are; all else is read in runs."""
 _DECADE = 315_360_000
 _REMEMBERED = f"""
-    SETTINGS non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000,
+    non_replicated_deduplication_window = 10000, replicated_deduplication_window = 10000,
     replicated_deduplication_window_seconds = {_DECADE}
 """
 """So many inserts are known again when they are sent again, however late."""
@@ -63,7 +65,8 @@ def statements(cluster: str | None) -> list[str]:
     where = "" if cluster is None else f" ON CLUSTER `{_checked(cluster)}`"
     engine = "MergeTree" if cluster is None else "ReplicatedMergeTree"
     return [
-        f"CREATE TABLE IF NOT EXISTS {name}{where} ({columns}) ENGINE = {engine} {_ORDER[name]}{_REMEMBERED}"
+        f"CREATE TABLE IF NOT EXISTS {name}{where} ({columns}) ENGINE = {engine} {_ORDER[name]}"
+        f" SETTINGS index_granularity = {_GRANULARITY.get(name, 8192)}, {_REMEMBERED}"
         for name, columns in {**TABLES, PROGRESS: _PROGRESS}.items()
     ]
 
