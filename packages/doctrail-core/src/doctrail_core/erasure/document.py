@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from doctrail_core.erasure.receipts import Scope
@@ -12,7 +13,7 @@ from doctrail_core.ledger.forgotten import Forgotten
 from doctrail_core.ledger.impact import ImpactHit, Query
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.model import Trail
-from doctrail_core.trails.store import TrailEditor, TrailStore
+from doctrail_core.trails.store import TrailEditor, TrailStore, TrailSummary
 
 __all__ = ["ErasedDocument"]
 
@@ -167,19 +168,26 @@ class ErasedDocument:
 
         Latest first: what one of them quotes of an earlier one is known as long as that is there.
         """
-        had = [
-            found
-            for name in (doomed.document_id, doomed.alias)
-            for found in trails.responses(document_id=name)
-        ]
-        ids = {*self._linked(ledger), *self._decided_on(ledger), *doomed.answers}
-        ids -= {found.response_id for found in had}
-        had += [found for each in sorted(ids) for found in trails.find(each, limit=1)]
-        sessions = dict.fromkeys(found.session_id for found in had if found.session_id)
-        mates = [found for each in sessions for found in trails.responses(session_id=each)]
-        concerned = {found.response_id: found for found in (*had, *mates)}
-        latest_first = sorted(concerned.values(), key=lambda found: found.started_at, reverse=True)
-        return [found.response_id for found in latest_first]
+        began: dict[str, datetime] = {}
+        sessions: set[str] = set()
+        for found in self._had(trails, ledger, doomed):
+            began[found.response_id] = found.started_at
+            if found.session_id is not None:
+                sessions.add(found.session_id)
+        mates = (mate for each in sessions for mate in trails.responses(session_id=each))
+        began |= {mate.response_id: mate.started_at for mate in mates}
+        return sorted(began, key=lambda each: began[each], reverse=True)
+
+    def _had(
+        self, trails: TrailStore, ledger: LedgerReader, doomed: Doomed
+    ) -> Iterator[TrailSummary | Trail]:
+        told: set[str] = set()
+        for name in (doomed.document_id, doomed.alias):
+            for found in trails.responses(document_id=name):
+                told.add(found.response_id)
+                yield found
+        more = {*self._linked(ledger), *self._decided_on(ledger), *doomed.answers} - told
+        yield from filter(None, map(trails.get, sorted(more)))
 
     def _linked(self, ledger: LedgerReader) -> Iterator[str]:
         """The responses that the ledger knows to have had it, or something that was made from it."""
