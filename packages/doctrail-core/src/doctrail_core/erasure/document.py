@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from doctrail_core.erasure.receipts import Scope
@@ -14,6 +14,9 @@ from doctrail_core.ledger.impact import ImpactHit, Query
 from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.model import Trail
 from doctrail_core.trails.store import TrailEditor, TrailStore, TrailSummary
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = ["ErasedDocument"]
 
