@@ -28,6 +28,7 @@ from doctrail_core.folder import Folder
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.store import LATEST
+from doctrail_core.ledger.tree import leaf_hash
 
 ORIGIN = "log.example/rag"
 ANSWERS = 600
@@ -622,6 +623,26 @@ def test_of_what_was_pruned_it_is_said_that_nothing_is_shown(pruned, check, tmp_
     assert code == 0
     assert "responses had the document, and no others of those that are shown" in said
     assert "\n0 responses" not in said
+
+
+def test_no_entry_can_be_passed_off_as_pruned(pack, check):
+    folder = pack(document="doc_late")
+    (piece,) = json.loads((folder / "bundle.json").read_text())["ranges"]
+
+    def hide(lines):
+        (hidden,) = [n for n, line in enumerate(lines) if entry_of(line)[1:2] == b"\x02"][-1:]
+        leaf = base64.b64encode(leaf_hash(entry_of(lines[hidden]))).decode()
+        lines[hidden] = {"seq": lines[hidden]["seq"], "leaf": leaf}
+        return lines
+
+    rewrite(folder / piece["file"], hide)
+    code, said = check(folder)
+    assert code == 1
+    assert "no entry says that they were pruned" in said
+
+
+def entry_of(line):
+    return base64.b64decode(line["entry"])
 
 
 # Logs that PostgreSQL keeps.

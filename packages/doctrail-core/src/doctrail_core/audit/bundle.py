@@ -149,6 +149,7 @@ class Bundle:
         signed, made = self._signed, datetime.now(UTC).isoformat(timespec="seconds")
         (self._folder / "checkpoint").write_text(str(signed.note), encoding="utf-8")
         self._write_earlier()
+        self._write_prunings()
         known = {
             "format": FORMAT,
             "origin": signed.checkpoint.origin,
@@ -163,6 +164,13 @@ class Bundle:
         verifier = files("doctrail_core.audit").joinpath("standalone.py").read_bytes()
         (self._folder / "verify.py").write_bytes(verifier)
         return self._written
+
+    def _write_prunings(self) -> None:
+        """The entries that say up to where the log was pruned: nothing else may be kept back."""
+        with (self._folder / "pruned.jsonl").open("w", encoding="utf-8") as lines:
+            for entry in self._log.events("pruned"):
+                if entry.seq < self._signed.checkpoint.size:
+                    self._write_proven(lines, entry.seq)
 
     def _write_earlier(self) -> None:
         size = self._signed.checkpoint.size

@@ -23,7 +23,15 @@ LEAF = struct.Struct(
     ">Q32s"
 )  # of an index: the place that binds a document, the digest of its mentions
 MENTION = struct.Struct(">QB")  # the place of an entry, how it mentions the document
-KINDS = {2: "answered", 16: "document", 17: "chunk", 19: "derived", 33: "index", 39: "lost"}
+KINDS = {
+    2: "answered",
+    16: "document",
+    17: "chunk",
+    19: "derived",
+    33: "index",
+    39: "lost",
+    43: "pruned",
+}
 GRADES = ("retrieved", "in the prompt", "supports the answer", "cited")
 BINDS = 16
 TILE = 256
@@ -303,6 +311,11 @@ class Verification:
         self.origin, self.size, self.root = checkpoint_of(note, self.key)
         self.roots = {self.size: self.root}
         self.pruned = 0
+        told = [entry for _, entry in self.proven("pruned.jsonl")]
+        require(
+            all(entry.kind == "pruned" for entry in told), "what should tell of pruning does not"
+        )
+        self.pruned_until: int = max((entry.body["end"] for entry in told), default=0)
         self.words = [f"The checkpoint of {self.size} entries is signed by {self.origin}."]
 
     def run(self, checkpoints: list[str]) -> None:
@@ -378,7 +391,7 @@ class Verification:
             if frontier.size in kept:
                 self.roots.setdefault(frontier.size, frontier.root())
             if data is None:  # pruned, where others of its group were not
-                self.pruned += 1
+                self.pass_over(1, seq + 1)
             else:
                 yield Entry(seq, data)
         self.fill(frontier, end, piece["tiles"])
@@ -393,11 +406,18 @@ class Verification:
             frontier.size < seq and not frontier.size % TILE and str(frontier.size // TILE) in tiles
         ):
             frontier.push(8, decoded(tiles[str(frontier.size // TILE)]))
-            self.pruned += TILE
+            self.pass_over(TILE, frontier.size)
+
+    def pass_over(self, count: int, end: int) -> None:
+        require(
+            end <= self.pruned_until,
+            f"entries before {end} are kept back, and no entry says that they were pruned",
+        )
+        self.pruned += count
 
     def check_document(self, places: list[int]) -> None:
         """That these entries, and no others, mention the document bound at these places."""
-        document, proven, reached = Document(places), dict(self.proven()), 0
+        document, proven, reached = Document(places), dict(self.proven("entries.jsonl")), 0
         for start, said in sorted(self.pieces(proven).items()):
             require(
                 start == reached, f"of entries from {reached} on, something is not in the bundle"
@@ -420,8 +440,8 @@ class Verification:
         indexed = {proven[line["entry"]].body["start"]: line for line in self.lines("index.jsonl")}
         return indexed | {piece["start"]: piece for piece in self.said["ranges"]}
 
-    def proven(self) -> Iterator[tuple[int, Entry]]:
-        for said in self.lines("entries.jsonl"):
+    def proven(self, name: str) -> Iterator[tuple[int, Entry]]:
+        for said in self.lines(name):
             seq, data = said["seq"], decoded(said["entry"])
             proof = [decoded(value) for value in said["hashes"]]
             words = f"entry {seq} is not in the log of the checkpoint"
