@@ -498,7 +498,7 @@ def _check_what_is_told(home, before: Snapshot, after: Snapshot) -> None:
 
 
 @given(_steps, _holds, st.integers(0, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_nothing_but_what_is_beyond_the_ceiling_and_not_needed_goes(
     tmp_path_factory, steps, to_hold, cut
 ):

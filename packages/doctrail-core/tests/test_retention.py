@@ -15,6 +15,7 @@ from doctrail_core.audit.verifying import Known, verify
 from doctrail_core.audit.watch import checkpoint_now
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.faults import Faults
+from doctrail_core.durable.home import Home
 from doctrail_core.erasure.holds import set_hold
 from doctrail_core.erasure.policy import (
     Bounds,
@@ -107,6 +108,28 @@ def test_trails_beyond_the_ceiling_go_with_texts_that_no_other_has(home, journal
         data = path.read_bytes() if path.is_file() else b""
         assert not [word for word in planted if word in data], path
     assert b"quixotic" in home.database("trails").read_bytes()
+
+
+def test_trails_on_a_server_go_as_those_in_files_do(home, postgres, make_trail):
+    home = Home(home.path, postgres.new_database())
+    faults = Faults(home)
+    with (
+        closing(LedgerJournal(home, faults)) as journal,
+        closing(TrailJournal(home, faults)) as trails,
+    ):
+        put_in_force(journal, MONTH)
+        for name, minute, texts in (("old", -2, OLD), ("held", -2, OLD), ("young", 2, NEW)):
+            trail = make_trail(name, minute=minute, texts=texts)
+            journal.append("answered", trail)
+            trails.append(trail)
+        journal.flush()
+        trails.flush()
+        hold(home, journal, "response", "held")
+    run = run_retention(home, now=NOW)
+    assert run.trails is not None
+    assert (run.trails.removed, run.trails.held) == (1, 1)
+    assert trails_of(home) == {"held", "young"}
+    assert len(runs(home)) == 1
 
 
 @pytest.mark.parametrize(
