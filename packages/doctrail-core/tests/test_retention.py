@@ -26,7 +26,7 @@ from doctrail_core.erasure.policy import (
     put_in_force,
 )
 from doctrail_core.erasure.remarks import Remarks
-from doctrail_core.erasure.retention import run_retention
+from doctrail_core.erasure.retention import is_unfinished, run_retention
 from doctrail_core.ledger import open_ledger
 from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.ledger.tree import verify_consistency
@@ -145,6 +145,24 @@ def test_trails_under_a_hold_stay(home, journal, keep, scope, subject):
     assert run.trails is not None
     assert (run.trails.removed, run.trails.held) == (1, 1)
     assert trails_of(home) == {"old", "young"}
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_was_set_aside_goes_when_it_is_old_unless_it_may_be_held(home, journal, keep, held):
+    put_in_force(journal, MONTH)
+    keep(young=(2, NEW, {}))
+    if held:
+        hold(home, journal, "response", "young")
+    for name, age in (("1.refused", 31), ("2.damaged", 31), ("3.refused", 29), ("4.spool", 31)):
+        path = home.spool("trails") / name
+        path.write_bytes(b"")
+        os.utime(path, ((NOW - age * DAY).timestamp(),) * 2)
+    run = run_retention(home, now=NOW)
+    left = {path.name[0] for path in home.spool("trails").glob("[1-9].*")}
+    assert run.trails is not None
+    assert run.trails.set_aside == (0 if held else 2)
+    assert left >= ({"1", "2", "3"} if held else {"3"})
+    assert held or not left & {"1", "2"}
 
 
 def test_a_dry_run_says_what_would_go_and_removes_nothing(home, journal, keep):
@@ -302,6 +320,7 @@ def test_a_run_that_was_killed_is_completed_by_the_next(home, journal, keep, ste
     command = [sys.executable, "-c", dedent(KILLED), str(home.path), str(steps), later.isoformat()]
     process = subprocess.run(command, check=False, env={**os.environ})
     assert process.returncode == -signal.SIGKILL
+    assert is_unfinished(home) is (steps < 6)
     run_retention(home, now=later)
     assert trails_of(home) == {"young"}
     with open_ledger(home) as ledger:
@@ -315,5 +334,6 @@ def test_a_run_that_was_killed_is_completed_by_the_next(home, journal, keep, ste
         assert keys is not None
         assert all(ledger.store.name(owner) for owner in keys.owners() if owner)
     assert not {"heartbeat", "answered"} & set(left)
+    assert not is_unfinished(home)
     for path in home.path.rglob("*"):
         assert not path.is_file() or b"wombat" not in path.read_bytes()

@@ -24,6 +24,7 @@ from doctrail_core.durable.intake import sizes
 from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.served import Served, host_of, served
 from doctrail_core.erasure.receipts import Receipts
+from doctrail_core.erasure.retention import is_unfinished
 from doctrail_core.ledger import open_ledger
 from doctrail_core.trails import open_trails
 
@@ -256,6 +257,11 @@ def _on_erasures(home: Home) -> Iterator[str]:
             )
     except StoreError as error:
         yield str(error)
+    if is_unfinished(home):
+        yield (
+            "a retention run died while it removed trails: texts of them may still be here. Run"
+            " `doctrail retention run` again."
+        )
 
 
 def _on_anchors(home: Home) -> Iterator[str]:

@@ -7,11 +7,12 @@ its place: nobody reads it again, since the cursor of the file lies behind it.
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from doctrail_core.durable.spool import SUFFIX
 
-__all__ = ["blank_what_was_moved", "discard_set_aside"]
+__all__ = ["blank_what_was_moved", "discard_older", "discard_set_aside"]
 
 _BLOCK = 1 << 20
 _SET_ASIDE = (".damaged", ".refused")
@@ -45,11 +46,27 @@ def discard_set_aside(directory: Path, doomed: Callable[[bytes], bool]) -> int:
     Raises:
         OSError: One of them cannot be deleted.
     """
-    aside = [path for path in sorted(directory.glob("*")) if path.suffix in _SET_ASIDE]
+    aside = _set_aside(directory)
     gone = [path for path in aside if path.suffix == ".damaged" or doomed(path.read_bytes())]
     for path in gone:
         path.unlink()
     return len(gone)
+
+
+def discard_older(directory: Path, before: datetime) -> int:
+    """Delete what was set aside before a time; returns how many files went.
+
+    Raises:
+        OSError: One of them cannot be deleted.
+    """
+    gone = [path for path in _set_aside(directory) if path.stat().st_mtime < before.timestamp()]
+    for path in gone:
+        path.unlink()
+    return len(gone)
+
+
+def _set_aside(directory: Path) -> list[Path]:
+    return [path for path in sorted(directory.glob("*")) if path.suffix in _SET_ASIDE]
 
 
 def _blank(path: Path, end: int) -> int:

@@ -7,11 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from doctrail_core.audit.anchors.anchor import head
 from doctrail_core.audit.anchors.publishing import receipts
 from doctrail_core.audit.folder import AuditFolder
+from doctrail_core.durable.clearing import discard_older
 from doctrail_core.durable.columns import microseconds
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.home import FILE_MODE, Home
@@ -31,7 +33,15 @@ from doctrail_core.trails import open_trails
 from doctrail_core.trails.place import TrailPlace
 from doctrail_core.trails.store import TrailStore
 
-__all__ = ["Cutoffs", "LedgerRun", "RetentionRun", "TrailsRun", "cutoffs", "run_retention"]
+__all__ = [
+    "Cutoffs",
+    "LedgerRun",
+    "RetentionRun",
+    "TrailsRun",
+    "cutoffs",
+    "is_unfinished",
+    "run_retention",
+]
 
 _PATIENCE = 30.0
 """Seconds to wait for another process that writes to a store."""
@@ -57,12 +67,14 @@ class TrailsRun:
         removed: How many trails.
         texts: How many texts of chunks that no other trail has; not known beforehand.
         held: How many stayed for a hold.
+        set_aside: How many files of records that could not be stored; none where a hold is in force.
     """
 
     before: datetime
     removed: int
     texts: int
     held: int
+    set_aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,11 @@ class RetentionRun:
     dry: bool
     ledger: LedgerRun | None
     trails: TrailsRun | None
+
+
+def is_unfinished(home: Home) -> bool:
+    """Whether a run died while it removed trails; the next one completes it."""
+    return _mark(home).exists()
 
 
 def cutoffs(
@@ -179,14 +196,19 @@ def _trails(
 ) -> TrailsRun | None:
     if before is None:
         return None
+    in_force = holds(ledger, now=now)
     try:
         with open_trails(home) as trails:
-            search = _TrailSearch(trails, before, holds(ledger, now=now))
+            search = _TrailSearch(trails, before, in_force)
             going = list(search)
     except NothingRecordedError:
         return TrailsRun(before, 0, 0, 0)
-    texts = 0 if dry else _remove_trails(home, going)
-    return TrailsRun(before, len(going), texts, search.held)
+    if dry:
+        return TrailsRun(before, len(going), 0, search.held)
+    texts = _remove_trails(home, going)
+    # What cannot be read may be of what is held.
+    aside = 0 if in_force else discard_older(home.spool("trails"), before)
+    return TrailsRun(before, len(going), texts, search.held, aside)
 
 
 class _TrailSearch:
@@ -213,9 +235,7 @@ class _TrailSearch:
 
 def _remove_trails(home: Home, going: Sequence[str]) -> int:
     """Remove trails a few at a time, so that what is recorded meanwhile does not wait long."""
-    unfinished = (
-        home.path / "retention.unfinished"
-    )  # else nobody would come to what a killed run left
+    unfinished = _mark(home)
     if going:
         unfinished.touch(FILE_MODE)
     if not unfinished.exists():
@@ -231,6 +251,11 @@ def _remove_trails(home: Home, going: Sequence[str]) -> int:
         editor.scrub()
     unfinished.unlink()
     return texts
+
+
+def _mark(home: Home) -> Path:
+    """A file that is there while trails are being removed: what a run that died left is found by it."""
+    return home.path / "retention.unfinished"
 
 
 class _Run:
@@ -336,7 +361,9 @@ class _Run:
             span = {"first": ledger.first, "end": ledger.minimum}
             said["ledger"] = {"before": microseconds(ledger.before)} | span | counts
         if trails is not None:
-            counts = {name: getattr(trails, name) for name in ("removed", "texts", "held")}
+            counts = {
+                name: getattr(trails, name) for name in ("removed", "texts", "held", "set_aside")
+            }
             said["trails"] = {"before": microseconds(trails.before)} | counts
         return self._event("retained", said)
 
