@@ -125,7 +125,7 @@ def test_who_presents_the_id_is_still_answered(home, recorded, make_trail):
         assert after[: len(before)] == before
         kinds = [entry.kind for entry in ledger.entries(len(before))]
         assert kinds == ["erased", "flagged"]
-        assert ledger.entry(receipt.entry).body["at"] == list(receipt.places)
+        assert set(ledger.entry(receipt.entry).body["at"]) >= set(receipt.places)
 
 
 def test_what_was_erased_cannot_be_erased_again(home, recorded, make_trail):

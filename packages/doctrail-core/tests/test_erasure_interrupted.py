@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from doctrail_core.audit.folder import AuditFolder
+from doctrail_core.audit.verifying import Known, verify
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.spool import SUFFIX
 from doctrail_core.erasure import erasing
@@ -261,16 +261,21 @@ def test_without_a_key_nobody_can_try_texts(home, recorded, make_trail):
         assert ledger.store.chunks(by="id_tag", key=tag) == [(chunk, place)]
 
 
-def test_the_log_still_verifies(home, recorded, make_trail):
-    AuditFolder(home).make()
+def test_the_log_still_verifies_and_says_why_names_are_gone(home, recorded, make_trail):
     recorded.put(make_trail("r1", texts={"doc_4": PAYROLL}))
+    recorded.put(make_trail("r2", texts={"doc_9": OTHER}, user_id="ada", session_id="s-2"))
+    recorded.put(make_trail("r3", texts={"doc_9": OTHER}, user_id=None, session_id="s-2"))
     recorded.flush()
     with open_ledger(home) as ledger:
         size, root = ledger.size(), ledger.root()
-    erase_document(home, "doc_4", reason="-")
+    receipts = [erase_document(home, "doc_4", reason="-"), erase_user(home, "ada", reason="-")]
     with open_ledger(home) as ledger:
         assert ledger.root(size) == root
-        assert ledger.size() > size
+        report = verify(ledger, Known(None))
+    assert report.is_sound
+    told = [finding for finding in report.findings if finding.check == "names"]
+    for receipt in receipts:
+        assert any(f"erased by entry #{receipt.entry}:" in each.words for each in told)
 
 
 def test_a_lease_that_is_not_given_up_is_told_of(home, recorded, make_trail, monkeypatch):

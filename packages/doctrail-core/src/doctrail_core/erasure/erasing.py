@@ -267,7 +267,8 @@ class _Erasing:
     def _put_on_record(self, writer: LedgerEditor, draft: Draft, impact: Impact) -> int:
         """Say on the ledger what was erased; returns the place of the entry."""
         with open_ledger(self._home, drain=False) as ledger:
-            places = list(self._subject.places(ledger))
+            # Also of what was forgotten with it: whoever misses a name finds here why.
+            places = sorted({*self._subject.places(ledger), *self._subject.owners(ledger)})
         body: dict[str, Any] = {
             "affected": impact.responses,
             "answers": self._subject.answers,

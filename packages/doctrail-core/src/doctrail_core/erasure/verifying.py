@@ -79,11 +79,11 @@ def _entry(ledger: LedgerReader, receipt: ErasureReceipt) -> Iterator[Check]:
 def _says_so(entry: Entry | None, receipt: ErasureReceipt) -> bool:
     if entry is None or entry.kind != "erased":
         return False
-    said = (entry.body["erasure"], entry.body["scope"], list(entry.body["at"]))
-    impact = (entry.body["affected"], entry.body["digest"])
-    return said == (receipt.erasure, receipt.scope, list(receipt.places)) and impact == (
-        receipt.impact.responses,
-        receipt.impact.digest,
+    body, impact = entry.body, receipt.impact
+    return (
+        (body["erasure"], body["scope"]) == (receipt.erasure, receipt.scope)
+        and set(receipt.places) <= set(body["at"])
+        and (body["affected"], body["digest"]) == (impact.responses, impact.digest)
     )
 
 
