@@ -392,6 +392,12 @@ def test_who_may_not_make_tables_is_told_what_to_grant(postgres, tmp_path, addre
         LedgerPlace(Home(tmp_path / "home", other)).open()
 
 
+def test_a_database_that_does_not_have_all_characters_is_refused(postgres, tmp_path):
+    other = postgres.new_database(TEMPLATE="template0", ENCODING="'LATIN1'")
+    with pytest.raises(StoreError, match=r"encoding is LATIN1.*--encoding=UTF8"):
+        LedgerPlace(Home(tmp_path / "home", other)).open()
+
+
 # --- schema
 
 

@@ -238,6 +238,7 @@ class ServerWriter:
         try:
             self._connection.add_notice_handler(self._heard)
             if _revision(self._connection, place, schema) != schema.revisions[-1]:
+                self._check_encoding()
                 _upgrade(place, schema)
             self._run(_DURABLE)
             self.log = self._enter()
@@ -296,6 +297,14 @@ class ServerWriter:
                 " machine has a log of its own."
             )
         return log
+
+    def _check_encoding(self) -> None:
+        ((encoding,),) = self._run("SELECT current_setting('server_encoding')")
+        if encoding != "UTF8":
+            raise StoreError(
+                f"{host_of(self._place.address)}: the database's encoding is {encoding}, which does not have all"
+                " characters. Make one with `createdb --encoding=UTF8 --template=template0`."
+            )
 
     def _await_standby(self) -> None:
         """Let what the cursors say be on the standby before anybody relies on it: a wait may have been cut short."""

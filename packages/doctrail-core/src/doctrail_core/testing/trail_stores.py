@@ -496,6 +496,16 @@ class TrailStoreConformance:
             assert (list(trails.chunks_of("b")), set(trails.texts_of("b"))) == ([], set())
         assert find("planted") == []
 
+    def test_a_record_that_cannot_be_kept_is_set_aside_and_others_pass(
+        self, home: Home, journal: TrailJournal, listed: Listed
+    ) -> None:
+        for number in range(9):
+            trail = build_trail(f"r{number}", minute=number)
+            journal.append(replace(trail, turn=1 << 70) if number == 4 else trail)  # noqa: PLR2004  # one of them
+        journal.flush()
+        assert listed() == [f"r{number}" for number in (8, 7, 6, 5, 3, 2, 1, 0)]
+        assert len(list(home.spool("trails").glob("*.refused"))) == 1
+
     def test_a_change_that_fails_leaves_all_as_it_was(
         self, home: Home, journal: TrailJournal
     ) -> None:
