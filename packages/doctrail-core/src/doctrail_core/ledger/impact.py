@@ -290,26 +290,27 @@ def _hit(
         flags = _flags_of(ledger, found.seq, target)
         if flags is None or link_rank(flags)[0] < rank:
             return None
-    reached, indirect, carried = link_rank(flags)
-    grade = grade_of_rank(reached)
-    whose_it_is = _whose(ledger, found)
+    grade, involved, how = _WAYS[flags]
+    status, complete = _ENDS[found.state & _END]
+    reference, time_us, session, user, trace, _ = _whose(ledger, found)
     return ImpactHit(
-        document_id=ledger.document_name(target.document),
-        response_id=ledger.response_id(whose_it_is.response, found.state),
-        time=moment(whose_it_is.time_us),
-        grade=grade,
-        involvement=involvement(grade, indirect=indirect),
-        status=state_status(found.state),
-        complete=state_complete(found.state),
-        session_id=ledger.name_of(whose_it_is.session),
-        user_id=ledger.name_of(whose_it_is.user),
-        trace_id=whose_it_is.trace.hex() if whose_it_is.trace else None,
-        how=_how(reached, indirect=indirect, carried=carried),
-        seq=found.seq,
-        derived_from=target.derived_from,
-        same_text_as=target.same_text_as,
-        cursor=f"{number}.{found.seq}",
-        log=ledger.log,
+        ledger.document_name(target.document),
+        ledger.response_id(reference, found.state),
+        moment(time_us),
+        grade,
+        involved,
+        status,
+        complete,
+        ledger.name_of(session) if session else None,
+        ledger.name_of(user) if user else None,
+        trace.hex() if trace else None,
+        how,
+        found.seq,
+        target.derived_from,
+        target.same_text_as,
+        None,
+        f"{number}.{found.seq}",
+        ledger.log,
     )
 
 
@@ -335,12 +336,22 @@ def _flags_of(ledger: "LedgerReader", first: int, target: _Target) -> int | None
     return links_of(narrowed, dict.fromkeys(meant, target.document)).get(target.document)
 
 
-def _how(rank: int, *, indirect: bool, carried: bool) -> How:
+def _way(flags: int) -> tuple[Grade, Involvement | None, How]:
+    """What a link's flags say."""
+    rank, indirect, carried = link_rank(flags)
+    grade = grade_of_rank(rank)
+    involved = involvement(grade, indirect=indirect)
     if carried:
-        return "via_history"
+        return grade, involved, "via_history"
     if indirect:
-        return "via_agent"
-    return "in_prompt" if rank else "retrieved_only"
+        return grade, involved, "via_agent"
+    return grade, involved, "in_prompt" if rank else "retrieved_only"
+
+
+# There are few, and a hot document has many hits.
+_WAYS = tuple(map(_way, range(16)))
+_END = 7
+_ENDS = tuple((state_status(state), state_complete(state)) for state in range(_END + 1))
 
 
 def _follow(ledger: "LedgerReader", hit: ImpactHit, found: dict[int, ImpactHit]) -> None:
