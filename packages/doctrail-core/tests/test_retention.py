@@ -16,6 +16,7 @@ from doctrail_core.audit.watch import checkpoint_now
 from doctrail_core.durable.errors import NothingRecordedError
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
+from doctrail_core.erasure.erasing import erase_document
 from doctrail_core.erasure.holds import set_hold
 from doctrail_core.erasure.policy import (
     Bounds,
@@ -263,6 +264,28 @@ def test_checkpoints_go_on_after_the_entries_of_the_last_one_were_pruned(home, j
         said = {(each.outcome, each.check) for each in verify(ledger, known).findings}
     assert ("holds", "checkpoints") in said
     assert not {("open", "checkpoints"), ("broken", "checkpoints"), ("broken", "entries")} & said
+
+
+def test_what_answers_for_an_erased_document_goes_with_the_entry_that_says_so(home, journal, keep):
+    put_in_force(journal, Policy(ledger=Bounds(Period(), Period(days=30))))
+    keep(old=(-2, OLD, {}))
+    erase_document(home, "doc_old", reason="withdrawn")
+    _heartbeats(journal, 300)
+    now = datetime.now(UTC)
+    assert _answered_for(home) == (1, 1, 1)
+    run_retention(home, now=now + 20 * DAY)
+    assert _answered_for(home) == (1, 1, 1)
+    run_retention(home, now=now + 40 * DAY)
+    assert _answered_for(home) == (0, 0, 0)
+    with open_ledger(home) as ledger:
+        assert not [f for f in verify(ledger, Known()).findings if f.outcome == "broken"]
+
+
+def _answered_for(home):
+    """How often the document is known, said to be erased, and its answers flagged."""
+    with open_ledger(home) as ledger:
+        erased, flags = list(ledger.events("erased")), list(ledger.store.flags())
+        return len(ledger.document("doc_old")), len(erased), len(flags)
 
 
 def _heartbeats(journal, number):
