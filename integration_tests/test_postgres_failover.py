@@ -13,6 +13,8 @@ from doctrail_core.durable.home import Home
 from doctrail_core.ledger import open_ledger
 from doctrail_core.testing.postgres_server import PostgresServer, binaries
 
+pytest.importorskip("psycopg", reason="the postgres extra is not installed")
+
 PATIENCE = 60.0
 WRITER = """
 import sys, time

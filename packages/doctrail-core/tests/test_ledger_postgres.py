@@ -25,6 +25,9 @@ from doctrail_core.ledger.record import encode
 from doctrail_core.testing.ledger_stores import answer, event, fact, keep
 from doctrail_core.testing.postgres_server import PostgresServer, binaries
 
+for module in ("alembic", "psycopg", "sqlalchemy"):
+    pytest.importorskip(module, reason="the postgres extra is not installed")
+
 alone = pytest.mark.usefixtures("own")
 needs_server = pytest.mark.skipif(binaries() is None, reason="no PostgreSQL server is installed")
 

@@ -14,5 +14,7 @@ def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the tests' own; `postgres.new_database()` is an address to use."""
     if binaries() is None:
         pytest.skip("no PostgreSQL server is installed here (Debian's package is `postgresql`)")
+    for module in ("alembic", "psycopg", "sqlalchemy"):
+        pytest.importorskip(module, reason="the postgres extra is not installed")
     with PostgresServer() as server:
         yield server
