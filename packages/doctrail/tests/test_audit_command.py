@@ -1,6 +1,7 @@
 """`doctrail audit`."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 
@@ -243,3 +244,22 @@ def test_what_an_application_records_is_signed_by_itself(signed, doctrail):
     *_, last = doctrail("audit", "verify", "--json").json_lines
     assert checkpoint is not None
     assert checkpoint.size == last["size"]
+
+
+def test_names_that_were_exchanged_are_found(signed, doctrail):
+    assert doctrail("audit", "verify").code == 0
+    with sqlite3.connect(signed.home / "ledger.db") as ledger:
+        rows = ledger.execute("SELECT seq, sealed FROM document ORDER BY seq").fetchall()
+        (one, sealed_one), (two, sealed_two) = rows
+        ledger.execute("UPDATE document SET sealed = ? WHERE seq = ?", (sealed_two, one))
+        ledger.execute("UPDATE document SET sealed = ? WHERE seq = ?", (sealed_one, two))
+    ledger.close()
+    with sqlite3.connect(signed.home / "keys.db") as keys:
+        (first,) = keys.execute("SELECT secret FROM key WHERE owner = ?", (one,)).fetchone()
+        (second,) = keys.execute("SELECT secret FROM key WHERE owner = ?", (two,)).fetchone()
+        keys.execute("UPDATE key SET secret = ? WHERE owner = ?", (second, one))
+        keys.execute("UPDATE key SET secret = ? WHERE owner = ?", (first, two))
+    keys.close()
+    said = doctrail("audit", "verify")
+    assert said.code == 1
+    assert f"names are not those that entries {one}, {two} were made for" in said.out

@@ -11,15 +11,16 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from doctrail_core.audit import segments
 from doctrail_core.audit.findings import Finding, broken, holds, open_
 from doctrail_core.audit.segments import Postings, bounds, mentions_of
 from doctrail_core.audit.stream import Block, listed
+from doctrail_core.ledger.commitments import name_commitment
 from doctrail_core.ledger.entry import Entry, EntryError, decode
 from doctrail_core.ledger.rows import links_of, people_of, state_named, state_of
-from doctrail_core.ledger.store import LATEST
+from doctrail_core.ledger.store import LATEST, NameFound
 
 if TYPE_CHECKING:
     from doctrail_core.ledger.reader import LedgerReader
@@ -288,6 +289,15 @@ class TableCheck:
             mentions.add(((name, response) for response in self._store.mentioning(name)), -1)
 
 
+_State = Literal["missing", "unexplained", "exchanged", "erased", "closed", "open"]
+
+_BROKEN_NAMES: Mapping[_State, str] = {
+    "exchanged": "names are not those that entries {} were made for",
+    "unexplained": "names are gone, and no entry says that they were erased: entries {}",
+    "missing": "the store has no row for the names of entries {}",
+}
+
+
 class NameCheck:
     """Whether names are where entries bind them, and which of them were erased, and by which entry."""
 
@@ -305,33 +315,42 @@ class NameCheck:
                 self._erased |= dict.fromkeys(entry.body.get("at", ()), entry.seq)
 
     def findings(self) -> Iterator[Finding]:
-        missing: list[int] = []
-        unexplained: list[int] = []
-        erased: list[tuple[int, int]] = []
-        closed = opened = 0
+        found: dict[_State, list[int]] = {}
         for seq in self._bound:
-            found = self._log.store.name(seq)
-            if found is None:
-                missing.append(seq)
-            elif found.sealed is None:
-                by = self._erased.get(seq) or self._erased.get(found.owner or 0)
-                erased += [(by, seq)] if by else []
-                unexplained += [] if by else [seq]
-            elif self._log.name_of(seq) is None:
-                closed += 1
-            else:
-                opened += 1
-        yield from _erasures(erased)
-        if unexplained:
-            words = f"names are gone, and no entry says that they were erased: entries {listed(unexplained)}"
-            yield broken("names", words, unexplained[0])
-        if missing:
-            words = f"the store has no row for the names of entries {listed(missing)}"
-            yield broken("names", words, missing[0])
-        if closed:
+            found.setdefault(self._state(seq), []).append(seq)
+        yield from _erasures([(self._erased_by(seq), seq) for seq in found.get("erased", ())])
+        for state, words in _BROKEN_NAMES.items():
+            if seqs := found.get(state):
+                yield broken("names", words.format(listed(seqs)), seqs[0])
+        if closed := len(found.get("closed", ())):
             yield open_("names", f"{closed} names cannot be opened: their keys are not here")
-        if opened:
-            yield holds("names", f"{opened} names can be opened with their keys")
+        if opened := len(found.get("open", ())):
+            words = f"{opened} names can be opened with their keys, and are those that were bound"
+            yield holds("names", words)
+
+    def _state(self, seq: int) -> "_State":
+        found = self._log.store.name(seq)
+        if found is None:
+            return "missing"
+        if found.sealed is None:
+            return "erased" if self._erased_by(seq) else "unexplained"
+        name = self._log.name_of(seq)
+        if name is None:
+            return "closed"
+        return "open" if self._is_bound(seq, found, name) else "exchanged"
+
+    def _erased_by(self, seq: int) -> int:
+        """The entry that says that a name was erased, or its owner's; 0 if none does."""
+        found = self._log.store.name(seq)
+        owner = found.owner if found else None
+        return self._erased.get(seq) or self._erased.get(owner or 0, 0)
+
+    def _is_bound(self, seq: int, found: NameFound, name: str) -> bool:
+        """Whether the entry commits to this very name."""
+        entry = self._log.entry(seq)
+        key = self._log.key_of(seq if found.owner is None else found.owner)
+        said = None if entry is None else entry.body.get("commitment")
+        return said is None or key is None or said == name_commitment(key, name)
 
 
 def _check_told(entry: Entry) -> None:

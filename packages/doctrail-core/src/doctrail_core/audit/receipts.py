@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from doctrail_core.audit.findings import Finding, broken, holds, open_
 from doctrail_core.audit.stream import Block
-from doctrail_core.ledger.batch import answer_commitment
+from doctrail_core.ledger.commitments import answer_commitment
 from doctrail_core.ledger.entry import CODES, HEADER, Entry, EntryError, covered, decode
 from doctrail_core.ledger.keyring import THE_LOG
 

@@ -465,4 +465,7 @@ def listed(numbers: Sequence[int]) -> str:
 
 
 def _time(time_us: int) -> str:
-    return datetime.fromtimestamp(time_us / 1_000_000, UTC).isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(time_us / 1_000_000, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        return f"{time_us} microseconds"  # which no clock says, but somebody may have written

@@ -157,5 +157,5 @@ def _unproven(known: Known) -> tuple[str, ...]:
         outside,
         "an answer that was never recorded is not missed here; compare with a count from elsewhere, as a model's bill",
         "times are those of the recording machine's clock",
-        "which document or person a reference stands for is kept beside the log, under keys; who has those can change it",
+        "which document or person a reference stands for, where the key of its name is not here",
     )

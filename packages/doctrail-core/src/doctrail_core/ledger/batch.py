@@ -8,8 +8,14 @@ from uuid import UUID, uuid4
 
 from doctrail_core.durable.columns import microseconds, rank_of_grade
 from doctrail_core.ledger.access import access_entry, chunks_decided
+from doctrail_core.ledger.commitments import (
+    answer_commitment,
+    chunk_commitment,
+    name_commitment,
+    query_tag,
+)
 from doctrail_core.ledger.entry import CODES, ChunkUse, Entry, decode, encode
-from doctrail_core.ledger.keyring import THE_LOG, Keyring, Tagger, derived
+from doctrail_core.ledger.keyring import THE_LOG, Keyring, Tagger
 from doctrail_core.ledger.known import Known
 from doctrail_core.ledger.record import ChunkFact, EventRecord, LedgerRecord, Record
 from doctrail_core.ledger.rows import (
@@ -174,7 +180,7 @@ class Batch:
             covers=tuple(each.counter for each in covered),
             status=record.status,
             trace=_trace(record.trace_id),
-            query_tag=_query_tag(record, secret),
+            query_tag=query_tag(secret, record.query_hash),
             answer_commitment=answer_commitment(secret, reference, record.answer_hash),
             session=self._name("session", record.session_id, time_us, owner=user),
             user=user,
@@ -306,15 +312,16 @@ class Batch:
         key = self._keyring.get(document)
         if key is None or content_hash is None:
             return None
-        return chunk_commitment(key, content_hash).hex()
+        return chunk_commitment(key, content_hash)
 
     def _document(self, document_id: str, time_us: int) -> int:
         tag = self._tagger.tag("document", document_id)
         known = self._known.documents.get(tag)
         if known is not None:
             return known
-        seq = self._append(Entry(kind="document", time_us=time_us))
-        self._keyring.make(seq)
+        key = self._keyring.make(self._next)
+        said = {"commitment": name_commitment(key, document_id)}
+        seq = self._append(Entry(kind="document", time_us=time_us, body=said))
         self.rows.documents.append(DocumentRow(seq, tag, self._keyring.seal(seq, document_id)))
         self._known.documents[tag] = seq
         return seq
@@ -334,11 +341,11 @@ class Batch:
             body, sealed, owner = {"kind": kind, "name": name}, None, None
             seq = self._append(Entry(kind="name", time_us=time_us, body=body))
         else:
-            body = {"kind": kind}
-            seq = self._append(Entry(kind="name", time_us=time_us, body=body))
             if owner is None:
-                owner = seq
-                self._keyring.make(seq)
+                owner = self._next
+                self._keyring.make(owner)
+            body = {"kind": kind, "commitment": name_commitment(self._secret(owner), name)}
+            seq = self._append(Entry(kind="name", time_us=time_us, body=body))
             sealed = self._keyring.seal(owner, name)
         self.rows.names.append(NameRow(seq, kind, tag, owner, sealed))
         self._known.names[tag] = seq
@@ -444,28 +451,6 @@ def _only_responses(records: Sequence[Record], places: Sequence[int]) -> list[Le
 
 def _document_ids(record: Record) -> Sequence[str]:
     return record.document_ids if isinstance(record, LedgerRecord) else ()
-
-
-def chunk_commitment(key: bytes, content_hash: str) -> bytes:
-    """What the log holds of a chunk's text: whoever has the document's key and the text can tell it is that one."""
-    return _commit(key, b"chunk", content_hash.encode())
-
-
-def answer_commitment(secret: bytes, reference: bytes, answer_hash: str | None) -> bytes | None:
-    """What the log holds of an answer: whoever has the user's key and the answer can tell it is that one."""
-    if answer_hash is None:
-        return None
-    return _commit(secret, b"answer" + reference, answer_hash.encode())
-
-
-def _query_tag(record: LedgerRecord, secret: bytes) -> bytes | None:
-    if not record.query_hash:
-        return None
-    return _commit(secret, b"query", record.query_hash.encode())[:_TAG_BYTES]
-
-
-def _commit(secret: bytes, purpose: bytes, what: bytes) -> bytes:
-    return derived(derived(secret, purpose), what)
 
 
 def _trace(trace_id: str | None) -> bytes | None:

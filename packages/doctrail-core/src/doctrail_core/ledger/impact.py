@@ -351,7 +351,9 @@ def _way(flags: int) -> tuple[Grade, Involvement | None, How]:
 # There are few, and a hot document has many hits.
 _WAYS = tuple(map(_way, range(16)))
 _END = 7
-_ENDS = tuple((state_status(state), state_complete(state)) for state in range(_END + 1))
+_ENDS: tuple[tuple[Status, bool], ...] = tuple(
+    (state_status(state), state_complete(state)) for state in range(_END + 1)
+)
 
 
 def _follow(ledger: "LedgerReader", hit: ImpactHit, found: dict[int, ImpactHit]) -> None:
