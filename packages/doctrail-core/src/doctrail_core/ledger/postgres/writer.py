@@ -56,7 +56,9 @@ _FORGET_CHUNK_IDS: LiteralString = """
     UPDATE chunk SET id_tag = uuid_send(gen_random_uuid())
     WHERE log = %s AND seq = ANY(%s::bigint[])
 """
-_FORGET_NAMES: LiteralString = "UPDATE name SET sealed = NULL WHERE log = %s AND seq = ANY(%s::bigint[])"
+_FORGET_NAMES: LiteralString = (
+    "UPDATE name SET sealed = NULL WHERE log = %s AND seq = ANY(%s::bigint[])"
+)
 _LEAF: LiteralString = """
     INSERT INTO tile (log, level, number, hash) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING
 """
