@@ -1,6 +1,5 @@
 """A home folder lies on this machine, or nothing is recorded in it."""
 
-
 import pytest
 
 from doctrail_core import Lineage, Settings

@@ -67,12 +67,16 @@ def test_the_bytes_are_canonical(entry):
 def test_the_bytes_of_an_entry(make_trail):
     entry = from_trail("answered", make_trail(), writer="writer-1", counter=7)
     assert json.loads(encode(entry)) == snapshot(
-        {"answer_hash": "sha256:ac763025ded5deb50b15ea226b92ea9274f76d2e803c42ff1b8b523ae57e375e", "chunks": [
+        {
+            "answer_hash": "sha256:ac763025ded5deb50b15ea226b92ea9274f76d2e803c42ff1b8b523ae57e375e",
+            "chunks": [
                 {
                     "chunk_id": "doc_4#0",
                     "content_hash": "sha256:12cc43deef7431514972f410c6eae4af9044a3fd0abb09eb6c7a7eebe543a4cc",
                     "document_id": "doc_4",
-                    "grade": "in_prompt", "source": "a.pdf"}
+                    "grade": "in_prompt",
+                    "source": "a.pdf",
+                }
             ],
             "counter": 7,
             "document_ids": ["doc_4"],

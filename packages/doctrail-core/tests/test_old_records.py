@@ -48,7 +48,7 @@ def test_trails_that_no_writer_has_touched_yet_can_be_read(old_home):
 
 
 def test_a_ledger_that_no_writer_has_touched_yet_says_what_to_do(old_home):
-    with pytest.raises(StoreError, match="earlier doctrail.*`doctrail doctor` does"):
+    with pytest.raises(StoreError, match=r"earlier doctrail.*`doctrail doctor` does"):
         open_ledger(old_home, drain=False)
 
 

@@ -16,8 +16,8 @@ from doctrail_core.durable.intake import sizes
 from doctrail_core.durable.lease import Lease
 from doctrail_core.durable.spool import Spool
 from doctrail_core.ledger import open_ledger
-from doctrail_core.ledger.record import encode, from_trail
 from doctrail_core.ledger.journal import LedgerJournal
+from doctrail_core.ledger.record import encode, from_trail
 from doctrail_core.ledger.sqlite import LedgerWriter
 from doctrail_core.trails import open_trails
 from doctrail_core.trails.journal import TrailJournal
