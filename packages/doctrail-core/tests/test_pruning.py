@@ -523,7 +523,8 @@ def test_nothing_but_what_is_beyond_the_ceiling_and_not_needed_goes(
     _check_what_went(before, after, held, run.ledger.minimum, run.ledger.entries)
     _check_what_is_told(home, before, after)
 
-    # Life goes on: what is gone is bound anew, and another run finds nothing to do.
+    # Life goes on: what is gone is bound anew, and another run finds nothing to do, but that the writer
+    # that was the last one may be none of those that are there.
     log.answer("r1", ["d0", "d1"], 0.1, user="u1", session="s1")
     log.event("reused", 0.1, "r3", of="r1")
     log.write()
@@ -531,7 +532,8 @@ def test_nothing_but_what_is_beyond_the_ceiling_and_not_needed_goes(
     check(home)
     again = run_retention(home, now=NOW)
     assert again.ledger is not None
-    assert again.ledger.entries == 0
+    assert (again.ledger.answers, again.ledger.entries <= 1) == (0, True)
+    check(home)
 
 
 def _hits(ledger: LedgerReader, document: str) -> list[str]:
