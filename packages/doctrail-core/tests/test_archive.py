@@ -10,8 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from textwrap import dedent
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +28,10 @@ from doctrail_core.ledger.impact import Query
 from doctrail_core.ledger.keyring import Tagger
 from doctrail_core.ledger.store import LATEST
 from doctrail_core.testing.saying import BEGIN, Said, expected, put, said_at_random
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+pytest.importorskip("duckdb")
 
 WIDTH = 256
 HOUR = timedelta(hours=1)

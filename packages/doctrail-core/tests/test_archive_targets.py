@@ -6,9 +6,6 @@ from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
-import dask.dataframe as dd
-import deltalake
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,6 +28,12 @@ from doctrail_core.ledger.impact import Query
 from doctrail_core.ledger.store import LATEST
 from doctrail_core.testing.clickhouse_server import ClickHouseServer
 from doctrail_core.testing.saying import BEGIN, Said, expected, put, said_at_random
+
+dd = pytest.importorskip("dask.dataframe")
+deltalake = pytest.importorskip("deltalake")
+duckdb = pytest.importorskip("duckdb")
+for needed in ("chdb", "clickhouse_connect"):
+    pytest.importorskip(needed)
 
 WIDTH = 256
 HOUR = timedelta(hours=1)

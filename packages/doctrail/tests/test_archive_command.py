@@ -12,6 +12,9 @@ from doctrail_core.ledger.sqlite import LedgerWriter
 from doctrail_core.testing.clickhouse_server import ClickHouseServer
 from doctrail_core.testing.saying import BEGIN, expected, put, said_at_random
 
+for needed in ("chdb", "clickhouse_connect", "deltalake", "duckdb", "pyarrow"):
+    pytest.importorskip(needed)
+
 SAID = said_at_random(60)
 
 

@@ -82,7 +82,7 @@ def _fill_string_cache() -> None:
 
 def soak(host: Host, requests: Sequence[Request], lineage: Lineage, count: int) -> Soaked:
     """Make these requests in turn, `count` in all, every other one in async code."""
-    warm_up = max(count // 4, 100)
+    warm_up = max(count // 4, 200)  # what is remembered of the latest answers is full by then
     with asyncio.Runner() as runner:
 
         def ask(number: int) -> None:
