@@ -258,8 +258,9 @@ def test_a_checkpoint_that_was_kept_is_compared(recorded, pack, check, tmp_path)
 
 def test_a_checkpoint_of_which_nothing_is_shown_is_not_passed_over(recorded, pack, check, tmp_path):
     (tmp_path / "kept").write_text(str(recorded[2]))
-    _, said = check(pack(document="doc_1", earlier=()), "--checkpoint", tmp_path / "kept")
+    code, said = check(pack(document="doc_1", earlier=()), "--checkpoint", tmp_path / "kept")
     assert "NOT compared" in said
+    assert code == 1
 
 
 @pytest.mark.parametrize("more", [-1, 1])
@@ -282,6 +283,31 @@ def test_a_bundle_under_another_key_is_refused(pack, check):
 
 
 # What was tampered with.
+
+
+@pytest.mark.parametrize("places", [[], [1], [10**6]])
+def test_a_document_that_the_log_does_not_bind_is_not_said_to_be_in_no_answer(pack, check, places):
+    folder = pack(document="doc_late", narrow=False)
+    rewrite_json(folder / "bundle.json", lambda said: said["about"].update(places=places))
+    code, said = check(folder)
+    assert (code, said[:7]) == (1, "BROKEN:")
+
+
+@pytest.mark.parametrize("about", [{"what": "log"}, {"what": "time"}, {"what": "something"}])
+def test_a_bundle_that_shows_nothing_does_not_hold(pack, check, about):
+    folder = pack()
+    empty = {"start": 5, "end": 5, "before": [], "after": [], "tiles": {}}
+    rewrite_json(folder / "bundle.json", lambda said: said.update(about=about, ranges=[]))
+    assert check(folder)[0] != 0
+    rewrite_json(folder / "bundle.json", lambda said: said.update(ranges=[empty]))
+    assert check(folder)[0] != 0
+
+
+def test_a_bundle_of_a_time_tells_that_it_may_not_have_all_of_it(pack, check):
+    folder = pack(times=(0, LATEST))
+    code, said = check(folder)
+    assert code == 0
+    assert "that no other entry is of that time is NOT shown" in said
 
 
 def first(lines):

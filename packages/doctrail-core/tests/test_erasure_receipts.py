@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from doctrail_core.audit.folder import AuditFolder
+from doctrail_core.audit.watch import begin
 from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.erasure.erasing import HeldError, erase_document, erase_user
 from doctrail_core.erasure.holds import lift_hold, set_hold
@@ -73,6 +74,17 @@ def test_a_receipt_is_signed_by_the_key_of_the_log(home, recorded, make_trail, c
     assert checked(receipt, "doc_5") == ["it is about the document that was named"]
     other = replace(receipt, note=replace(receipt.note, text=receipt.note.text.replace("0", "1")))
     assert checked(other) == ["it is signed by the key of this log"]
+
+
+def test_a_receipt_whose_signature_was_taken_off_does_not_hold(home, recorded, make_trail, checked):
+    recorded.put(make_trail("r1", texts={"doc_4": TEXT}))
+    recorded.put(make_trail("r2", texts={"doc_9": TEXT[::-1]}))
+    early = erase_document(home, "doc_9", reason="-")
+    begin(home, recorded.ledger, "example.com/log")
+    receipt = erase_document(home, "doc_4", reason="-")
+    (failed,) = checked(replace(receipt, note=None, reason="another"))
+    assert failed.startswith("it is signed by the key of this log")
+    assert checked(early) == []
 
 
 def test_a_receipt_that_was_made_up_does_not_hold(home, recorded, make_trail, checked):

@@ -151,6 +151,19 @@ def test_a_receipt_is_looked_for(signed, doctrail, tmp_path):
     assert "the log has no record 4711 of writer nobody" in said.out
 
 
+def test_a_receipt_is_not_passed_over_for_a_bundle(signed, doctrail, tmp_path):
+    said = doctrail("audit", "verify", "--bundle", str(tmp_path), "--receipt", "any")
+    assert said.code == 2
+    assert "leave out --bundle" in said.err
+
+
+def test_a_log_whose_key_was_taken_away_is_not_said_to_have_none(signed, doctrail):
+    (signed.home / "audit" / "config.json").unlink()
+    said = doctrail("audit", "verify")
+    assert "of the log names its key, log.example/rag+" in said.out
+    assert "nothing signs" not in said.out
+
+
 def test_every_entry_of_an_answer_is_proven(signed, doctrail, tmp_path):
     key = VerifierKey.parse(key_of(signed.home))
     proofs = doctrail("audit", "prove", "first-0001", "--json").json_lines

@@ -4,7 +4,8 @@
     python verify.py [FOLDER] --key 'NAME+ID+KEY' [--checkpoint FILE]...
 
 It is one file, to be read before it is believed, and uses nothing of doctrail: all that it knows of the format is
-below. Exit code 0: nothing contradicts the evidence; 1: something does; 2: it cannot be read.
+below. Exit code 0: nothing contradicts the evidence; 1: something does, or what you kept could
+not be compared with it; 2: it cannot be read.
 """
 
 import argparse
@@ -281,6 +282,7 @@ class Document:
         self.first: dict[bytes, int] = {}
         self.rank: dict[bytes, int] = {}
         self.made: set[int] = set()
+        self.bound: set[int] = set()
 
     def take(self, entry: Entry) -> dict[int, int]:
         """How an entry mentions it, by place."""
@@ -288,6 +290,8 @@ class Document:
         for place, known in self.chunks.items():
             if entry.kind == "chunk" and entry.body.get("document") == place:
                 known.add(entry.seq)
+            if entry.kind == "document" and entry.seq == place:
+                self.bound.add(place)
             how = entry.mentions(place, known)
             if how is not None:
                 found[place] = how
@@ -310,6 +314,7 @@ class Verification:
         note = (folder / "checkpoint").read_text("utf-8")
         self.origin, self.size, self.root = checkpoint_of(note, self.key)
         self.roots = {self.size: self.root}
+        self.compared = True
         self.pruned = 0
         told = [entry for _, entry in self.proven("pruned.jsonl")]
         require(
@@ -322,11 +327,11 @@ class Verification:
         kept = [checkpoint_of(note, self.key) for note in checkpoints]
         for each in self.read("earlier.json"):
             self.check_earlier(each)
+        sizes = {size for _, size, _ in kept}
         if self.said["about"]["what"] == "document":
-            self.check_document(self.said["about"]["places"])
+            self.check_document(self.said["about"], sizes)
         else:
-            for piece in self.said["ranges"]:
-                self.check_piece(piece, {size for _, size, _ in kept})
+            self.check_log(self.said["about"], sizes)
         if self.pruned:
             self.words.append(f"{self.pruned} entries were pruned: of them NOTHING is shown.")
         for _, size, root in kept:
@@ -346,6 +351,7 @@ class Verification:
         require(size <= self.size, words)
         known = self.roots.get(size)
         if known is None:
+            self.compared = False
             self.words.append(
                 f"NOT compared with the one of {size} entries that you kept: have a bundle made with it."
             )
@@ -356,6 +362,19 @@ class Verification:
             )
             self.words.append(
                 f"It begins with all of the {size} entries whose checkpoint you kept."
+            )
+
+    def check_log(self, about: dict[str, Any], kept: set[int]) -> None:
+        """The whole log, or a piece of it."""
+        (piece,) = self.said["ranges"]
+        whole = (piece["start"], piece["end"]) == (0, self.size)
+        require(piece["start"] < piece["end"] or whole, "the bundle shows no entries")
+        require(whole or about["what"] == "time", "of the log, something is not in the bundle")
+        self.check_piece(piece, kept)
+        if about["what"] == "time":
+            self.words.append(
+                f"The bundle is said to be about the time from {about['from'] or 'the beginning'} to before"
+                f" {about['before'] or 'the end'}: that no other entry is of that time is NOT shown."
             )
 
     def check_piece(self, piece: dict[str, Any], kept: set[int]) -> None:
@@ -415,8 +434,10 @@ class Verification:
         )
         self.pruned += count
 
-    def check_document(self, places: list[int]) -> None:
+    def check_document(self, about: dict[str, Any], kept: set[int]) -> None:
         """That these entries, and no others, mention the document bound at these places."""
+        places: list[int] = about["places"]
+        require(places, "the bundle does not say where the log binds the document")
         document, proven, reached = Document(places), dict(self.proven("entries.jsonl")), 0
         for start, said in sorted(self.pieces(proven).items()):
             require(
@@ -427,9 +448,12 @@ class Verification:
                 self.check_segment(said, document, proven, start, reached)
             else:
                 reached = said["end"]
-                for entry in self.entries_of(said, set()):
+                for entry in self.entries_of(said, kept):
                     document.take(entry)
         require(reached == self.size, f"of entries from {reached} on, nothing is in the bundle")
+        unbound = [place for place in places if place not in document.bound]
+        require(not unbound, f"entries {unbound} are said to bind the document, and do not")
+        self.words.append(f"The bundle calls the document {about['document']!r}.")
         self.words.append(
             f"All {self.size} entries are accounted for, by committed indexes or one by one."
         )
@@ -561,7 +585,7 @@ def main(words: list[str] | None = None) -> int:
         "Nothing here contradicts the evidence. An answer that was never recorded is not missed by it; times are those of"
         " the recording machine's clock; what references stand for is as the bundle says."
     )
-    return 0
+    return 0 if verification.compared else 1
 
 
 if __name__ == "__main__":

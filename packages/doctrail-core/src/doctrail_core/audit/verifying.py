@@ -99,7 +99,7 @@ class _Signatures:
     def findings(self) -> Iterator[Finding]:
         if self._known.key is None:
             words = (
-                "nothing signs this log: run `doctrail audit init`, and keep checkpoints elsewhere"
+                "no key is known here that signs this log: if none does, run `doctrail audit init`"
             )
             yield open_("signatures", words)
             return
@@ -136,8 +136,9 @@ def _key_findings(log: "LedgerReader", key: VerifierKey | None) -> Iterator[Find
         with suppress(EntryError, KeyError, TypeError, AttributeError):
             named = decode(body, seq).body["audit"]["key"]
             if key is None:
-                continue
-            if named == str(key):
+                words = f"entry #{seq} of the log names its key, {named}, and nothing here has it: bring it with --key"
+                yield open_("signatures", words, seq)
+            elif named == str(key):
                 yield holds("signatures", f"entry #{seq} of the log names the same key", seq)
             else:
                 words = f"entry #{seq} of the log names another key, {named}: this one was put in its place"

@@ -40,7 +40,7 @@ def check_receipt(home: Home, receipt: ErasureReceipt, name: str | None = None) 
     """
     with open_ledger(home) as ledger:
         return [
-            _signature(home, receipt),
+            _signature(home, ledger, receipt),
             *_name(ledger, receipt, name),
             *_entry(ledger, receipt),
             *_names(ledger, receipt),
@@ -48,8 +48,11 @@ def check_receipt(home: Home, receipt: ErasureReceipt, name: str | None = None) 
         ]
 
 
-def _signature(home: Home, receipt: ErasureReceipt) -> Check:
+def _signature(home: Home, ledger: LedgerReader, receipt: ErasureReceipt) -> Check:
     if receipt.note is None:
+        if _signs_since(ledger, receipt.entry):
+            words = "it is signed by the key of this log: it has no signature, and the log signed when it was made"
+            return Check(holds=False, what=words)
         return Check(None, "it is not signed: nothing signed for this log when it was made")
     try:
         key = AuditFolder(home).config().key
@@ -57,6 +60,13 @@ def _signature(home: Home, receipt: ErasureReceipt) -> Check:
     except (NoteError, StoreError):
         signed = False
     return Check(signed, "it is signed by the key of this log")
+
+
+def _signs_since(ledger: LedgerReader, place: int | None) -> bool:
+    """Whether the log had named the key that signs for it before this place."""
+    begun = (entry.seq for entry in ledger.events("configured") if "audit" in entry.body)
+    first = next(begun, None)
+    return first is not None and place is not None and first < place
 
 
 def _name(ledger: LedgerReader, receipt: ErasureReceipt, name: str | None) -> Iterator[Check]:

@@ -152,6 +152,8 @@ def _checkpoint(options: Namespace, terminal: Terminal) -> int:
 
 def _verify(options: Namespace, terminal: Terminal) -> int:
     if options.bundle is not None:
+        if options.receipt:
+            raise UsageError("--receipt is held against the ledger itself: leave out --bundle")
         return _verify_bundle(options)
     from doctrail_core.audit.folder import AuditFolder
     from doctrail_core.audit.verifying import Known, verify
