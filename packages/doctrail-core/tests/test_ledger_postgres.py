@@ -314,6 +314,11 @@ def test_a_wrong_password_is_said_and_not_repeated(postgres, tmp_path):
         "postgresql://u:hush@h/d?no_such=1",
         "host=h password=hush",
         "postgresql://u:hush@[::1/d",
+        "postgresql://u:a/hush@h/d",
+        "postgresql://u:1/hush@h/d",
+        "postgresql://u:a@hush@h/d",
+        "postgresql://u:a@h/hush@h/d",
+        "postgresql:/u:hush@h/d",
     ],
 )
 def test_an_address_that_is_none_is_refused_without_repeating_it(tmp_path, bad):
@@ -321,10 +326,12 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(tmp_path, bad):
         LedgerPlace(Home(tmp_path / "home", bad)).open()
     assert "hush" not in "".join(_chain(caught.value))
     assert "hush" not in repr(Home(tmp_path, bad))
+    assert "hush" not in Home(tmp_path / "home").server.read_text()
 
 
-def test_a_password_is_neither_kept_nor_shown():
-    address = "postgresql://u:p%40ss@h1:1,h2:2/d?password=hush&target_session_attrs=read-write"
+@pytest.mark.parametrize("password", ["p%40ss", "p#ss", "p?ss", "p:ss", "p&x=ss", ""])
+def test_a_password_is_neither_kept_nor_shown(password):
+    address = f"postgresql://u:{password}@h1:1,h2:2/d?password=hush&target_session_attrs=read-write"
     assert without_password(address) == (
         "postgresql://u@h1:1,h2:2/d?target_session_attrs=read-write"
     )
@@ -467,6 +474,31 @@ def test_a_home_with_files_of_its_own_is_not_given_to_a_server(tmp_path, address
     with pytest.raises(StoreError, match=r"ledger\.db has records already.*DOCTRAIL_HOME"):
         LedgerPlace(Home(tmp_path / "home", address)).open()
     assert ids(Home(tmp_path / "home"), "d") == ["r1"]
+
+
+def test_who_reads_before_anything_was_moved_does_not_make_files_of_it(
+    tmp_path, address, faults, make_trail
+):
+    home = Home(tmp_path / "home", address)
+    journal = LedgerJournal(home, faults)
+    journal.append("answered", make_trail("r1"))
+    assert ids(Home(home.path), "doc_4") == ["r1"]
+    assert not home.database("ledger").exists()
+    journal.close()
+
+
+def test_records_under_an_address_that_is_none_wait_for_one_that_is(
+    tmp_path, address, faults, make_trail
+):
+    home = Home(tmp_path / "home", "postgresql://u:a/hush@h/d")
+    journal = LedgerJournal(home, faults)
+    journal.append("answered", make_trail("r1"))
+    journal.close()
+    with pytest.raises(StoreError, match="none that can be used"):
+        open_ledger(Home(home.path))
+    assert "hush" not in home.server.read_text()
+    assert ids(Home(home.path, address), "doc_4") == ["r1"]
+    assert not home.database("ledger").exists()
 
 
 def test_a_home_remembers_its_server(home):

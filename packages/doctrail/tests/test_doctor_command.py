@@ -148,3 +148,23 @@ def test_an_anchor_that_takes_no_checkpoints_is_told(app, doctrail, tmp_path):
     assert doctrail("doctor").lines[-1] == "All is well."
     config.write_text(json.dumps(json.loads(config.read_text()) | {"anchors": [{}]}))
     assert "lacks 'kind'" in doctrail("doctor").out
+
+
+@pytest.mark.parametrize("bad", ["postgresql://me:a/secret@db/d", "host=db password=secret"])
+def test_an_address_of_a_server_that_is_none_is_said_and_not_shown(app, doctrail, monkeypatch, bad):
+    monkeypatch.setenv("DOCTRAIL_DATABASE", bad)
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "the address of the database server is none that can be used" in said.out
+    assert "secret" not in said.out
+
+
+def test_a_server_that_cannot_have_what_lies_in_files_is_something_to_look_at(
+    app, doctrail, monkeypatch
+):
+    app.answer()
+    assert doctrail("doctor").code == 0
+    monkeypatch.setenv("DOCTRAIL_DATABASE", "postgresql://db.example/d")
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "has records already, and DOCTRAIL_DATABASE names a server" in said.out

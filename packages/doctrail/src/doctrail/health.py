@@ -22,7 +22,7 @@ from doctrail_core.durable.filesystem import NotLocalError, check_is_local
 from doctrail_core.durable.home import Home, Stream
 from doctrail_core.durable.intake import sizes
 from doctrail_core.durable.lease import Lease
-from doctrail_core.durable.served import Served, host_of, served
+from doctrail_core.durable.served import Served, check_server, host_of, served, without_password
 from doctrail_core.erasure.receipts import Receipts
 from doctrail_core.erasure.retention import is_unfinished
 from doctrail_core.ledger import open_ledger
@@ -104,7 +104,7 @@ def examine(home: str | None, environment: Mapping[str, str]) -> Health:
     place = Home(settings.home, settings.database)
     stores = (_ledger(place), _trails(place)) if place.path.is_dir() else ()
     faults = tuple(read_faults(place))
-    remarks += [*_on_folder(place), *_on_stores(stores), *_on_erasures(place)]
+    remarks += [*_on_folder(place), *_on_server(place), *_on_stores(stores), *_on_erasures(place)]
     remarks += [*_on_anchors(place), *_on_faults(faults)]
     return Health(
         settings=tuple(choices(settings, home, environment)),
@@ -130,9 +130,12 @@ def choices(
 
 def _shown(name: str, value: Any) -> str | bool | None:
     if name == "database" and value is not None:
-        address = urlsplit(str(value))
+        try:
+            address = urlsplit(without_password(str(value)))
+        except StoreError:
+            return "(not an address that can be used)"  # and which may hold a password anywhere
         host = address.netloc.rpartition("@")[2]
-        return f"{address.scheme}://{host}{address.path}"  # without who, or a password
+        return f"{address.scheme}://{host}{address.path}"
     return str(value) if isinstance(value, Path) else value
 
 
@@ -217,6 +220,13 @@ def _asked(connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, An
     }
     for name, question in questions.items():
         yield name, connection.execute(question).fetchone()[0]
+
+
+def _on_server(home: Home) -> Iterator[str]:
+    try:
+        check_server(home)
+    except StoreError as error:
+        yield str(error)
 
 
 def _on_folder(home: Home) -> Iterator[str]:

@@ -6,6 +6,7 @@ logs of many homes, and each of them writes to its own alone.
 
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,10 +17,15 @@ from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.once import create_once
 
-__all__ = ["Served", "host_of", "served", "without_password"]
+__all__ = ["Served", "check_server", "claim", "host_of", "served", "without_password"]
 
 _SCHEMES = ("postgresql", "postgres")
 _SECRETS = frozenset({"password", "sslpassword", "passfile"})
+_WHO = re.compile(r"(?P<user>[^:@/]*)(?::[^@/]*)?@")
+"""As libpq reads it: to the first @, if no / comes before."""
+_HOST = re.compile(r"(?:[\w.%-]*|\[[\w.:%]*\])(?::\d*)?")
+_NO_ADDRESS = ""
+"""What a home remembers of an address that cannot be used: that a server is to keep its records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,35 @@ def served(home: Home, *, make: bool = False) -> Served | None:
         known = _load(home)
     if known is None:
         return None
-    if make and home.address and without_password(home.address) != known.address:
+    address = home.address or _with_password(known.address)
+    shown = without_password(address)
+    if make and home.address and shown != known.address:
         # Such as that a cluster has another host now: those who only read must find it, too.
-        _remember(home, Served(without_password(home.address), known.log))
-    return Served(home.address or _with_password(known.address), known.log)
+        _remember(home, Served(shown, known.log))
+    return Served(address, known.log)
+
+
+def claim(home: Home) -> None:
+    """Have a home remember its server before anything is recorded: who reads first would make it one of files.
+
+    Raises:
+        OSError: The home cannot be written to.
+    """
+    if home.address is not None and not home.server.exists():
+        with suppress(StoreError):  # which is said when records are moved
+            _begin(home, home.address)
+
+
+def check_server(home: Home) -> None:
+    """Whether the server that settings name, if any, can keep this home's records.
+
+    Raises:
+        StoreError: Its address is none, or the home has records of its own.
+    """
+    if home.address is not None:
+        without_password(home.address)
+        if not home.server.exists():
+            _refuse_files(home)
 
 
 def without_password(address: str) -> str:
@@ -64,17 +95,22 @@ def without_password(address: str) -> str:
     Raises:
         StoreError: It is no address of a server that can be used.
     """
+    scheme, _, rest = address.partition("://")
+    who = _WHO.match(rest)
+    place = rest[who.end() :] if who else rest
     with suppress(ValueError):
-        parts = urlsplit(address)
-        user, at, hosts = parts.netloc.rpartition("@")
-        query = [pair for pair in parse_qsl(parts.query) if pair[0] not in _SECRETS]
-        if parts.scheme in _SCHEMES:
-            netloc = f"{user.partition(':')[0]}{at}{hosts}"
-            return urlunsplit((parts.scheme, netloc, parts.path, urlencode(query), ""))
+        # An @ that is left would be one of a password: what is before it must not be taken for a host.
+        parts = urlsplit(f"//{place}")
+        hosts = all(_HOST.fullmatch(host) for host in parts.netloc.split(","))
+        if scheme in _SCHEMES and hosts and "@" not in place and not parts.fragment:
+            pairs = parse_qsl(parts.query, strict_parsing=True) if parts.query else ()
+            query = urlencode([pair for pair in pairs if pair[0] not in _SECRETS])
+            netloc = f"{who['user']}@{parts.netloc}" if who else parts.netloc
+            return urlunsplit((scheme, netloc, parts.path, query, ""))
     raise StoreError(
         "the address of the database server is none that can be used. Set DOCTRAIL_DATABASE to one"
-        " such as postgresql://user@host:5432/database; a password may stand in it, or better in"
-        " ~/.pgpass or PGPASSWORD."
+        " such as postgresql://user@host:5432/database; a password may stand in it, with @ as %40, /"
+        " as %2F and % as %25, or better in ~/.pgpass or PGPASSWORD."
     )
 
 
@@ -87,7 +123,7 @@ def host_of(address: str) -> str:
 def _with_password(address: str) -> str:
     """A remembered address, with the password that the environment may have for it."""
     given = os.environ.get("DOCTRAIL_DATABASE")
-    return given if given and without_password(given) == address else address
+    return given if given and address in (_NO_ADDRESS, without_password(given)) else address
 
 
 def _load(home: Home) -> Served | None:
@@ -107,6 +143,15 @@ def _load(home: Home) -> Served | None:
 
 def _begin(home: Home, address: str) -> None:
     """Choose the server, and a name for the log; whoever comes second finds what the first chose."""
+    _refuse_files(home)
+    chosen = _NO_ADDRESS
+    with suppress(StoreError):
+        chosen = without_password(address)
+    home.ensure()
+    create_once(home.server, _written(Served(chosen, uuid4().hex)))
+
+
+def _refuse_files(home: Home) -> None:
     kept = [home.database("ledger"), home.database("trails"), home.key_store]
     if there := next((path for path in kept if path.exists()), None):
         raise StoreError(
@@ -114,9 +159,6 @@ def _begin(home: Home, address: str) -> None:
             " a new folder for what the server is to keep (copy the file `keys` into it, and both"
             " answer alike), or take DOCTRAIL_DATABASE away."
         )
-    chosen = Served(without_password(address), uuid4().hex)
-    home.ensure()
-    create_once(home.server, _written(chosen))
 
 
 def _remember(home: Home, place: Served) -> None:

@@ -18,6 +18,7 @@ from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.frame import frame
 from doctrail_core.durable.home import Home, Stream
 from doctrail_core.durable.segment import Place, Segment
+from doctrail_core.durable.served import claim
 
 __all__ = ["SUFFIX", "Spool"]
 
@@ -126,6 +127,7 @@ class Spool:
     def _opened(self) -> Segment:
         if not self._segments:
             check_is_local(self.directory)
+            claim(self.home)
         while True:
             self.home.ensure(self.stream)
             self._segments += 1
