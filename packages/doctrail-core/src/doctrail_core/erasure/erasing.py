@@ -193,10 +193,6 @@ class _Erasing:
 
     def _draft(self, ledger: LedgerReader) -> Draft:
         tag = ledger.tag(self._subject.scope, self._subject.name)
-        if tag is None:
-            raise StoreError(
-                f"{self._home.keys} is missing, and without it no name can be found. Put it back from a backup."
-            )
         return self._receipts.draft(self._subject.scope, tag.hex())
 
     def _check_may_go(self, ledger: LedgerReader) -> None:

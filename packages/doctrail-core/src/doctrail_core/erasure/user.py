@@ -28,8 +28,7 @@ class ErasedUser:
     to_review: bool = field(default=False, init=False)
 
     def places(self, ledger: LedgerReader) -> Sequence[int]:
-        tag = ledger.tag("user", self.name)
-        return [] if tag is None else ledger.store.names(tag)
+        return ledger.names("user", self.name)
 
     def affected(self, ledger: LedgerReader) -> Iterator[Affected]:
         for first in responses_of(ledger, self.name):

@@ -71,9 +71,13 @@ def _signs_since(ledger: LedgerReader, place: int | None) -> bool:
 
 def _name(ledger: LedgerReader, receipt: ErasureReceipt, name: str | None) -> Iterator[Check]:
     if name is not None:
-        tag = ledger.tag(receipt.scope, canonical_id(name))
-        holds = None if tag is None else tag.hex() == receipt.tag
-        yield Check(holds, f"it is about the {receipt.scope} that was named")
+        what = f"it is about the {receipt.scope} that was named"
+        try:
+            tag = ledger.tag(receipt.scope, canonical_id(name))
+        except StoreError as error:
+            yield Check(None, f"{what}: {error}")
+        else:
+            yield Check(tag.hex() == receipt.tag, what)
 
 
 def _entry(ledger: LedgerReader, receipt: ErasureReceipt) -> Iterator[Check]:

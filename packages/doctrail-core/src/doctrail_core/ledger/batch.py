@@ -1,12 +1,14 @@
 """One batch of records on its way to become entries: numbered, nameless, and with the rows that find them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from doctrail_core.durable.columns import microseconds, rank_of_grade
+from doctrail_core.durable.errors import StoreError
 from doctrail_core.ledger.access import access_entry, chunks_decided
 from doctrail_core.ledger.commitments import (
     answer_commitment,
@@ -14,7 +16,7 @@ from doctrail_core.ledger.commitments import (
     name_commitment,
     query_tag,
 )
-from doctrail_core.ledger.entry import CODES, ChunkUse, Entry, decode, encode
+from doctrail_core.ledger.entry import CODES, ChunkUse, Entry, EntryError, decode, encode
 from doctrail_core.ledger.keyring import THE_LOG, Keyring, Tagger
 from doctrail_core.ledger.known import Known
 from doctrail_core.ledger.record import ChunkFact, EventRecord, LedgerRecord, Record
@@ -34,7 +36,7 @@ from doctrail_core.ledger.rows import (
 )
 from doctrail_core.ledger.tree import leaf_hash
 
-__all__ = ["BLOCK", "Batch", "chunk_tag", "reference_of"]
+__all__ = ["BLOCK", "Batch", "bytes_of_uuid", "chunk_tag", "reference_of", "require_key_of"]
 
 BLOCK = 1024
 """So many entries share a tick."""
@@ -49,13 +51,44 @@ _THE_SEQUENCER = 0
 
 def reference_of(response_id: str, tagger: Tagger) -> tuple[bytes, bool]:
     """How the log refers to a response, and whether that stands for a name: a UUID is its own reference."""
-    try:
+    own = bytes_of_uuid(response_id)
+    return (own, False) if own else (tagger.tag("response", response_id), True)
+
+
+def bytes_of_uuid(response_id: str) -> bytes | None:
+    """Those of an id that is its own reference."""
+    with suppress(ValueError):
         parsed = UUID(response_id)
-    except ValueError:
-        return tagger.tag("response", response_id), True
-    if str(parsed) != response_id or not parsed.int:
-        return tagger.tag("response", response_id), True
-    return parsed.bytes, False
+        if str(parsed) == response_id and parsed.int:
+            return parsed.bytes
+    return None
+
+
+def _tag_of_log(name: str, tagger: Tagger) -> str:
+    """Stands in the first entry of a log: who has another key finds none of its names."""
+    return tagger.tag("log", name).hex()
+
+
+def require_key_of(first: bytes, tagger: Tagger | None) -> None:
+    """See that the names of a log can be found.
+
+    Args:
+        first: The log's first entry.
+        tagger: With the installation's key, if that is here.
+
+    Raises:
+        StoreError: The key is not here, or another one is.
+    """
+    again = "and without it no name can be found. Put it back from a backup."
+    if tagger is None:
+        raise StoreError(f"the home's file keys is missing, {again}")
+    said: Mapping[str, Any] = {}
+    with suppress(EntryError):  # a damaged one is for those to tell who verify
+        said = decode(first, 0).body
+    if "keys" in said and said["keys"] != _tag_of_log(str(said.get("log")), tagger):
+        raise StoreError(
+            f"the home's file keys is not the one that this ledger began with, {again}"
+        )
 
 
 def chunk_tag(fact: ChunkFact, tagger: Tagger) -> bytes:
@@ -154,14 +187,12 @@ class Batch:
         return self._reference(response_id) not in self._responses
 
     def _begin_log(self, records: Sequence[Record]) -> None:
-        """The first entry says which log this is."""
+        """The first entry says which log this is, and by a tag under which key its names are found."""
         time_us = microseconds(datetime.fromisoformat(records[0].timestamp)) if records else 0
         self._keyring.make(THE_LOG)
-        self._append(
-            Entry(
-                kind="configured", time_us=time_us, body={"log": self._name_of_log or uuid4().hex}
-            )
-        )
+        name = self._name_of_log or uuid4().hex
+        body = {"log": name, "keys": _tag_of_log(name, self._tagger)}
+        self._append(Entry(kind="configured", time_us=time_us, body=body))
 
     def _add_response(self, record: LedgerRecord, covered: Sequence[LedgerRecord]) -> None:
         began = covered[0] if covered else record

@@ -225,7 +225,7 @@ def _meant(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:
         return
     if query.chunk_id is not None:
         tag = ledger.tag("chunk", canonical_id(query.chunk_id))
-        yield from _of_chunks([] if tag is None else ledger.store.chunks(by="id_tag", key=tag))
+        yield from _of_chunks(ledger.store.chunks(by="id_tag", key=tag))
         return
     if query.version is not None:
         only = None if query.document_id is None else set(ledger.document(query.document_id))
@@ -241,7 +241,7 @@ def _meant(ledger: "LedgerReader", query: Query) -> Iterator[_Target]:
 
 def _named(ledger: "LedgerReader", by: ChunkKey, name: str) -> Iterator[tuple[int, int]]:
     tag = ledger.tag(by, canonical_id(name))
-    for seq in () if tag is None else ledger.store.names(tag):
+    for seq in ledger.store.names(tag):
         yield from ledger.store.chunks(by=by, key=seq)
 
 

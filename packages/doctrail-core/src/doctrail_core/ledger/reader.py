@@ -6,10 +6,9 @@ from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Self
-from uuid import UUID
 
 from doctrail_core.ledger import tree
-from doctrail_core.ledger.batch import reference_of
+from doctrail_core.ledger.batch import bytes_of_uuid, require_key_of
 from doctrail_core.ledger.entry import HEADER, ChunkUse, Entry, decode
 from doctrail_core.ledger.impact import ImpactHit, Query, affected, kin_of
 from doctrail_core.ledger.keyring import Keyring, Tagger
@@ -124,27 +123,41 @@ class LedgerReader:
 
     # Names
 
-    def tag(self, kind: str, *parts: str) -> bytes | None:
-        """The tag by which a name is found; None without the installation's key."""
-        return None if self._tagger is None else self._tagger.tag(kind, *parts)
+    @cached_property
+    def _finder(self) -> Tagger:
+        """The installation's key, which is that of this log: under another one nothing would be found.
+
+        Other homes' logs are asked as far as they are under the same key.
+        """
+        first = None if self._elsewhere else self.body(0)
+        if first is not None:
+            require_key_of(first, self._tagger)
+        return self._tagger or Tagger(b"")
+
+    def tag(self, kind: str, *parts: str) -> bytes:
+        """The tag by which a name is found.
+
+        Raises:
+            StoreError: The installation's key is not here, or another one is.
+        """
+        return self._finder.tag(kind, *parts)
 
     def key_of(self, owner: int) -> bytes | None:
         """The key of a document, a user, or the log itself (0); None where it was destroyed or is not here."""
         return None if self._keyring is None else self._keyring.get(owner)
 
-    def reference_of(self, response_id: str) -> bytes | None:
-        """How entries refer to a response."""
-        if self._tagger is not None:
-            return reference_of(canonical_id(response_id), self._tagger)[0]
-        try:
-            return UUID(response_id).bytes
-        except ValueError:
-            return None
+    def reference_of(self, response_id: str) -> bytes:
+        """How entries refer to a response.
+
+        Raises:
+            StoreError: Its id is none that says so itself, and the installation's key is not here.
+        """
+        name = canonical_id(response_id)
+        return bytes_of_uuid(name) or self.tag("response", name)
 
     def first_of(self, response_id: str) -> int | None:
         """The place of a response's first entry."""
-        reference = self.reference_of(response_id)
-        return None if reference is None else self.store.response(reference)
+        return self.store.response(self.reference_of(response_id))
 
     def response_id_of(self, reference: bytes) -> str:
         """What a response is called outside: its id; or, where that was erased, what refers to it."""
@@ -185,16 +198,14 @@ class LedgerReader:
     def document(self, document_id: str) -> Sequence[int]:
         """The places that a document was bound at; more than one where it was erased and came again."""
         name = canonical_id(document_id)
-        tag = self.tag("document", name)
-        found = () if tag is None else self.store.documents(tag)
+        found = self.store.documents(self.tag("document", name))
         if self._elsewhere:
             self._names |= dict.fromkeys(found, name)
         return found
 
     def names(self, kind: str, name: str) -> Sequence[int]:
         """The places that a name of a kind was bound at; more than one where it was erased and came again."""
-        tag = self.tag(kind, canonical_id(name))
-        return () if tag is None else self.store.names(tag)
+        return self.store.names(self.tag(kind, canonical_id(name)))
 
     @property
     def _nameless(self) -> str:

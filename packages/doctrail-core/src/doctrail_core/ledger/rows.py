@@ -115,11 +115,13 @@ class LogState:
 
     Attributes:
         name: What it is called, where that is decided before its first entry.
+        first: The bytes of its first entry; None of an empty one.
     """
 
     frontier: Frontier
     writers: int
     name: str | None = None
+    first: bytes | None = None
 
 
 @dataclass(slots=True)

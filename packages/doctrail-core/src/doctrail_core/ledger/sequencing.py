@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.keys import load_or_create_key
-from doctrail_core.ledger.batch import Batch
+from doctrail_core.ledger.batch import Batch, require_key_of
 from doctrail_core.ledger.keyring import Keyring, Tagger, open_keyring
 from doctrail_core.ledger.known import Known
 from doctrail_core.ledger.record import decode
@@ -33,6 +33,15 @@ class Sequencing:
         self.keyring.forget_unsaved()
         self._known = Known(self._tables)
         self._state = self._tables.log_state()
+
+    def require_key_of_log(self) -> None:
+        """See that names will be found under the key under which they were bound.
+
+        Raises:
+            StoreError: They would not.
+        """
+        if self._state.first is not None:
+            require_key_of(self._state.first, self._tagger)
 
     def take(self, payloads: Sequence[bytes]) -> Rows:
         """The rows of these records; the keys that they need are kept by then.
@@ -62,14 +71,16 @@ def open_sequencing(home: Home, tables: Tables) -> Sequencing:
     """Sequencing with the keys of a home, which are made where there are none.
 
     Raises:
-        StoreError: The keys cannot be read or written.
+        StoreError: The keys cannot be read or written, or are not those of the log.
     """
     tagger = Tagger(load_or_create_key(home.keys))
     keyring = open_keyring(home.key_store, write=True)
     if keyring is None:
         raise AssertionError("a key store that is opened for writing is there")
     try:
-        return Sequencing(tables, keyring, tagger)
+        sequencing = Sequencing(tables, keyring, tagger)
+        sequencing.require_key_of_log()
     except BaseException:
         keyring.close()
         raise
+    return sequencing

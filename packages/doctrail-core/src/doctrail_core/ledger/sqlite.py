@@ -345,7 +345,9 @@ class _SqliteTables:
         run = self._connection.execute
         row = run("SELECT state FROM frontier").fetchone()
         (writers,) = run("SELECT coalesce(max(number), 0) FROM writer").fetchone()
-        return LogState(Frontier.from_bytes(row[0]) if row else Frontier(), writers)
+        first = run("SELECT body FROM entry WHERE seq = 0").fetchone()
+        frontier = Frontier.from_bytes(row[0]) if row else Frontier()
+        return LogState(frontier, writers, first=first[0] if first else None)
 
     def documents(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
         return self._found("SELECT seq FROM document WHERE tag = ? AND sealed IS NOT NULL", tags)

@@ -25,7 +25,10 @@ class ServerTables:
         ((state, name),) = self._ask(query, self._log)
         query = "SELECT coalesce(max(number), 0) FROM writer WHERE log = %s"
         ((writers,),) = self._ask(query, self._log)
-        return LogState(Frontier.from_bytes(state) if state else Frontier(), writers, name)
+        query = "SELECT body FROM entry WHERE log = %s AND seq = 0"
+        first = next((bytes(body) for (body,) in self._ask(query, self._log)), None)
+        frontier = Frontier.from_bytes(state) if state else Frontier()
+        return LogState(frontier, writers, name, first)
 
     def documents(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
         query = (
