@@ -78,7 +78,8 @@ def test_an_unknown_answer_is_one_clear_line_and_exit_code_1(app, doctrail):
     assert (said.code, said.out) == (1, "")
     assert said.err == (
         "doctrail: no answer on record matches 'nowhere-to-be-found', as an id or as words of a question"
-        " or answer. `doctrail responses` lists what there is.\n"
+        " or answer. `doctrail responses` lists what there is; one whose trail is not kept is found by"
+        " its whole id alone.\n"
     )
 
 

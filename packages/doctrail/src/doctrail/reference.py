@@ -103,5 +103,5 @@ def _ask_back(found: "Sequence[TrailSummary]", options: Namespace, terminal: Ter
 def _complain_of_nothing(options: Namespace, terminal: Terminal) -> None:
     terminal.complain(
         f"no answer on record matches {options.response!r}, as an id or as words of a question or answer."
-        " `doctrail responses` lists what there is."
+        " `doctrail responses` lists what there is; one whose trail is not kept is found by its whole id alone."
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from doctrail_core.durable.spool import SUFFIX
 
-__all__ = ["blank_what_was_moved", "discard_older", "discard_set_aside"]
+__all__ = ["blank_what_was_moved", "discard_older", "discard_set_aside", "set_aside"]
 
 _BLOCK = 1 << 20
 _SET_ASIDE = (".damaged", ".refused")
@@ -46,7 +46,7 @@ def discard_set_aside(directory: Path, doomed: Callable[[bytes], bool]) -> int:
     Raises:
         OSError: One of them cannot be deleted.
     """
-    aside = _set_aside(directory)
+    aside = set_aside(directory)
     gone = [path for path in aside if path.suffix == ".damaged" or doomed(path.read_bytes())]
     for path in gone:
         path.unlink()
@@ -59,13 +59,14 @@ def discard_older(directory: Path, before: datetime) -> int:
     Raises:
         OSError: One of them cannot be deleted.
     """
-    gone = [path for path in _set_aside(directory) if path.stat().st_mtime < before.timestamp()]
+    gone = [path for path in set_aside(directory) if path.stat().st_mtime < before.timestamp()]
     for path in gone:
         path.unlink()
     return len(gone)
 
 
-def _set_aside(directory: Path) -> list[Path]:
+def set_aside(directory: Path) -> list[Path]:
+    """The files of a spool with records that could not be stored."""
     return [path for path in sorted(directory.glob("*")) if path.suffix in _SET_ASIDE]
 
 

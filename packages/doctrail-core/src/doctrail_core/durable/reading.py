@@ -1,5 +1,6 @@
 """What a reader does before it reads: have the spool moved into the database."""
 
+from doctrail_core.durable.clearing import set_aside
 from doctrail_core.durable.errors import SequencerBusyError
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home, Stream
@@ -11,7 +12,7 @@ __all__ = ["drained"]
 
 
 def drained(home: Home, stream: Stream, database: Database, timeout: float) -> str | None:
-    """Drain a stream; returns what to tell the user if it could not be done in time.
+    """Drain a stream; returns what to tell the user if not all that was recorded is in the database now.
 
     Raises:
         StoreError: The database does not work.
@@ -24,4 +25,6 @@ def drained(home: Home, stream: Stream, database: Database, timeout: float) -> s
         return (
             f"what lies in {home.spool(stream)} cannot be moved into the database: {error.strerror}"
         )
+    if aside := set_aside(home.spool(stream)):
+        return f"{len(aside)} files hold records that could not be stored, the first is {aside[0]}; see `doctrail doctor`"
     return None
