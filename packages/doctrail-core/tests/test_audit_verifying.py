@@ -326,6 +326,7 @@ def test_a_receipt_finds_its_answer(signed_log):
     [
         ({"counter": 4711}, "no record 4711"),
         ({"writer": "stranger"}, "of writer stranger"),
+        ({"origin": "other.example/log"}, "of another log, 'other.example/log'"),
         ({"response_id": "00000000-0000-4000-8000-000000000001"}, "about another answer"),
         ({"answer_hash": f"sha256:{sha256(b'other').hexdigest()}"}, "another answer is on record"),
     ],

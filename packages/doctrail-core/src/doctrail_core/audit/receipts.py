@@ -24,8 +24,16 @@ _ANSWERED = CODES["answered"]
 class ReceiptCheck:
     """Looks for the record of a receipt: by its writer and number, and then what it is about."""
 
-    def __init__(self, log: "LedgerReader", receipt: "Receipt") -> None:
+    def __init__(self, log: "LedgerReader", receipt: "Receipt", origin: str | None = None) -> None:
+        """Look for a receipt.
+
+        Args:
+            log: Where.
+            receipt: What for.
+            origin: What the log's key calls it; None where no key is known.
+        """
         self._log = log
+        self._origin = origin
         self._receipt = receipt
         self._writer: int | None = None
         self._found: Entry | None = None
@@ -46,7 +54,9 @@ class ReceiptCheck:
     def findings(self) -> Iterator[Finding]:
         receipt, entry = self._receipt, self._found
         which = f"the receipt of answer {receipt.response_id!r}"
-        if entry is None:
+        if None not in {receipt.origin, self._origin} and receipt.origin != self._origin:
+            yield broken("receipts", f"{which} is of another log, {receipt.origin!r}")
+        elif entry is None:
             words = (
                 f"{which}: the log has no record {receipt.counter} of writer {receipt.writer}. It was lost, or taken away,"
                 " if not pruned"

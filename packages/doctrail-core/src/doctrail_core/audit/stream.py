@@ -439,7 +439,10 @@ class TimeCheck:
             )
             yield open_("heartbeats", words)
         if not self._holes:
-            words = f"something is on record, or a heartbeat, of all the time since {_time(self._since)}"
+            words = (
+                f"since {_time(self._since)} there is no stretch of more than {self._allowed // 1_000_000} s of which"
+                " nothing is on record, not even a heartbeat"
+            )
             yield holds("heartbeats", words)
 
     def _configure(self, seq: int, body: bytes, time_us: int) -> None:

@@ -63,7 +63,8 @@ def verify(
     signatures = _Signatures(known)
     now = time.time_ns() // 1000 if now_us is None else now_us
     tree = TreeCheck(log.store, signatures.checkpoints())
-    receipts = [ReceiptCheck(log, receipt) for receipt in known.receipts]
+    origin = known.key.name if known.key else None
+    receipts = [ReceiptCheck(log, receipt, origin) for receipt in known.receipts]
     checks: list[Check] = [tree, FormCheck(), CounterCheck(), TimeCheck(now), *receipts]
     if not quick:
         reading = Reading()
