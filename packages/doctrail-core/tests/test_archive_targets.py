@@ -389,6 +389,13 @@ def test_what_a_server_refuses_is_told_without_the_password(index):
         index.shards[0].ask("SELECT nonsense")
 
 
+def test_an_address_that_cannot_be_read_is_told_without_the_password():
+    with pytest.raises(ArchiveError, match="shard 0 is none that can be used") as caught:
+        Shard("clickhouse://otto:hush/1@host/db")
+    assert caught.value.__cause__ is None
+    assert "hush" not in str(caught.value)
+
+
 def test_the_password_may_lie_in_the_environment(monkeypatch):
     asked = []
 

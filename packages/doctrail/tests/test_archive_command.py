@@ -86,6 +86,10 @@ def test_the_status_names_what_is_open_sealed_and_damaged(home, doctrail):
     assert said.code == 1
     assert said.lines[1].split()[:2] == ["0", "damaged"]
     assert "segment 0: links.parquet is not what was sealed" in said.err
+    assert "Move its folder away" in said.err
+    links.parent.rename(home / "damaged")
+    assert doctrail("archive", "seal").code == 0
+    assert doctrail("archive", "status").code == 0
 
 
 def test_segments_are_pushed_to_a_lake_once(home, doctrail, tmp_path):

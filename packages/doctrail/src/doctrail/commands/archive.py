@@ -150,7 +150,10 @@ def _status(
     show_list(terminal, options, segments, _HEADER, _row)
     for segment in segments:
         if segment.damage and not options.json:
-            terminal.complain(f"segment {segment.segment}: {segment.damage}")
+            terminal.complain(
+                f"segment {segment.segment}: {segment.damage}. Move its folder away, and `doctrail archive"
+                " seal` makes it anew, unless its entries were pruned."
+            )
     if not options.json:
         missing = archive.width - ledger.size() % archive.width
         terminal.say(f"{missing:,} more entries complete the next segment")

@@ -42,9 +42,16 @@ class Shard:
     """
 
     def __init__(self, url: str, number: int = 0, shards: int = 1) -> None:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            self.name = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
+        except ValueError:  # whose message would repeat a part of a password
+            raise ArchiveError(
+                f"the address of shard {number} is none that can be used: it has to be such as"
+                " clickhouse://user:password@host:8123/database, with @ as %40, / as %2F and % as %25 in"
+                " the password, or better with CLICKHOUSE_USER and CLICKHOUSE_PASSWORD"
+            ) from None
         options = dict(parse_qsl(parts.query))
-        self.name = f"{parts.scheme}://{parts.hostname}:{parts.port or ''}{parts.path}"
         self.number = number
         self.shards = shards
         self._cluster = options.pop("cluster", None)
