@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from doctrail_core.durable import respite
 from doctrail_core.durable import sequencer as sequencer_module
 from doctrail_core.durable.errors import SequencerBusyError, StoreError
 from doctrail_core.durable.faults import Faults
@@ -203,6 +204,45 @@ def test_what_is_appended_after_closing_is_drained_by_closing_again(spool, memor
     sequencer.wake()
     sequencer.close()
     assert memory.records == [b"late"]
+
+
+def test_closing_does_not_wait_for_a_database_that_does_not_answer(
+    spool, memory, faults, eventually
+):
+    answers = threading.Event()
+    opens = memory.open
+
+    def open_at_last() -> Memory:
+        answers.wait()
+        return opens()
+
+    memory.open = open_at_last
+    sequencer = Sequencer(spool, memory, faults)
+    spool.append(b"one")
+    sequencer.wake()
+    eventually(sequencer._tenure._turn.locked)
+    closing = threading.Thread(target=sequencer.close, args=(0.01,), daemon=True)
+    closing.start()
+    closing.join(10)
+    assert not closing.is_alive()
+    answers.set()
+    eventually(lambda: memory.records == [b"one"])
+
+
+def test_closing_does_not_ask_again_what_failed_slowly(spool, memory, faults, monkeypatch):
+    monkeypatch.setattr(respite, "_TIMES", 1e9)
+    asked = []
+
+    def fail() -> Memory:
+        asked.append(None)
+        raise StoreError("no answer")
+
+    memory.open = fail
+    sequencer = Sequencer(spool, memory, faults)
+    spool.append(b"one")
+    sequencer.close()
+    sequencer.close()  # as at exit
+    assert len(asked) == 1
 
 
 def test_segments_of_one_process_keep_their_order(home, memory, faults):

@@ -5,9 +5,12 @@ import shutil
 
 import pytest
 
+from doctrail_core.durable import respite
+from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.home import Home
 from doctrail_core.trails.history import History
 from doctrail_core.trails.journal import TrailJournal
+from doctrail_core.trails.place import TrailPlace
 
 
 @pytest.fixture
@@ -95,3 +98,21 @@ def test_a_session_is_found_in_the_spools_of_other_processes(
     assert set(ids(history, session_id)) == {"r1", "r2"}
     for each in (own, other, history):
         each.close()
+
+
+def test_a_store_that_failed_slowly_is_not_asked_for_every_session(history, monkeypatch):
+    asked = []
+
+    def fail(_: TrailPlace) -> None:
+        asked.append(None)
+        raise StoreError("no answer")
+
+    monkeypatch.setattr(TrailPlace, "reader", fail)
+    monkeypatch.setattr(respite, "_TIMES", 1e9)
+    for session_id in ("s1", "s2", "s3"):
+        with pytest.raises(StoreError, match="no answer"):
+            ids(history, session_id)
+    assert len(asked) == 1
+    monkeypatch.undo()
+    history._respite._until = 0.0
+    assert ids(history) == []

@@ -40,12 +40,15 @@ class Background:
         if self._thread is None:
             self._start()
 
-    def stop(self, timeout: float) -> None:
-        """Have the thread end after what it is doing, and wait for that."""
+    def stop(self, timeout: float) -> bool:
+        """Have the thread end after what it is doing, and wait for that, once; False if it did not in time."""
+        timeout = 0.0 if self._stop.is_set() else timeout
         self._stop.set()
         self._news.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def rest(self, seconds: float) -> bool:
         """Wait, as part of the work; True, and early, if it is to end."""

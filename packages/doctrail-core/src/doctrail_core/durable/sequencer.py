@@ -15,6 +15,7 @@ from weakref import WeakSet
 from doctrail_core.durable.background import Background
 from doctrail_core.durable.errors import SequencerBusyError, StoreError
 from doctrail_core.durable.intake import Database, sizes
+from doctrail_core.durable.respite import Respite
 from doctrail_core.durable.tenure import Tenure
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Sequencer:
         self._database = database
         self._faults = faults
         self._tenure = Tenure(spool.directory, database, faults)
+        self._respite = Respite()
         name = f"doctrail-{spool.stream}"
         self._syncing = Background(f"{name}-sync", self._sync_and_tell, linger=_LINGER)
         self._moving = Background(name, self._gather_and_move)
@@ -82,13 +84,15 @@ class Sequencer:
         """
         deadline = time.monotonic() + timeout
         self._syncing.stop(timeout)
-        self._moving.stop(max(0.0, deadline - time.monotonic()))
-        try:
-            self.drain(max(0.0, deadline - time.monotonic()))
-        except SequencerBusyError:
-            pass
-        except (StoreError, OSError) as error:
-            self._note(error)
+        if self._moving.stop(max(0.0, deadline - time.monotonic())):
+            # Else it waits for a database, and whoever waited with it would keep the process from ending.
+            try:
+                with self._respite.attempt():
+                    self.drain(max(0.0, deadline - time.monotonic()))
+            except SequencerBusyError:
+                pass
+            except (StoreError, OSError) as error:
+                self._note(error)
         self._sync()
 
     def _sync_and_tell(self) -> None:
@@ -115,8 +119,9 @@ class Sequencer:
         while not self._moving.is_stopped:
             try:
                 self._spool.seal()
-                if self._drain_now():
-                    return
+                with self._respite.watched():
+                    if self._drain_now():
+                        return
             except Exception as error:  # noqa: BLE001  # likewise
                 self._note(error)
             self._moving.rest(pause)

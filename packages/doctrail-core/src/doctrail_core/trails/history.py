@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from doctrail_core.durable.errors import NothingRecordedError, StoreError
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.durable.home import Home
+from doctrail_core.durable.respite import Respite
 from doctrail_core.model import Trail
 from doctrail_core.trails.place import TrailPlace
 from doctrail_core.trails.store import TrailReading
@@ -33,6 +34,7 @@ class History:
         self._file: os.stat_result | None = None
         self._at_rest = False
         self._lock = threading.RLock()  # the garbage collector may close a stream in here
+        self._respite = Respite()  # somebody waits for an answer meanwhile, or many do
         remake_after_fork(self)
 
     def session(
@@ -80,14 +82,17 @@ class History:
         """The open reader; None where nothing is recorded yet. One that fails is not used again."""
         with self._lock:
             try:
-                reader = self._current()
-            except NothingRecordedError:
-                reader = None
-            try:
-                yield reader
+                with self._respite.attempt():
+                    yield self._current_if_any()
             except StoreError:
                 self._close()
                 raise
+
+    def _current_if_any(self) -> TrailReading | None:
+        try:
+            return self._current()
+        except NothingRecordedError:
+            return None
 
     def _current(self) -> TrailReading:
         """The open reader, unless the file that it reads, or that says where to read, was removed or replaced."""
