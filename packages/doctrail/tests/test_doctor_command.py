@@ -106,6 +106,15 @@ def test_records_set_aside_are_pointed_out(kind, app, doctrail):
     assert str(aside) in said.out
 
 
+def test_a_missing_key_of_names_is_pointed_out(app, doctrail):
+    app.answer()
+    doctrail("doctor")
+    (app.home / "keys").unlink()
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "file keys is missing, and without it no name can be found" in said.out
+
+
 def test_a_folder_that_others_can_open_is_pointed_out(app, doctrail):
     app.answer()
     app.home.chmod(0o755)

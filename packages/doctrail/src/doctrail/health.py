@@ -26,6 +26,7 @@ from doctrail_core.durable.served import Served, check_server, host_of, served, 
 from doctrail_core.erasure.receipts import Receipts
 from doctrail_core.erasure.retention import is_unfinished
 from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.reader import LedgerReader
 from doctrail_core.trails import open_trails
 
 __all__ = ["Choice", "Health", "StoreHealth", "choices", "examine"]
@@ -140,7 +141,7 @@ def _shown(name: str, value: Any) -> str | bool | None:
 
 
 def _ledger(home: Home) -> StoreHealth:
-    return _store("ledger", home, lambda: open_ledger(home, timeout=_PATIENCE), "entry")
+    return _store("ledger", home, lambda: _open_ledger(home), "entry")
 
 
 def _trails(home: Home) -> StoreHealth:
@@ -174,6 +175,17 @@ def _store(
         set_aside=tuple(set_aside),
         trouble=trouble or facts.get("trouble"),
     )
+
+
+def _open_ledger(home: Home) -> LedgerReader:
+    """The ledger, if its names can be found."""
+    ledger = open_ledger(home, timeout=_PATIENCE)
+    try:
+        ledger.tag("log")
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
 
 
 def _trouble(open_reader: Callable[[], Any]) -> str | None:
