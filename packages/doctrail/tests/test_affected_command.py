@@ -94,6 +94,7 @@ def test_nothing_found_says_what_was_looked_for(recorded, doctrail):
         "doctrail: no answer from 2026-11-01T00:00:00+00:00 had document 'doc' as cited or more."
         " Ids must be exact: doc_4 is not doc_42."
     )
+    assert "an answer that nobody checked (`doctrail ground`) may be missing here" in said.err
 
 
 def test_the_ledger_answers_alone_when_the_trails_are_gone(recorded, doctrail):

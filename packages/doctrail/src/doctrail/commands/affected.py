@@ -31,6 +31,11 @@ EXAMPLE = (
 
 GRADES = ("cited", "supports", "in_prompt", "retrieved")
 _SHOWN = 500
+_BY_CHECKS = ("cited", "supports")
+_UNCHECKED = (
+    " Checks find these grades: an answer that nobody checked (`doctrail ground`) may be missing here;"
+    " --grade in-prompt has all that can have them."
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -85,6 +90,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
         f"no answer {times.in_words(options)} had {_named(options)}"
         f"{f' as {options.grade} or more' if options.grade else ''}. Ids must be exact: doc_4 is not doc_42."
         " `doctrail responses` and `doctrail why RESPONSE` show the ids that are on record."
+        f"{_UNCHECKED if options.grade in _BY_CHECKS else ''}"
     )
     return exit_codes.NOTHING
 
