@@ -382,3 +382,12 @@ def test_only_answers_that_read_it_are_to_be_reviewed(home, recorded, make_trail
         flagged = [response for _, response, _, _ in ledger.store.flags()]
         assert flagged == [ledger.first_of("r2")]
     assert receipt.impact.by == {"in_prompt": 1, "retrieved_only": 1}
+
+
+def test_a_response_that_never_ended_is_to_be_reviewed_whatever_is_on_record(
+    home, recorded, make_trail
+):
+    trail = replace(make_trail("r1", texts={"doc_4": PAYROLL}), contexts=(), generations=())
+    recorded.ledger.append("retrieved", trail)
+    receipt = erase_document(home, "doc_4", reason="-")
+    assert (receipt.impact.by, receipt.flagged) == ({"retrieved_only": 1}, 1)

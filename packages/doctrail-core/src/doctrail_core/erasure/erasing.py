@@ -289,7 +289,8 @@ class _Erasing:
             return 0
         with open_ledger(self._home, drain=False) as ledger:
             known = self._flagged_already(ledger)
-            read = {each.seq for each in affected if each.how != "retrieved_only"}
+            # Whether a model read it is unknown of a response that never came to its end.
+            read = {e.seq for e in affected if e.how != "retrieved_only" or not e.complete}
             named = [_response_id(ledger, seq) for seq in sorted(read - known)]
         ids = [response_id for response_id in named if response_id is not None]
         for at in range(0, len(ids), _FLAGS):
