@@ -4,13 +4,17 @@ import asyncio
 import contextvars
 import inspect
 import threading
+import uuid
+from contextlib import closing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from doctrail_core import lineage
+from doctrail_core import Lineage, Settings, lineage
 from doctrail_core.capture.scope import current_scope
+from doctrail_core.ledger import open_ledger
+from doctrail_core.ledger.impact import Query
 from doctrail_core.manual import (
     Message,
     RetrievedChunk,
@@ -20,6 +24,7 @@ from doctrail_core.manual import (
     generation,
     response,
     retrieval,
+    reused,
     step,
     tool,
 )
@@ -591,3 +596,25 @@ def test_blocks_record_into_the_processes_lineage_by_default(tmp_path, monkeypat
         assert trail.answer == "February 28th."
     finally:
         configure()
+
+
+@pytest.mark.parametrize("make", [int, lambda n: uuid.UUID(int=n)], ids=["number", "uuid"])
+def test_ids_that_are_no_texts_cost_no_record(home, make):
+    one, two, three = map(make, (1, 2, 3))
+    with closing(Lineage(Settings(home=home.path))) as recording:
+        with recording.scope(response_id=one, user_id=two, session_id=three) as asked:
+            with retrieval(QUESTION, store=two) as search:
+                search.found([{"text": DEADLINE, "document_id": three}])
+            with generation(DEADLINE, model=one) as call:
+                call.said("On February 28th.")
+            asked.reused(two)
+            reused(None)
+        recording.derived(two, from_=[three])
+        trail = asked.trail
+        assert asked.receipt is not None
+    assert (trail.response_id, trail.user_id, trail.session_id) == (str(one), str(two), str(three))
+    assert trail.reused == (str(two),)
+    assert trail.retrievals[0].store == str(two)
+    with open_ledger(home) as ledger:
+        (hit,) = ledger.affected(Query(document_id=str(three)))
+    assert hit.response_id == str(one)

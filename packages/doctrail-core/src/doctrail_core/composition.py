@@ -28,7 +28,7 @@ from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSi
 from doctrail_core.capture.tally import Tally
 from doctrail_core.durable.forks import remake_after_fork
 from doctrail_core.model import Assessment, Derivation, Diagnosis, EntryKind, Receipt, Trail
-from doctrail_core.text.identity import canonical_id, keyed_hash
+from doctrail_core.text.identity import as_name, canonical_id, keyed_hash
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -269,8 +269,8 @@ class Lineage:
             from_: The documents that it was made from.
         """
         try:
-            sources = tuple(dict.fromkeys(map(canonical_id, from_)))
-            self._reports.derived(Derivation(canonical_id(document_id), sources))
+            made, *sources = map(_document, (document_id, *from_))
+            self._reports.derived(Derivation(made, tuple(dict.fromkeys(sources))))
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
             self.fault("recording a derived document", error)
 
@@ -293,8 +293,8 @@ class Lineage:
             question: What the user asked, where the first query does not say it.
             check: Whether the answer is to be checked; default the sampling decides.
         """
-        run_id = response_id or str(uuid.uuid4())
-        who = (session_id, user_id)
+        run_id = as_name(response_id) or str(uuid.uuid4())
+        who = (as_name(session_id), user := as_name(user_id))
         started = RunStarted(run_id, None, "request", "python", question, *who, check=check)
         outer = current_scope()
         if outer is not None and outer.lineage is not self:
@@ -302,7 +302,7 @@ class Lineage:
         opened = OpenTrail(self, outer.response_id if outer else run_id)
         self.record(started)
         try:
-            with entered(Scope(self, opened.response_id, run_id)), acting_for(user_id):
+            with entered(Scope(self, opened.response_id, run_id)), acting_for(user):
                 yield opened
         except BaseException as error:
             self.record(RunFailed(run_id, error))
@@ -384,7 +384,8 @@ class OpenTrail:
         Args:
             response_id: The earlier response. Whatever its answer came from is behind this one, too.
         """
-        self.lineage.record(AnswerReused(self.response_id, response_id))
+        if (earlier := as_name(response_id)) is not None:
+            self.lineage.record(AnswerReused(self.response_id, earlier))
 
     @property
     def trail(self) -> Trail | None:
@@ -439,6 +440,13 @@ class _Default:
 
 
 _default = _Default()
+
+
+def _document(raw: object) -> str:
+    name = as_name(raw)
+    if name is None:
+        raise TypeError("a document's id is a text or a number")
+    return canonical_id(name)
 
 
 def default_lineage() -> Lineage:

@@ -14,6 +14,7 @@ from doctrail_core.capture.events import (
 from doctrail_core.manual.block import FRAMEWORK, Block
 from doctrail_core.manual.chunks import ChunkLike, as_chunk
 from doctrail_core.model import Message, ToolRequest, Usage
+from doctrail_core.text.identity import as_name
 
 if TYPE_CHECKING:
     from doctrail_core.composition import Lineage
@@ -60,7 +61,7 @@ class Call(Block):
     ) -> None:
         """Say what the model answered, and the tool calls that it chose."""
         self._said = GenerationEnded(
-            "", output, model, usage, finish_reasons, message_id, tool_requests
+            "", output, as_name(model), usage, finish_reasons, message_id, tool_requests
         )
 
     def heard(self, piece: str | None) -> None:
@@ -143,7 +144,7 @@ def generation(
         None,
         (),
         FRAMEWORK,
-        model=model,
+        model=as_name(model),
         provider=provider,
         parameters=parameters or {},
         auxiliary=auxiliary,

@@ -17,6 +17,7 @@ from doctrail_core.manual.arguments import question_in
 from doctrail_core.manual.block import FRAMEWORK, Block
 from doctrail_core.manual.chunks import ChunkLike, as_chunk
 from doctrail_core.model import AccessPolicy, ScoreKind
+from doctrail_core.text.identity import as_name
 
 if TYPE_CHECKING:
     from doctrail_core.access.gate import GivenPrincipal, Labels
@@ -150,7 +151,7 @@ def retrieval(
         k=k,
         filters=filters,
         search_type=search_type,
-        store=store,
+        store=as_name(store),
         retriever=retriever,
         score_kind=score_kind,
     )

@@ -3,6 +3,7 @@
 from doctrail_core.capture.events import AnswerReused
 from doctrail_core.capture.scope import located
 from doctrail_core.composition import default_lineage, swallow
+from doctrail_core.text.identity import as_name
 
 __all__ = ["current_response_id", "reused"]
 
@@ -17,8 +18,9 @@ def reused(response_id: str) -> None:
         response_id: The earlier response. Whatever its answer came from is behind this one, too.
     """
     try:
-        if (place := located()) is not None:
-            place.lineage.record(AnswerReused(place.run_id, response_id))
+        earlier = as_name(response_id)
+        if (place := located()) is not None and earlier is not None:
+            place.lineage.record(AnswerReused(place.run_id, earlier))
     except Exception as error:  # noqa: BLE001  # lineage never breaks the user's code
         swallow("reused", error, default_lineage)
 

@@ -19,6 +19,7 @@ from doctrail_core.text.snapshot import json_value
 
 __all__ = [
     "CHUNK_ID_STAMP",
+    "as_name",
     "canonical_id",
     "clean_text",
     "content_hash",
@@ -74,6 +75,11 @@ def canonical_id(raw: str) -> str:
 
 def _is_printable(raw: str) -> bool:
     return raw.isprintable() if raw.isascii() else not _UNPRINTABLE.search(raw)
+
+
+def as_name(value: object) -> str | None:
+    """A text as it is; of numbers, UUIDs and the like, which applications have for ids, what they are written as."""
+    return value if isinstance(value, str) else _as_id(value)
 
 
 def identify(
