@@ -1,10 +1,12 @@
 """`doctrail doctor`."""
 
+import errno
 import json
 from dataclasses import fields
 
 import pytest
 
+from doctrail import health
 from doctrail_core import Settings
 from doctrail_core.durable import filesystem
 from doctrail_core.durable.faults import Faults
@@ -177,3 +179,25 @@ def test_a_server_that_cannot_have_what_lies_in_files_is_something_to_look_at(
     said = doctrail("doctor")
     assert said.code == 1
     assert "has records already, and DOCTRAIL_DATABASE names a server" in said.out
+
+
+def test_a_store_on_a_disk_that_cannot_be_written_to_is_one_more_thing_to_look_at(
+    app, doctrail, monkeypatch
+):
+    app.answer()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "somewhere/sequencer.lock")
+
+    monkeypatch.setattr(health, "open_ledger", fail)
+    said = doctrail("doctor")
+    assert said.code == 1
+    assert "somewhere/sequencer.lock cannot be used: Read-only file system." in said.out
+    assert "trails: " in said.out
+
+
+def test_the_version_of_sqlite_is_that_which_opens_the_files(app, doctrail, monkeypatch):
+    apsw = pytest.importorskip("apsw", reason="the apsw extra is not installed")
+    app.answer()
+    monkeypatch.setenv("DOCTRAIL_SQLITE", "apsw")
+    assert f"sqlite {apsw.sqlite_lib_version()}" in doctrail("doctor").out

@@ -196,6 +196,10 @@ def _trouble(open_reader: Callable[[], Any]) -> str | None:
         return None
     except StoreError as error:
         return str(error)
+    except (
+        OSError
+    ) as error:  # such as of a store that has to be brought up to date, on a disk that is read-only
+        return f"{error.filename or 'a store'} cannot be used: {error.strerror}."
 
 
 def _facts(path: Path, table: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
@@ -94,12 +94,23 @@ def _faults(health: "Health") -> Iterator[str]:
         yield f"  {fault.time[:19]}  process {fault.pid}  {fault.where}{what}, {fault.count} times"
 
 
+def _sqlite() -> str:
+    """The version that opens our files, which need not be Python's own."""
+    import sqlite3
+
+    from doctrail_core.durable.errors import StoreError
+    from doctrail_core.durable.newer_sqlite import connect
+
+    with suppress(StoreError), closing(connect(":memory:", timeout=0)) as connection:
+        return str(connection.execute("SELECT sqlite_version()").fetchone()[0])
+    return sqlite3.sqlite_version
+
+
 def _versions() -> dict[str, str]:
     import platform
-    import sqlite3
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version(), "sqlite": sqlite3.sqlite_version}
+    found = {"python": platform.python_version(), "sqlite": _sqlite()}
     for package in _PACKAGES:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
