@@ -357,3 +357,17 @@ def test_of_a_chunk_that_came_with_two_labels_the_denied_one_has_no_hash():
         (access,) = [body for kind, body, _ in captured.events if kind == "access"]
         told = {chunk["allowed"]: "content_hash" in chunk for chunk in access["chunks"]}
         assert told == {True: True, False: False}
+
+
+def test_one_text_is_not_taken_for_many_roles():
+    with pytest.raises(TypeError, match="are several"):
+        Principal("ada", roles="sb")
+    with pytest.raises(TypeError, match="is a text, not int"):
+        Principal(42)
+
+
+def test_who_is_known_by_a_number_is_somebody():
+    with acting_for(42):
+        assert current_principal() == Principal("42")
+        with acting_for("42"):
+            assert current_principal() == Principal("42")

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from doctrail_core.capture.events import Event
 from doctrail_core.model import Principal
+from doctrail_core.text.identity import as_name
 
 
 class Records(Protocol):
@@ -78,6 +79,11 @@ def current_principal() -> Principal | None:
     return _PRINCIPAL.get()
 
 
+def _named(given: object, around: Principal | None) -> Principal | None:
+    name = as_name(given)
+    return around if name is None or (around and around.id == name) else Principal(name)
+
+
 @contextmanager
 def acting_for(principal: Principal | str | None) -> Generator[None]:
     """Work for this principal: guarded retrievers in here release what it may read.
@@ -87,9 +93,7 @@ def acting_for(principal: Principal | str | None) -> Generator[None]:
             changes nothing.
     """
     around = _PRINCIPAL.get()
-    named = Principal(principal) if isinstance(principal, str) else principal
-    if named is None or (isinstance(principal, str) and around and around.id == principal):
-        named = around
+    named = principal if isinstance(principal, Principal) else _named(principal, around)
     token = _PRINCIPAL.set(named)
     try:
         yield

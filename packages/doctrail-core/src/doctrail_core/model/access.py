@@ -5,7 +5,7 @@ A record names chunks and labels and never holds a text: of what was denied, not
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast, runtime_checkable
 
 __all__ = [
     "AccessDecision",
@@ -20,11 +20,22 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """For whom something is retrieved, in the application's own words."""
+    """For whom something is retrieved, in the application's own words.
+
+    Raises:
+        TypeError: The roles are one text, whose letters would be taken for roles, or the id is none.
+    """
 
     id: str
     roles: tuple[str, ...] = ()
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        given = cast("object", self.id)  # what was typed is not all that comes
+        if not isinstance(given, str):
+            raise TypeError(f"the id of a principal is a text, not {type(given).__name__}")
+        if isinstance(self.roles, str):
+            raise TypeError("the roles of a principal are several, as in ('staff',), not one text")
 
 
 @dataclass(frozen=True, slots=True)
