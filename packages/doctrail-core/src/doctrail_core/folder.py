@@ -11,6 +11,7 @@ from doctrail_core.durable.errors import NothingRecordedError, SequencerBusyErro
 from doctrail_core.durable.faults import Faults
 from doctrail_core.durable.home import Home
 from doctrail_core.durable.keys import KEY_BYTES, load_or_create_key
+from doctrail_core.durable.respite import Respite
 from doctrail_core.ledger.journal import LedgerJournal
 from doctrail_core.model import Trail
 from doctrail_core.trails import open_trails
@@ -45,6 +46,7 @@ class Folder:
         self.ledger = LedgerJournal(self.home, self.faults, strict=strict)
         self.trails = TrailJournal(self.home, self.faults, strict=strict)
         self._history = History(self.home)
+        self._respite = Respite()
         self._key: bytes | None = None
         self._watch: Watching | None = None
 
@@ -88,7 +90,7 @@ class Folder:
             StoreError: The trail store cannot be read.
         """
         if unmoved and self.trails.others_wait_with(session_id):
-            with suppress(SequencerBusyError, OSError):
+            with suppress(SequencerBusyError, OSError), self._respite.attempt():
                 self.trails.flush(_HASTE)
         return self._history.session(session_id, limit=limit, known=known)
 
