@@ -99,7 +99,9 @@ def soak(host: Host, requests: Sequence[Request], lineage: Lineage, count: int) 
             """The least of some looks: the thread that moves records may still hold the latest ones."""
             looks: list[int] = []
             for _ in range(_LOOKS):
-                assert lineage.flush(_PATIENCE), "what is on its way into the stores is in memory, too"
+                assert lineage.flush(_PATIENCE), (
+                    "what is on its way into the stores is in memory, too"
+                )
                 gc.collect()
                 looks.append(tracemalloc.get_traced_memory()[0])
                 time.sleep(_BETWEEN_LOOKS)
