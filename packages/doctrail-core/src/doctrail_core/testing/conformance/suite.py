@@ -30,7 +30,7 @@ _PLAYED = [
 _CROWD = 1_000
 _LEFT = "a stream that its reader leaves"
 _SOAK = int(os.environ.get("DOCTRAIL_SOAK", "400"))
-_GROWTH = 16 + 196_608 / _SOAK
+_GROWTH = 16 + 524_288 / _SOAK
 """Bytes per request that are taken for noise: caches that fill, however many requests there are."""
 
 
