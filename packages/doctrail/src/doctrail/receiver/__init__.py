@@ -1,0 +1,1 @@
+"""Spans of other instrumentations, received as OTLP, become trails."""
