@@ -72,7 +72,7 @@ def doctrail(number: int, folder: Path) -> dict[str, object]:
 
     home = Home(folder)
     begin = time.perf_counter()
-    with closing(Lineage(Settings(home=folder, spans=False))) as lineage:
+    with closing(Lineage(Settings(home=folder, spans="none"))) as lineage:
         for place, documents in enumerate(answers(number)):
             name = f"answer-{place}"
             chunks = [

@@ -182,7 +182,9 @@ def _ours(
         if not matching:
             patch("doctrail_core.capture.reports.with_arrivals", lambda trail, *_: trail).start()
         spans = Spans()
-        settings = Settings(home=folder, spans="spans" in parts, span_content=span_content)
+        settings = Settings(
+            home=folder, spans="all" if "spans" in parts else "none", span_content=span_content
+        )
         storage: Storage = _Only(folder, *parts)
         lineage = Lineage(settings, tracer_provider=spans.provider, storage=storage)
         return _instrumented(pipeline, lineage, spans, wrapped=wrapped)
@@ -219,7 +221,7 @@ def deaf(pipeline: str, folder: Path) -> Cell:
         def record(self, event: object) -> None:
             pass
 
-    return _instrumented(pipeline, DeafLineage(Settings(home=folder, spans=False)), Spans())
+    return _instrumented(pipeline, DeafLineage(Settings(home=folder, spans="none")), Spans())
 
 
 CELLS: dict[str, Instrument] = {

@@ -98,7 +98,7 @@ def meeting(text: str) -> Iterator[str]:
         "twenty turns each": (lambda n: f"long-{n // 20}", messages),
     }
     with tempfile.TemporaryDirectory() as home:
-        lineage = Lineage(Settings(home=Path(home), spans=False))
+        lineage = Lineage(Settings(home=Path(home), spans="none"))
         for n in range(2000):
             answer(lineage, f"old-{n}", f"s-{n // 5}", messages)
         lineage.flush()

@@ -150,7 +150,7 @@ def test_an_answer_from_a_cache_names_the_response_that_it_came_from(host):
 
 @pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
 def test_whoever_asks_for_the_document_is_told_of_the_cached_answer(host, tmp_path):
-    lineage = Lineage(Settings(home=tmp_path, spans=False))
+    lineage = Lineage(Settings(home=tmp_path, spans="none"))
     ask = host(lineage, {})
     ask(QUESTION)
     ask(PARAPHRASE)
@@ -207,7 +207,7 @@ def test_a_cached_message_of_another_process_is_found_in_the_trail_store(tmp_pat
     model = a_langchain_model()
     answered: list[str] = []
     for _ in range(2):
-        lineage = Lineage(Settings(home=tmp_path, spans=False))
+        lineage = Lineage(Settings(home=tmp_path, spans="none"))
         model.invoke(QUESTION, {"callbacks": [LineageCallbackHandler(lineage=lineage)]})
         trail = lineage.last
         assert trail is not None

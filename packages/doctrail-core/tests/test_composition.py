@@ -13,7 +13,7 @@ from doctrail_core.testing import CapturedLineage
 
 @pytest.fixture
 def lineage(home):
-    lineage = Lineage(Settings(home=home.path, spans=False))
+    lineage = Lineage(Settings(home=home.path, spans="none"))
     yield lineage
     lineage.close()
 
@@ -40,7 +40,7 @@ def test_an_earlier_response_is_read_back_at_once_and_leaves_no_spool(home, line
 
 
 def test_a_response_of_another_lineage_with_the_same_home_is_found(home, lineage):
-    other = Lineage(Settings(home=home.path, spans=False))
+    other = Lineage(Settings(home=home.path, spans="none"))
     search(other, "theirs")
     assert lineage.get("theirs").response_id == "theirs"
     other.close()

@@ -232,7 +232,7 @@ def test_a_gap_of_no_scenario_fails():
 
 
 def test_what_is_kept_of_every_request_is_seen(tmp_path):
-    lineage = Lineage(Settings(home=tmp_path, spans=False))
+    lineage = Lineage(Settings(home=tmp_path, spans="none"))
     request = replace(numbered(0), session_id=None)
     assert soak(Hoarder(), [request], lineage, 200).growth > 200
     lineage.close()

@@ -101,7 +101,7 @@ def test_no_text_is_on_the_span(checked, scripted):
 
 
 def test_without_spans_a_check_leaves_none(checked):
-    with checked(settings=Settings(spans=False)) as lineage:
+    with checked(settings=Settings(spans="none")) as lineage:
         answered(lineage)
         assert lineage.spans == ()
         assert len(lineage.assessments) == 1

@@ -28,7 +28,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def lineage(home):
-    lineage = Lineage(Settings(home=home.path, spans=False))
+    lineage = Lineage(Settings(home=home.path, spans="none"))
     yield lineage
     lineage.close()
 

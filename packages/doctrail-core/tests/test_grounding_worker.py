@@ -219,7 +219,7 @@ def test_a_callback_that_raises_costs_no_other_answer_its_check(work, found, mak
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_child_begins_with_an_empty_queue_and_checks_its_own(home, make_trail, scripted):
     gate = Gate()
-    lineage = Lineage(Settings(home=home.path, spans=False))
+    lineage = Lineage(Settings(home=home.path, spans="none"))
     worker = lineage.checks(Grounding(**ALL, verifier=gate))
     worker.offer(make_trail("the parent's"))
     assert gate.reached.acquire(timeout=20)
@@ -259,7 +259,7 @@ def test_a_lineage_checks_the_answers_that_close(scripted):
 
 def test_texts_that_are_not_kept_are_checked_all_the_same(scripted):
     verifier = scripted()
-    settings = Settings(content="hash", spans=False)
+    settings = Settings(content="hash", spans="none")
     with capture_trails(settings, Grounding(**ALL, verifier=verifier)) as lineage:
         answer(lineage, "a")
         assert lineage.flush(20)
@@ -270,7 +270,7 @@ def test_texts_that_are_not_kept_are_checked_all_the_same(scripted):
 
 
 def test_the_ledger_gets_no_more_of_a_checked_answer_than_is_kept(scripted):
-    settings = Settings(content="off", spans=False)
+    settings = Settings(content="off", spans="none")
     with capture_trails(settings, Grounding(**ALL, verifier=scripted())) as lineage:
         answer(lineage, "a")
         assert lineage.flush(20)

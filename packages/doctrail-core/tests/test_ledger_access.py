@@ -38,7 +38,7 @@ SECRET = RetrievedChunk(
 
 @pytest.fixture
 def lineage(tmp_path):
-    made = Lineage(Settings(home=tmp_path, spans=False))
+    made = Lineage(Settings(home=tmp_path, spans="none"))
     yield made
     made.close()
 

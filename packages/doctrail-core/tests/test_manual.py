@@ -97,7 +97,10 @@ def test_blocks_within_a_response_are_one_trail(captured, trail_of):
     assert trail.contexts[0].arrivals[0].state == "full"
     assert trail.involvements == {"c1": "direct"}
     assert captured.span_tree() == [
-        ["request", [["retrieval search", []], ["context assembly", []], ["chat m-1", []]]]
+        [
+            "invoke_workflow request",
+            [["retrieval toy", []], ["context assembly", []], ["chat m-1", []]],
+        ]
     ]
 
 

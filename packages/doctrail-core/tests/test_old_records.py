@@ -77,7 +77,7 @@ def test_what_waited_in_the_spool_is_moved_into_databases_that_are_brought_up_to
 
 
 def test_a_session_goes_on_from_turns_that_had_no_numbers_then(old_home):
-    lineage = Lineage(Settings(home=old_home.path, spans=False))
+    lineage = Lineage(Settings(home=old_home.path, spans="none"))
     prompt = [
         Message("user", f"Answer from this:\n{TEXT}"),
         Message("assistant", "On February 28th."),

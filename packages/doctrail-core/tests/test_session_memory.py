@@ -214,7 +214,7 @@ def test_a_forked_child_begins_anew_whatever_another_thread_was_at(sessions):
 
 
 def test_two_hundred_turns_in_one_session_take_a_bounded_place():
-    lineage = Lineage(Settings(spans=False), storage=Forgetful())
+    lineage = Lineage(Settings(spans="none"), storage=Forgetful())
     history = [Message("system", "Answer from what you are told.")]
     sizes = []
     tracemalloc.start()

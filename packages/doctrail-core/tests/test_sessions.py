@@ -268,19 +268,19 @@ def test_within_a_process_texts_are_compared_even_where_none_are_kept():
 
 def test_answers_of_a_process_that_died_just_now_are_known(tmp_path):
     """Its records lie in the spool, and nobody has moved them yet."""
-    first, second = (Lineage(Settings(home=tmp_path, spans=False)) for _ in range(2))
+    first, second = (Lineage(Settings(home=tmp_path, spans="none")) for _ in range(2))
     first_turn(first)
     trail = turn(second, "r2", [Message("assistant", FIRST), Message("user", "Sure?")])
     assert (trail.turn, told(trail)) == (2, [("renewal#0", "answer", "r1", 1, "r1")])
     assert second.flush()
-    kept = Lineage(Settings(home=tmp_path, spans=False)).get("r2")
+    kept = Lineage(Settings(home=tmp_path, spans="none")).get("r2")
     assert kept.carried[0].chunk.text == RENEWAL
     for each in (first, second):
         each.close()
 
 
 def test_processes_that_answer_in_turns_know_of_each_other(tmp_path):
-    first, second = (Lineage(Settings(home=tmp_path, spans=False)) for _ in range(2))
+    first, second = (Lineage(Settings(home=tmp_path, spans="none")) for _ in range(2))
     first_turn(first)
     history = [Message("assistant", FIRST)]
     turn(second, "r2", [*history, Message("user", NOTICE)], found=[chunk(NOTICE, "notice")])

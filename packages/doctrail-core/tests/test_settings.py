@@ -9,7 +9,7 @@ from doctrail_core import Settings, SettingsError
 
 def test_defaults_hold_when_nothing_is_said():
     assert Settings.load({}) == Settings(
-        home=Path(".doctrail"), content="full", span_content=False, spans=True, service=None
+        home=Path(".doctrail"), content="full", span_content=False, spans="missing", service=None
     )
 
 
@@ -39,7 +39,7 @@ def test_switches_understand_the_usual_words(word, meant):
             "durability is 'full'; it must be one of bounded, strict",
         ),
         ({"DOCTRAIL_WHEN_UNRECORDED": "x"}, "in code or as DOCTRAIL_WHEN_UNRECORDED"),
-        ({"DOCTRAIL_SPANS": "maybe"}, "DOCTRAIL_SPANS is 'maybe'; it must be on or off"),
+        ({"DOCTRAIL_SPANS": "maybe"}, "spans is 'maybe'; it must be one of all, missing, none"),
     ],
 )
 def test_a_value_that_means_nothing_is_refused_by_name(environment, message):

@@ -52,14 +52,17 @@ def named(lineage: CapturedLineage, name: str) -> ReadableSpan:
     return next(span for span in lineage.spans if span.name == name)
 
 
+REQUEST = "invoke_workflow RunnableSequence"
+
+
 def test_an_answer_is_one_trace_with_a_span_per_stage():
     with capture_trails() as lineage:
         answer(lineage)
         assert lineage.span_tree() == [
             [
-                "RunnableSequence",
+                REQUEST,
                 [
-                    ["retrieval VectorStoreRetriever", []],
+                    ["retrieval FAISS", []],
                     ["context assembly", []],
                     ["execute_tool search", []],
                     ["chat m-1", []],
@@ -76,34 +79,55 @@ def test_spans_say_by_ids_what_each_stage_did():
         told = {span.name: dict(span.attributes or {}) for span in lineage.spans}
         assert told == snapshot(
             {
-                "retrieval VectorStoreRetriever": {
+                "retrieval FAISS": {
                     "retrieval.documents.0.document.id": "c0",
+                    "output.value": '[{"page_content":"","id":"c0","metadata":{"document_id":"doc_4821","score":0.5},"type":"Document"},{"page_content":"","id":"c1","metadata":{"document_id":"doc_4821","score":0.5},"type":"Document"}]',
                     "retrieval.documents.0.document.score": 0.5,
                     "retrieval.documents.1.document.id": "c1",
                     "retrieval.documents.1.document.score": 0.5,
                     "doctrail.retrieval.hits": '[{"chunk_id":"c0","document_id":"doc_4821","index":0,"score":0.5,"score_kind":"distance","content_hash":"sha256:bbd3c2e63a473c8de87b4e0cd188cc9e0def1ce8957702db51cab470ba831b81"},{"chunk_id":"c1","document_id":"doc_4821","index":1,"score":0.5,"score_kind":"distance","content_hash":"sha256:987446a4edef0894fe2f948ee4ecec9e33fad5b86812738b2f849c64971b0f90"}]',
                     "gen_ai.retrieval.documents": '[{"id":"c0","score":0.5},{"id":"c1","score":0.5}]',
                     "doctrail.retrieval.search_type": "similarity",
+                    "doctrail.retrieval.retriever": "VectorStoreRetriever",
                     "doctrail.query.hash": "hmac-sha256:b634f380af0745e3d68c526fd450281d8d91f6d29ef40e1b9a1106f078596528",
+                    "output.mime_type": "application/json",
+                    "mlflow.spanType": "RETRIEVER",
+                    "langfuse.observation.type": "retriever",
+                    "langsmith.span.kind": "retriever",
+                    "session.id": "session-7",
+                    "user.id": "ada",
                     "gen_ai.data_source.id": "FAISS",
+                    "gen_ai.conversation.id": "session-7",
                     "gen_ai.retrieval.top_k": 2,
                     "gen_ai.operation.name": "retrieval",
                     "openinference.span.kind": "RETRIEVER",
                 },
                 "execute_tool search": {
+                    "mlflow.spanType": "TOOL",
+                    "langfuse.observation.type": "tool",
+                    "langsmith.span.kind": "tool",
+                    "session.id": "session-7",
+                    "user.id": "ada",
                     "tool.name": "search",
                     "gen_ai.tool.name": "search",
+                    "gen_ai.conversation.id": "session-7",
                     "gen_ai.tool.call.id": "call_1",
                     "gen_ai.operation.name": "execute_tool",
                     "openinference.span.kind": "TOOL",
                 },
                 "chat m-1": {
+                    "mlflow.spanType": "CHAT_MODEL",
+                    "langfuse.observation.type": "generation",
+                    "langsmith.span.kind": "llm",
+                    "session.id": "session-7",
+                    "user.id": "ada",
                     "llm.token_count.prompt": 10,
                     "llm.token_count.completion": 4,
                     "llm.token_count.total": 14,
                     "gen_ai.usage.input_tokens": 10,
                     "gen_ai.usage.output_tokens": 4,
                     "gen_ai.response.finish_reasons": ("stop",),
+                    "gen_ai.conversation.id": "session-7",
                     "gen_ai.response.id": "msg-1",
                     "llm.provider": "openai",
                     "gen_ai.provider.name": "openai",
@@ -115,22 +139,40 @@ def test_spans_say_by_ids_what_each_stage_did():
                 "context assembly": {
                     "input.documents.0.document.id": "c0",
                     "input.documents.1.document.id": "c1",
+                    "input.documents.0.document.score": 0.5,
                     "output.documents.0.document.id": "c0",
+                    "input.documents.1.document.score": 0.5,
                     "doctrail.context.arrivals": '[{"chunk_id":"c0","state":"full","coverage":1.0,"order":0,"share":0.7019},{"chunk_id":"c1","state":"absent","coverage":0.0,"share":0.0,"reason":"not observed"}]',
+                    "doctrail.context.offered": 2,
+                    "doctrail.context.arrived": 1,
+                    "doctrail.context.truncated": 0,
                     "doctrail.context.prompt.length": 104,
                     "doctrail.context.unexplained.length": 29,
+                    "doctrail.response.id": "r",
+                    "mlflow.spanType": "CHAIN",
+                    "langfuse.observation.type": "chain",
+                    "langsmith.span.kind": "chain",
+                    "session.id": "session-7",
+                    "user.id": "ada",
                     "openinference.span.kind": "CHAIN",
+                    "gen_ai.conversation.id": "session-7",
                 },
-                "RunnableSequence": {
+                "invoke_workflow RunnableSequence": {
                     "doctrail.response.document_ids": ("doc_4821",),
                     "doctrail.framework": "test",
                     "doctrail.query.hash": "hmac-sha256:b634f380af0745e3d68c526fd450281d8d91f6d29ef40e1b9a1106f078596528",
+                    "doctrail.session.turn": 1,
                     "doctrail.response.status": "ok",
-                    "session.id": "session-7",
-                    "gen_ai.conversation.id": "session-7",
-                    "user.id": "ada",
                     "doctrail.response.id": "r",
+                    "mlflow.spanType": "CHAIN",
+                    "langfuse.observation.type": "chain",
+                    "langsmith.span.kind": "chain",
+                    "session.id": "session-7",
+                    "user.id": "ada",
                     "openinference.span.kind": "CHAIN",
+                    "gen_ai.conversation.id": "session-7",
+                    "gen_ai.workflow.name": "RunnableSequence",
+                    "gen_ai.operation.name": "invoke_workflow",
                 },
             }
         )
@@ -148,8 +190,8 @@ def test_no_text_is_on_a_span_unless_it_was_asked_for():
 def test_texts_stand_under_the_conventions_names_when_asked_for():
     with capture_trails(Settings(span_content=True)) as lineage:
         answer(lineage)
-        request = named(lineage, "RunnableSequence").attributes or {}
-        retrieval = named(lineage, "retrieval VectorStoreRetriever").attributes or {}
+        request = named(lineage, REQUEST).attributes or {}
+        retrieval = named(lineage, "retrieval FAISS").attributes or {}
         model = named(lineage, "chat m-1").attributes or {}
         assert (request["input.value"], request["output.value"]) == (QUESTION, "February 28th.")
         assert retrieval["retrieval.documents.0.document.content"] == f"{RENEWAL} 0"
@@ -161,7 +203,7 @@ def test_texts_stand_under_the_conventions_names_when_asked_for():
 def test_many_documents_evict_neither_the_best_ranks_nor_the_core_attributes():
     with capture_trails(Settings(span_content=True)) as lineage:
         answer(lineage, chunks=200)
-        span = named(lineage, "retrieval VectorStoreRetriever")
+        span = named(lineage, "retrieval FAISS")
         told = span.attributes or {}
         assert span.dropped_attributes == 0
         assert told["retrieval.documents.0.document.id"] == "c0"
@@ -195,7 +237,11 @@ def test_every_span_ends_also_those_of_runs_that_never_do():
         lineage.record(RetrievalStarted("ret", "r", "R", "q", "test"))
         lineage.record(PromptSent("llm", "r", [], "test", "m-1"))
         lineage.record(RunFailed("r", KeyboardInterrupt()))
-        assert sorted(s.name for s in lineage.spans) == ["chain", "chat m-1", "retrieval R"]
+        assert sorted(s.name for s in lineage.spans) == [
+            "chat m-1",
+            "invoke_workflow chain",
+            "retrieval R",
+        ]
 
 
 def test_a_response_hangs_under_the_callers_span():
@@ -204,7 +250,7 @@ def test_a_response_hangs_under_the_callers_span():
         with tracer.start_as_current_span("POST /ask"):
             answer(lineage)
         ((name, below),) = lineage.span_tree()
-        assert (name, [child for child, _ in below]) == ("POST /ask", ["RunnableSequence"])
+        assert (name, [child for child, _ in below]) == ("POST /ask", [REQUEST])
 
 
 def test_an_unsampled_response_is_recorded_with_its_trace_id():
@@ -217,7 +263,7 @@ def test_an_unsampled_response_is_recorded_with_its_trace_id():
     assert storage.faults.errors == []
 
 
-@pytest.mark.parametrize("settings", [Settings(spans=False), Settings()])
+@pytest.mark.parametrize("settings", [Settings(spans="none"), Settings()])
 def test_without_a_provider_or_spans_there_is_no_trace_id(settings):
     storage = MemoryStorage()
     lineage = Lineage(settings, storage=storage)

@@ -68,7 +68,7 @@ class Application:
         content: Content = "full",
     ) -> None:
         now = int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp()) * 10**9
-        settings = Settings(home=self.home, spans=False, content=content)
+        settings = Settings(home=self.home, spans="none", content=content)
         lineage = Lineage(settings, clock=lambda: now)
         chunks = [
             RetrievedChunk(text, chunk_id=f"{document}/{n}", document_id=document, index=n)

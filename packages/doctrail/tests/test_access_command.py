@@ -36,7 +36,7 @@ HANDBOOK, MERGER, MEMO = (
 
 @pytest.fixture
 def lineage(app):
-    made = Lineage(Settings(home=app.home, spans=False))
+    made = Lineage(Settings(home=app.home, spans="none"))
     yield made
     made.close()
 

@@ -141,7 +141,7 @@ def test_a_question_that_was_not_kept_cannot_be_asked_again(
     monkeypatch.setenv("DOCTRAIL_CONTENT", "off")
     from doctrail_core import Lineage, Settings
 
-    lineage = Lineage(Settings.load(home=str(home), spans=False))
+    lineage = Lineage(Settings.load(home=str(home), spans="none"))
     with lineage.scope(response_id="response-0009", question="Secret?"):
         from doctrail_core.manual import retrieval
 

@@ -12,7 +12,7 @@ from doctrail_core.capture.events import *
 from doctrail_core.model import Message
 
 home, response, session, content, *messages = sys.argv[1:]
-lineage = Lineage(Settings.load({}, home=home, content=content, spans=False))
+lineage = Lineage(Settings.load({}, home=home, content=content, spans="none"))
 prompt = [Message(*text.split(": ", 1)) for text in messages]
 lineage.record(RunStarted(response, None, "chain", "test", "A question?", session))
 kept = []

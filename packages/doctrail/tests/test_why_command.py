@@ -17,7 +17,7 @@ def test_an_answer_is_explained_by_its_id(app, doctrail):
     said = doctrail("why", "response-0001")
     assert said.code == 0
     assert said.err == ""
-    trail = Lineage(Settings(home=app.home, spans=False)).get("response-0001")
+    trail = Lineage(Settings(home=app.home, spans="none")).get("response-0001")
     assert said.out == trail.why()
     assert "in the prompt  doc_42" in said.out
 
@@ -126,7 +126,7 @@ def test_a_chunk_that_did_not_arrive_is_told_from_one_that_did(app, doctrail):
 
 def ask_without_answer(app, response_id):
     """As far as the call of the model, in which the process then dies."""
-    lineage = Lineage(Settings(home=app.home, spans=False))
+    lineage = Lineage(Settings(home=app.home, spans="none"))
     search, call = f"{response_id}-search", f"{response_id}-call"
     lineage.record(RunStarted(response_id, None, "chain", "langchain"))
     lineage.record(RetrievalStarted(search, response_id, "Retriever", "a question", "langchain"))

@@ -6,11 +6,12 @@ share a home folder.
 
 import atexit
 import logging
+import os
 import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -21,7 +22,13 @@ from doctrail_core.capture.receipts import Receipts
 from doctrail_core.capture.recorder import Recorder
 from doctrail_core.capture.redaction import redact, redact_assessment, redact_diagnosis
 from doctrail_core.capture.reports import Closed, Reports
-from doctrail_core.capture.scope import Scope, acting_for, current_scope, entered
+from doctrail_core.capture.scope import (
+    Scope,
+    acting_for,
+    current_scope,
+    entered,
+    traced_elsewhere,
+)
 from doctrail_core.capture.sessions import Sessions
 from doctrail_core.capture.settings import Settings
 from doctrail_core.capture.sinks import FaultSink, LedgerSink, SpanSink, TrailSink
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
 
     from doctrail_core.grounding.settings import Grounding
     from doctrail_core.grounding.worker import Worker
+    from doctrail_core.telemetry.spans import Mask
 
 log = logging.getLogger("doctrail")
 
@@ -93,6 +101,8 @@ class Lineage:
         clock: Nanoseconds since the epoch.
         storage: Where records go; default the folder `settings.home`.
         grounding: Which answers are checked against what arrived, and by whom; default none.
+        span_mask: Gets name and value of every attribute of our spans, and returns what is written instead;
+            None drops it. Where it raises, `__REDACTED__` is written.
     """
 
     def __init__(
@@ -103,6 +113,7 @@ class Lineage:
         clock: Callable[[], int] = time.time_ns,
         storage: Storage | None = None,
         grounding: "Grounding | None" = None,
+        span_mask: "Mask | None" = None,
     ) -> None:
         """Open nothing yet: files and threads come with the first record."""
         self.settings = settings or Settings.load()
@@ -119,9 +130,9 @@ class Lineage:
             query_hash=self._query_hash,
             closed=self._closed,
         )
-        self._spans = _spans(self.settings, tracer_provider)
+        self._spans = _spans(self.settings, tracer_provider, span_mask, self._storage.faults.note)
         self._clock = clock
-        self._recorder = Recorder(self._reports, self._storage.faults, self._spans, clock)
+        self._recorder = Recorder(self._reports, self._storage.faults, self._spans, clock, _who)
         self._grounding = grounding
         self._workers: dict[Grounding, Worker] = {}
         self._hiring = threading.RLock()  # the garbage collector may close a stream in here
@@ -195,6 +206,19 @@ class Lineage:
             The trail as if it were interrupted now; None where no such run is open.
         """
         return self._recorder.so_far(run_id)
+
+    def within(self, run_id: str) -> AbstractContextManager[None]:
+        """Be inside the span of an open run: spans that the code of the block opens are its children.
+
+        Args:
+            run_id: The run; the host's own id. Where it is not open, or has no span, nothing happens.
+        """
+        try:
+            span = self._recorder.span_of(run_id)
+            return nullcontext() if span is None else span.current()
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.fault("spans", error)
+            return nullcontext()
 
     def checks(self, grounding: "Grounding") -> "Worker":
         """Who checks answers in this way, in the background; the same one for equal settings."""
@@ -302,7 +326,8 @@ class Lineage:
         opened = OpenTrail(self, outer.response_id if outer else run_id)
         self.record(started)
         try:
-            with entered(Scope(self, opened.response_id, run_id)), acting_for(user):
+            inside = Scope(self, opened.response_id, run_id)
+            with entered(inside), acting_for(user), self.within(run_id):
                 yield opened
         except BaseException as error:
             self.record(RunFailed(run_id, error))
@@ -459,9 +484,16 @@ def configure(
     *,
     tracer_provider: "TracerProvider | None" = None,
     grounding: "Grounding | None" = None,
+    span_mask: "Mask | None" = None,
 ) -> Lineage:
     """Choose the settings of the process's lineage; the one in use so far is closed."""
-    made = partial(Lineage, settings, tracer_provider=tracer_provider, grounding=grounding)
+    made = partial(
+        Lineage,
+        settings,
+        tracer_provider=tracer_provider,
+        grounding=grounding,
+        span_mask=span_mask,
+    )
     _default.replace(made)
     return _default.get()
 
@@ -508,12 +540,34 @@ def swallow(where: str, error: BaseException, recording: Callable[[], Lineage]) 
         into.fault(where, error)
 
 
-def _spans(settings: Settings, provider: "TracerProvider | None") -> SpanSink | None:
-    if not settings.spans:
+def _spans(
+    settings: Settings,
+    provider: "TracerProvider | None",
+    mask: "Mask | None",
+    fault: Callable[[str, BaseException], None],
+) -> SpanSink | None:
+    if settings.spans == "none":
         return None
+    from doctrail_core.telemetry import backends, doctrail, genai, openinference
+    from doctrail_core.telemetry.content import Shown
     from doctrail_core.telemetry.spans import Spans
 
-    return Spans(provider, content=settings.span_content)
+    modules = {"backends": backends, "openinference": openinference, "genai": genai}
+    chosen = [module.write for name, module in modules.items() if name in settings.span_families]
+    return Spans(
+        provider,
+        shown=Shown.load(os.environ, texts=settings.span_content),
+        families=(doctrail.write, *chosen),
+        elsewhere=traced_elsewhere if settings.spans == "missing" else None,
+        mask=mask,
+        fault=fault,
+    )
+
+
+def _who() -> tuple[str | None, str | None]:
+    from doctrail_core.telemetry.ambient import who
+
+    return who()
 
 
 def _left(deadline: float) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, LiteralString
+from typing import Any, cast, Literal, LiteralString
 from urllib.parse import quote, urlsplit
 
 from doctrail_core.audit.anchors import AnchorError, failing
@@ -34,8 +34,12 @@ __all__ = ["Choice", "Health", "StoreHealth", "choices", "examine"]
 _SOURCES = {
     "home": ("DOCTRAIL_HOME",),
     "content": ("DOCTRAIL_CONTENT",),
-    "span_content": ("DOCTRAIL_SPAN_CONTENT",),
+    "span_content": (
+        "DOCTRAIL_SPAN_CONTENT",
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+    ),
     "spans": ("DOCTRAIL_SPANS",),
+    "span_families": ("DOCTRAIL_SPAN_FAMILIES",),
     "service": ("DOCTRAIL_SERVICE", "OTEL_SERVICE_NAME"),
     "durability": ("DOCTRAIL_DURABILITY",),
     "when_unrecorded": ("DOCTRAIL_WHEN_UNRECORDED",),
@@ -137,6 +141,8 @@ def _shown(name: str, value: Any) -> str | bool | None:
             return "(not an address that can be used)"  # and which may hold a password anywhere
         host = address.netloc.rpartition("@")[2]
         return f"{address.scheme}://{host}{address.path}"
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(map(str, cast("frozenset[object]", value))))
     return str(value) if isinstance(value, Path) else value
 
 

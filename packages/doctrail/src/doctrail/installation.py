@@ -103,7 +103,7 @@ def lineage_of(options: Namespace) -> "Generator[Lineage]":
 
     from doctrail_core import Lineage, Settings
 
-    settings = replace(Settings.load(), home=home_of(options), spans=False)
+    settings = replace(Settings.load(), home=home_of(options), spans="none")
     with closing(Lineage(settings)) as lineage:
         yield lineage
         lineage.flush(PATIENCE)

@@ -4,6 +4,8 @@ An adapter translates what its host does into these and hands them to `Lineage.r
 the host's own, unique within the process; `parent_id` is None for a root. Every payload is a
 snapshot: hosts mutate their objects later. Times come from the recorder's clock, except where an
 event carries `at` (nanoseconds since the epoch), for events that are reported late.
+
+`span`, in the events that begin something, is the span that somebody else has written for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,9 @@ from doctrail_core.model import (
     AccessDecision,
     Message,
     PolicyConfiguration,
+    RankedChunk,
     ScoreKind,
+    SpanReference,
     ToolRequest,
     Usage,
 )
@@ -37,6 +41,7 @@ class RunStarted:
             in; the response is not over before it is.
         checks: Who checks the answer, instead of whom the lineage has for that.
         check: Whether this answer is to be checked; None leaves it to the sampling.
+        agent: Whether it chooses by itself what to do next.
     """
 
     run_id: str
@@ -50,6 +55,8 @@ class RunStarted:
     detached: bool = False
     checks: "Checks | None" = None
     check: bool | None = None
+    agent: bool = False
+    span: SpanReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,7 @@ class RetrievalStarted:
     session_id: str | None = None
     user_id: str | None = None
     at: int | None = None
+    span: SpanReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +177,26 @@ class ContextSelected:
 
 
 @dataclass(frozen=True, slots=True)
+class Reranked:
+    """A step between retrieval and prompt scored or ordered chunks anew; what it dropped, `ContextSelected` tells.
+
+    `run_id` is the run in which it happened, from `started` to `at` (nanoseconds since the epoch). `given` and
+    `kept` are best first.
+    """
+
+    run_id: str
+    by: str
+    started: int
+    given: Sequence[RankedChunk]
+    kept: Sequence[RankedChunk]
+    query: str | None = None
+    model: str | None = None
+    top_k: int | None = None
+    at: int | None = None
+    span: SpanReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PromptSent:
     """A model was called with these messages. `auxiliary` calls prepare, they do not answer.
 
@@ -188,6 +216,7 @@ class PromptSent:
     user_id: str | None = None
     carried: Sequence[RetrievedChunk] = ()
     at: int | None = None
+    span: SpanReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +264,7 @@ class ToolCalled:
     arguments: str | None = None
     tool_call_id: str | None = None
     at: int | None = None
+    span: SpanReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +287,7 @@ Event = (
     | AnswerReused
     | RetrievalEnded
     | ContextSelected
+    | Reranked
     | PromptSent
     | GenerationStreamed
     | GenerationEnded

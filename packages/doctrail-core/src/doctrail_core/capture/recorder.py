@@ -26,6 +26,7 @@ from doctrail_core.capture.events import (
     GenerationEnded,
     GenerationStreamed,
     PromptSent,
+    Reranked,
     RetrievalDescribed,
     RetrievalEnded,
     RetrievalStarted,
@@ -43,6 +44,7 @@ from doctrail_core.capture.records import (
     derivation_record,
     describe,
     generation_record,
+    rerank_record,
     retrieval_record,
     step_record,
     tool_record,
@@ -53,7 +55,7 @@ from doctrail_core.capture.scope import current_scope, suppressed
 from doctrail_core.capture.sinks import FaultSink, SpanSink, StageSpan
 from doctrail_core.capture.tally import Counts, Dropped, Tally
 from doctrail_core.durable.forks import remake_after_fork
-from doctrail_core.model import Assessment, StageKind, Status, Trail
+from doctrail_core.model import Assessment, SpanStart, StageKind, Status, Trail
 from doctrail_core.text.identity import canonical_id
 
 MAX_OPEN_RESPONSES = 10_000
@@ -66,6 +68,10 @@ _REMEMBERED = 1024
 
 _AWAITED = 256
 """Blocks that ended before anything happened in them, while tasks begun in them may still come."""
+
+
+Who = tuple[str | None, str | None]
+"""A session and a user, as far as they are known."""
 
 
 class _Inbox(threading.local):
@@ -84,6 +90,7 @@ class Recorder:
     faults: FaultSink
     spans: SpanSink | None
     clock: Callable[[], int]
+    ambient: Callable[[], Who]
     _runs: dict[str, OpenRun] = field(default_factory=dict[str, OpenRun])
     _responses: dict[str, OpenResponse] = field(default_factory=dict[str, OpenResponse])
     _left_behind: deque[str] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -106,6 +113,7 @@ class Recorder:
             AnswerReused: self._answer_reused,
             RetrievalEnded: self._retrieval_ended,
             ContextSelected: self._context_selected,
+            Reranked: self._reranked,
             PromptSent: self._prompt_sent,
             GenerationStreamed: self._generation_streamed,
             GenerationEnded: self._generation_ended,
@@ -127,6 +135,11 @@ class Recorder:
         """What is known of the open response that a run is part of; None if there is none."""
         run = self._runs.get(run_id)
         return None if run is None else self.reports.so_far(run.response, self.clock())
+
+    def span_of(self, run_id: str) -> StageSpan | None:
+        """The span of an open run, or of the nearest one around it that has one."""
+        run = self._runs.get(run_id)
+        return None if run is None else run.nearest_span()
 
     def assessed(self, assessment: Assessment) -> None:
         """Remember what was found about a response, if it is still open: it closes with those grades."""
@@ -220,10 +233,13 @@ class Recorder:
             response.begun += 1
             if kind == "generation":
                 response.open_generations.add(event.run_id)
+        self._concern(run, event)
         if lost is not None:
             self.faults.count("responses that never ended")
             self._interrupt(lost)
         run.span = self._open_span(run)
+        if run.span is not None and kind == "generation":
+            response.prompted_in[event.run_id] = run.outer_span() or run.span
         return run
 
     def _suppress(self, event: StartEvent) -> None:
@@ -259,17 +275,25 @@ class Recorder:
         return oldest
 
     def _open_span(self, run: OpenRun) -> StageSpan | None:
-        if self.spans is None or (run.kind == "run" and run.parent is not None):
+        if self.spans is None:
             return None
-        kind: StageKind = "request" if run.kind == "run" else run.kind
-        parent = run.parent_span()
-        return (parent.child if parent else self.spans.root)(kind, _stage_name(run), at=run.started)
+        start, response = run.start, run.response
+        opened = SpanStart(
+            _stage_kind(run),
+            _stage_name(run),
+            run.run_id,
+            run.started,
+            start.span,
+            response.session_id,
+            response.user_id,
+        )
+        outer = run.outer_span()
+        return outer.child(opened) if outer else self.spans.root(opened)
 
     def _run_started(self, event: RunStarted) -> None:
         run = self._start(event, "run")
         if run is not None:
             response = run.response
-            self._concern(response, event)
             response.checks = response.checks or event.checks
             response.check = event.check if response.check is None else response.check
             if event.detached:
@@ -280,16 +304,13 @@ class Recorder:
                 run.response.asked_inside = cleaned(event.question)
 
     def _retrieval_started(self, event: RetrievalStarted) -> None:
-        run = self._start(event, "retrieval")
-        if run is not None:
-            self._concern(run.response, event)
+        self._start(event, "retrieval")
 
     def _prompt_sent(self, event: PromptSent) -> None:
         run = self._start(event, "generation")
         if run is None:
             return
         response = run.response
-        self._concern(response, event)
         self._derived(response, event.carried)
         told = [] if event.auxiliary else [chunk_record(chunk) for chunk in event.carried]
         with self._lock:
@@ -303,10 +324,16 @@ class Recorder:
     def _tool_called(self, event: ToolCalled) -> None:
         self._start(event, "tool")
 
-    @staticmethod
-    def _concern(response: OpenResponse, event: RunStarted | RetrievalStarted | PromptSent) -> None:
-        response.session_id = response.session_id or event.session_id
-        response.user_id = response.user_id or event.user_id
+    def _concern(self, run: OpenRun, event: StartEvent) -> None:
+        """Note whose the response is: as the host tells it, else as the code around it was marked."""
+        response = run.response
+        if not isinstance(event, ToolCalled):
+            response.session_id = response.session_id or event.session_id
+            response.user_id = response.user_id or event.user_id
+        if run.parent is None and not (response.session_id and response.user_id):
+            session_id, user_id = self.ambient()
+            response.session_id = response.session_id or session_id
+            response.user_id = response.user_id or user_id
 
     @staticmethod
     def _ask(response: OpenResponse, question: str | None) -> None:
@@ -362,6 +389,16 @@ class Recorder:
         if run is not None:
             run.response.selected(event)
 
+    def _reranked(self, event: Reranked) -> None:
+        run = self._runs.get(event.run_id)
+        if run is None:
+            self.faults.count("reranked outside of a response")
+            return
+        record = rerank_record(run, event, self.clock() if event.at is None else event.at)
+        run.response.reranks.append(record)
+        if outer := run.nearest_span():
+            outer.rerank(record, event.span)
+
     # --- ends
 
     def _end(self, run_id: str, at: int | None) -> tuple[OpenRun, int] | None:
@@ -395,7 +432,7 @@ class Recorder:
             self.reports.decided(run.response, retrieval)
         self._derived(run.response, chunks)
         if run.span is not None:
-            run.span.end(retrieval, at=at, error=error)
+            run.span.end(retrieval, at=at)
 
     def _derived(self, response: OpenResponse, chunks: Sequence[RetrievedChunk]) -> None:
         """Note what the chunks' documents were made from."""
@@ -421,7 +458,7 @@ class Recorder:
         generation = generation_record(run, at, ended, describe(error))
         run.response.generations.append(generation)
         if run.span is not None:
-            run.span.end(generation, at=at, error=error)
+            run.span.end(generation, at=at)
 
     def _tool_returned(self, event: ToolReturned) -> None:
         if ended := self._end(event.run_id, event.at):
@@ -437,12 +474,15 @@ class Recorder:
         call = tool_record(run, returned, at, error, self._hash_in(run))
         run.response.tool_calls.append(call)
         if run.span is not None:
-            run.span.end(call, at=at, error=error)
+            run.span.end(call, at=at)
 
     def _step_over(
         self, run: OpenRun, output: str | None, at: int, error: BaseException | None
     ) -> None:
-        run.response.steps.append(step_record(run, output, at, error, self._hash_in(run)))
+        step = step_record(run, output, at, error, self._hash_in(run))
+        run.response.steps.append(step)
+        if run.span is not None:
+            run.span.end(step, at=at)
 
     def _hash_in(self, run: OpenRun) -> Callable[[str], str]:
         return partial(self.reports.query_hash_in, run.response)
@@ -557,6 +597,14 @@ class Recorder:
         for run_id in response.runs:
             self._runs.pop(run_id, None)
             self._left_behind.append(run_id)
+
+
+def _stage_kind(run: OpenRun) -> StageKind:
+    if run.kind != "run":
+        return run.kind
+    if isinstance(run.start, RunStarted) and run.start.agent:
+        return "agent"
+    return "request" if run.parent is None else "step"
 
 
 def _stage_name(run: OpenRun) -> str:

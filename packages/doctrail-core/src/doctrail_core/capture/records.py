@@ -10,6 +10,7 @@ from uuid import UUID
 from doctrail_core.capture.events import (
     GenerationEnded,
     PromptSent,
+    Reranked,
     RetrievalDescribed,
     RetrievalStarted,
     RetrievedChunk,
@@ -28,6 +29,8 @@ from doctrail_core.model import (
     Generation,
     Hit,
     Message,
+    RankedChunk,
+    Rerank,
     Retrieval,
     ScoreKind,
     Step,
@@ -120,7 +123,7 @@ def generation_record(
             ToolRequest(clean_text(r.name), cleaned(r.arguments), cleaned(r.tool_call_id))
             for r in (ended.tool_requests if ended else ())
         ),
-        span_id=run.span.span_id if run.span else None,
+        span_id=reference.span_id if (reference := run.reference) else None,
     )
 
 
@@ -130,6 +133,26 @@ def _serves_a_search(run: OpenRun) -> bool:
     while around is not None and around.kind not in ("retrieval", "run"):
         around = around.parent
     return around is not None and around.kind == "retrieval"
+
+
+def rerank_record(run: OpenRun, told: Reranked, at: int) -> Rerank:
+    """The record of a reranker's call that is over."""
+    return Rerank(
+        by=clean_text(told.by),
+        given=tuple(map(_ranked, told.given)),
+        kept=tuple(map(_ranked, told.kept)),
+        started_at=utc(told.started),
+        ended_at=utc(at),
+        query=cleaned(told.query),
+        model=cleaned(told.model),
+        top_k=told.top_k,
+        parent_id=None if run.parent is None else run.run_id,
+    )
+
+
+def _ranked(chunk: RankedChunk) -> RankedChunk:
+    score, _ = _score(chunk.score, "rerank")
+    return RankedChunk(canonical_id(chunk.chunk_id), score)
 
 
 def step_record(

@@ -37,6 +37,7 @@ def redact(trail: Trail, content: Content) -> Trail:
             replace(c, chunk=_chunk(c.chunk, keep_hash=keep_hash)) for c in trail.carried
         ),
         citations=tuple(replace(c, cited="") for c in trail.citations),
+        reranks=tuple(replace(r, query=None) for r in trail.reranks),
     )
 
 

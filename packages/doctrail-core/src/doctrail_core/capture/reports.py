@@ -32,11 +32,13 @@ from doctrail_core.model import (
     CarriedChunk,
     Derivation,
     EntryKind,
+    Generation,
     PolicyConfiguration,
     Receipt,
     Retrieval,
     Status,
     Step,
+    ToolCall,
     Trail,
 )
 from doctrail_core.model.trail import arrived_in
@@ -190,7 +192,7 @@ class Reports:
     def _left_open(self, run: OpenRun, at: int) -> None:
         """A run that the host began and never ended, as cancelled tasks leave them."""
         response, query_hash = run.response, partial(self.query_hash_in, run.response)
-        stage = None
+        stage: Retrieval | Generation | ToolCall | Step | None = None
         if run.kind == "generation":
             stage = generation_record(run, None, None, _LEFT_OPEN)
             response.generations.append(stage)
@@ -202,8 +204,8 @@ class Reports:
             stage = replace(tool_record(run, None, at, None, query_hash), error=_LEFT_OPEN)
             response.tool_calls.append(stage)
         elif run.parent is not None:
-            step = step_record(run, None, at, None, query_hash)
-            response.steps.append(replace(step, error=_LEFT_OPEN))
+            stage = replace(step_record(run, None, at, None, query_hash), error=_LEFT_OPEN)
+            response.steps.append(stage)
         if stage is not None and run.span is not None:
             run.span.end(stage, at=at)
 
@@ -213,9 +215,10 @@ class Reports:
             return
         for context in trail.contexts if trail else ():
             if trail and context.arrivals:
-                root.span.context(context, trail)
+                around = response.prompted_in.get(context.generation_id, root.span)
+                around.context(context, trail)
         if root.kind == "run":
-            root.span.end(trail, at=at)
+            root.span.end(trail, at=at, error=response.error)
 
     def _put_on_ledger(
         self, kind: EntryKind, trail: Trail, response: OpenResponse
@@ -258,7 +261,7 @@ class Reports:
         carried: tuple[CarriedChunk, ...] = (),
     ) -> Trail:
         asked = response.asked()
-        span = response.root.span
+        written = response.root.reference
         return Trail(
             response_id=response.response_id,
             status=status,
@@ -269,7 +272,7 @@ class Reports:
             answer=response.answered(),
             session_id=response.session_id,
             user_id=response.user_id,
-            trace_id=span.trace_id if span else None,
+            trace_id=written.trace_id if written else None,
             service=self.settings.service,
             framework=response.framework,
             error=response.error,
@@ -282,6 +285,7 @@ class Reports:
             turn=turn,
             derivations=tuple(response.derivations),
             reused=tuple(response.reused),
+            reranks=tuple(response.reranks),
         )
 
     def _with_arrivals(self, trail: Trail, response: OpenResponse, past: Past) -> Trail:

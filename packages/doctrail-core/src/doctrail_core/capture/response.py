@@ -24,7 +24,9 @@ from doctrail_core.model import (
     Derivation,
     Generation,
     Hit,
+    Rerank,
     Retrieval,
+    SpanReference,
     Status,
     Step,
     ToolCall,
@@ -85,12 +87,21 @@ class OpenRun:
             run = run.parent
         return run
 
-    def parent_span(self) -> StageSpan | None:
+    def nearest_span(self) -> StageSpan | None:
+        """Its own span, else that of the nearest enclosing run that has one."""
+        return self.span or self.outer_span()
+
+    def outer_span(self) -> StageSpan | None:
         """The span of the nearest enclosing run that has one."""
         run = self.parent
         while run is not None and run.span is None:
             run = run.parent
         return None if run is None else run.span
+
+    @property
+    def reference(self) -> SpanReference | None:
+        """Which span it has, whoever wrote it."""
+        return self.start.span if self.span is None else self.span.reference
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +125,9 @@ class OpenResponse:
     generations: list[Generation] = field(default_factory=list[Generation])
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
     steps: list[Step] = field(default_factory=list[Step])
+    reranks: list[Rerank] = field(default_factory=list[Rerank])
+    prompted_in: dict[str, StageSpan] = field(default_factory=dict[str, StageSpan])
+    """The span that each model call is in."""
     selections: list[Selection] = field(default_factory=list["Selection"])
     begun: int = 0
     being_recorded: int = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from doctrail_core.capture.events import Event
-from doctrail_core.model import Principal
+from doctrail_core.model import Principal, SpanReference
 from doctrail_core.text.identity import as_name
 
 
@@ -40,6 +40,7 @@ _PRINCIPAL: ContextVar[Principal | None] = ContextVar("doctrail_principal", defa
 _SUPPRESSED: ContextVar[bool] = ContextVar("doctrail_suppressed", default=False)
 _prepare: list[Callable[[], None]] = []
 _finders: list[Callable[[], Scope | None]] = []
+_traced: list[Callable[[str], SpanReference | None]] = []
 
 
 def when_entered(prepare: Callable[[], None]) -> None:
@@ -55,6 +56,19 @@ def when_looked_for(find: Callable[[], Scope | None]) -> None:
 def located() -> Scope | None:
     """The response that the running code is part of, and the run: as a host tells it, else the scope."""
     return next(filter(None, (find() for find in _finders)), None) or current_scope()
+
+
+def when_traced_elsewhere(find: Callable[[str], SpanReference | None]) -> None:
+    """Have this asked which span another instrumentation has open for a run, by the host's id of it.
+
+    It is asked often, and has to be quick where there is no other instrumentation.
+    """
+    _traced.append(find)
+
+
+def traced_elsewhere(run_id: str) -> SpanReference | None:
+    """The span that another instrumentation of the host has open for this run."""
+    return next(filter(None, (find(run_id) for find in _traced)), None)
 
 
 def current_scope() -> Scope | None:

@@ -17,8 +17,15 @@ WhenUnrecorded = Literal["count", "refuse"]
 raises `NotRecordedError` in its place."""
 
 
+Spans = Literal["all", "missing", "none"]
+"""Which spans are emitted: `missing` leaves out those that another instrumentation in the process writes."""
+
+SpanFamily = Literal["openinference", "genai", "backends"]
+"""Attributes of OpenInference, of OpenTelemetry's GenAI conventions, and hints that some backends need."""
+
 _CHOICES: dict[str, tuple[str, ...]] = {
     "content": get_args(Content),
+    "spans": get_args(Spans),
     "durability": get_args(Durability),
     "when_unrecorded": get_args(WhenUnrecorded),
 }
@@ -35,8 +42,10 @@ class Settings:
     Attributes:
         home: The folder that holds all we keep (`DOCTRAIL_HOME`, default `./.doctrail`).
         content: Which texts the trail store keeps (`DOCTRAIL_CONTENT`).
-        span_content: Whether spans carry texts as well as ids (`DOCTRAIL_SPAN_CONTENT`).
-        spans: Whether spans are emitted at all (`DOCTRAIL_SPANS`).
+        span_content: Whether spans carry texts as well as ids (`DOCTRAIL_SPAN_CONTENT`, else
+            `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`); `OPENINFERENCE_HIDE_*` hide some all the same.
+        spans: Which spans are emitted (`DOCTRAIL_SPANS`).
+        span_families: Whose attributes are on them (`DOCTRAIL_SPAN_FAMILIES`, with commas).
         service: The application's name (`DOCTRAIL_SERVICE`, else `OTEL_SERVICE_NAME`).
         durability: What a power cut may cost (`DOCTRAIL_DURABILITY`).
         when_unrecorded: What becomes of an answer that cannot be recorded (`DOCTRAIL_WHEN_UNRECORDED`).
@@ -46,7 +55,8 @@ class Settings:
     home: Path = Path(".doctrail")
     content: Content = "full"
     span_content: bool = False
-    spans: bool = True
+    spans: Spans = "missing"
+    span_families: frozenset[SpanFamily] = frozenset(get_args(SpanFamily))
     service: str | None = None
     durability: Durability = "bounded"
     when_unrecorded: WhenUnrecorded = "count"
@@ -67,8 +77,9 @@ class Settings:
         found: dict[str, Any] = {
             "home": env.get("DOCTRAIL_HOME"),
             "content": env.get("DOCTRAIL_CONTENT"),
-            "span_content": _switch(env, "DOCTRAIL_SPAN_CONTENT"),
-            "spans": _switch(env, "DOCTRAIL_SPANS"),
+            "span_content": _span_content(env),
+            "spans": env.get("DOCTRAIL_SPANS"),
+            "span_families": _listed(env.get("DOCTRAIL_SPAN_FAMILIES")),
             "service": env.get("DOCTRAIL_SERVICE") or env.get("OTEL_SERVICE_NAME"),
             "durability": env.get("DOCTRAIL_DURABILITY"),
             "when_unrecorded": env.get("DOCTRAIL_WHEN_UNRECORDED"),
@@ -78,13 +89,34 @@ class Settings:
         given = {name: value for name, value in found.items() if value not in (None, "")}
         if "home" in given:
             given["home"] = Path(given["home"]).expanduser()
+        if "span_families" in given:
+            given["span_families"] = frozenset(given["span_families"])
         for name, words in _CHOICES.items():
             if given.get(name, words[0]) not in words:
                 raise SettingsError(
                     f"{name} is {given[name]!r}; it must be one of {', '.join(words)}"
                     f" (set in code or as DOCTRAIL_{name.upper()})"
                 )
+        if unknown := given.get("span_families", frozenset()) - set(get_args(SpanFamily)):
+            raise SettingsError(
+                f"span_families has {', '.join(sorted(unknown))}; it may have"
+                f" {', '.join(get_args(SpanFamily))} (set in code or as DOCTRAIL_SPAN_FAMILIES)"
+            )
         return cls(**given)
+
+
+def _span_content(env: Mapping[str, str]) -> bool | None:
+    ours = _switch(env, "DOCTRAIL_SPAN_CONTENT")
+    if ours is None:
+        theirs = env.get("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "")
+        return theirs.strip().lower() in ("span_only", "span_and_event", "true")
+    return ours
+
+
+def _listed(words: str | None) -> frozenset[str] | None:
+    if not words:
+        return None
+    return frozenset(word.strip().lower() for word in words.split(",") if word.strip())
 
 
 def _switch(env: Mapping[str, str], name: str) -> bool | None:

@@ -1,6 +1,7 @@
 """Where a recorder sends what it knows. It sees its sinks through these protocols alone."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from doctrail_core.model import (
@@ -10,8 +11,11 @@ from doctrail_core.model import (
     EntryKind,
     Generation,
     Receipt,
+    Rerank,
     Retrieval,
-    StageKind,
+    SpanReference,
+    SpanStart,
+    Step,
     ToolCall,
     Trail,
 )
@@ -112,41 +116,50 @@ class HistorySource(Protocol):
 
 
 class StageSpan(Protocol):
-    """One open span of a stage. Parents are explicit; nothing is attached to the ambient context."""
+    """One open span of a stage. Parents are explicit; nothing is attached across callbacks."""
 
     @property
-    def trace_id(self) -> str | None:
-        """32 hex digits, or None where no tracing is set up."""
+    def reference(self) -> SpanReference | None:
+        """Which span it is, ours or that of another instrumentation; None where no tracing is set up."""
         ...
 
-    @property
-    def span_id(self) -> str | None:
-        """16 hex digits, or None where no tracing is set up."""
-        ...
-
-    def child(self, kind: StageKind, name: str, *, at: int) -> "StageSpan":
+    def child(self, start: SpanStart) -> "StageSpan":
         """Open the span of a stage inside this one."""
+        ...
+
+    def current(self) -> AbstractContextManager[None]:
+        """Be inside this span: those that the code of the block opens are its children."""
         ...
 
     def context(self, context: Context, trail: Trail) -> None:
         """Write the span of a context assembly inside this one; it is known only afterwards."""
         ...
 
+    def rerank(self, rerank: Rerank, elsewhere: SpanReference | None) -> None:
+        """Write the span of a reranker's call inside this one; it is known only afterwards."""
+        ...
+
     def end(
         self,
-        stage: Trail | Retrieval | Generation | ToolCall | None,
+        stage: Trail | Step | Retrieval | Generation | ToolCall | None,
         *,
         at: int,
-        error: BaseException | None = None,
+        error: str | None = None,
     ) -> None:
-        """Write the stage's attributes and end the span at `at` (ns since the epoch)."""
+        """Write the stage's attributes and end the span.
+
+        Args:
+            stage: What it was; None where it is nothing that a trail has.
+            at: When it was over, in nanoseconds since the epoch.
+            error: Why it failed, where `stage` does not say it.
+        """
         ...
 
 
 class SpanSink(Protocol):
     """Opens spans."""
 
-    def root(self, kind: StageKind, name: str, *, at: int) -> StageSpan:
+    def root(self, start: SpanStart) -> StageSpan:
         """Open the first span of a response, under the ambient span, if any."""
         ...
 

@@ -11,7 +11,7 @@ import inspect
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, TypeVar, cast
@@ -229,9 +229,13 @@ class Block(ABC):
             lineage.record(event)
 
     def _inside(self) -> AbstractContextManager[Any]:
-        if not self.encloses or self._lineage is None:
+        if self._lineage is None:
             return nullcontext()
-        return entered(Scope(self._lineage, self._response_id, self._run_id))
+        within = ExitStack()
+        within.enter_context(self._lineage.within(self._run_id))
+        if self.encloses:
+            within.enter_context(entered(Scope(self._lineage, self._response_id, self._run_id)))
+        return within
 
     def _end(self, error: BaseException | None) -> None:
         if self._open:

@@ -19,14 +19,15 @@ from doctrail_core.model.derivation import Derivation
 from doctrail_core.model.diagnosis import Diagnosis, Fault, Finding
 from doctrail_core.model.generation import Generation, Message, ToolCall, ToolRequest, Usage
 from doctrail_core.model.receipt import Receipt
+from doctrail_core.model.rerank import RankedChunk, Rerank
 from doctrail_core.model.retrieval import Hit, Retrieval, ScoreKind
+from doctrail_core.model.span import SpanReference, SpanStart, StageKind
 from doctrail_core.model.step import Step
 from doctrail_core.model.trail import (
     GRADES,
     EntryKind,
     Grade,
     SourceDocument,
-    StageKind,
     Status,
     Trail,
 )
@@ -66,11 +67,15 @@ __all__ = [
     "PolicyConfiguration",
     "Principal",
     "PromptSpan",
+    "RankedChunk",
     "Receipt",
+    "Rerank",
     "Retrieval",
     "Ruling",
     "ScoreKind",
     "SourceDocument",
+    "SpanReference",
+    "SpanStart",
     "StageKind",
     "Status",
     "Step",

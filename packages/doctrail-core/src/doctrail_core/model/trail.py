@@ -13,6 +13,7 @@ from doctrail_core.model.context import Context
 from doctrail_core.model.derivation import Derivation
 from doctrail_core.model.diagnosis import Diagnosis
 from doctrail_core.model.generation import Generation, ToolCall
+from doctrail_core.model.rerank import Rerank
 from doctrail_core.model.retrieval import Retrieval
 from doctrail_core.model.step import Step
 
@@ -21,9 +22,6 @@ Status = Literal["ok", "error", "aborted", "interrupted"]
 
 Grade = Literal["cited", "supports", "in_prompt", "retrieved"]
 """How deeply a source was involved, strongest first."""
-
-StageKind = Literal["request", "retrieval", "generation", "tool"]
-"""The stages that a person would look for; each gets a span."""
 
 EntryKind = Literal["retrieved", "answered", "assessed", "diagnosed"]
 """`retrieved` is on record before a model is called, `answered` when the response is complete; `assessed`
@@ -97,6 +95,7 @@ class Trail:
     derivations: tuple[Derivation, ...] = ()
     reused: tuple[str, ...] = ()
     answer_hash: str | None = None
+    reranks: tuple[Rerank, ...] = ()
 
     @property
     def chunks(self) -> dict[str, Chunk]:

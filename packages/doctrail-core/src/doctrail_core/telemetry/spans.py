@@ -1,49 +1,61 @@
-"""One span per stage, with OpenInference and GenAI attributes from the same record.
+"""One span per stage, with the attributes of several families from the same record.
 
-Parents are explicit: nothing is attached to the ambient context, because callbacks may never end.
-Nothing is built for a span that nobody records. Ids by default, texts by choice. Of long document
-lists the first `MAX_DOCUMENTS` are flattened and all go into one JSON attribute; the core attributes
-are written last, so the span's attribute limit can never evict them or the best ranks.
+Parents are explicit: nothing is attached to the ambient context across callbacks, which may never end.
+A span of ours is made only when it is over, or when another one needs it as parent: by then it is
+settled whether another instrumentation has written one for the same run. Nothing is built for a span that
+nobody records, and whatever is written passes through `Spans.put`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
+from opentelemetry import context as otel
 from opentelemetry import trace
-from opentelemetry.context import Context as OtelContext
-from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    StatusCode,
+    TraceFlags,
+    TracerProvider,
+)
 from opentelemetry.util.types import AttributeValue
-from pydantic_core import to_json
 
 from doctrail_core.model import (
-    Arrival,
     Assessment,
-    Chunk,
     Context,
     Generation,
-    Hit,
-    Message,
+    Rerank,
     Retrieval,
-    StageKind,
+    SpanReference,
+    SpanStart,
+    Step,
     ToolCall,
     Trail,
 )
+from doctrail_core.telemetry import ambient, genai
 from doctrail_core.telemetry import semconv as sc
-from doctrail_core.telemetry.evaluation import write_evaluation
+from doctrail_core.telemetry.content import Shown
+from doctrail_core.telemetry.evaluation import Evaluation
+from doctrail_core.telemetry.stages import Assembly, Attributes, Family, Stage, Written
 
-MAX_DOCUMENTS = 16
+__all__ = ["Mask", "Spans", "StageSpan"]
 
-Stage = Trail | Retrieval | Generation | ToolCall
-Attributes = dict[str, AttributeValue]
+Mask = Callable[[str, AttributeValue], AttributeValue | None]
+"""Gets the name and the value of each attribute; what it returns is written instead, None drops it."""
 
-_SPAN_KINDS = {
-    "request": SpanKind.INTERNAL,
-    "retrieval": SpanKind.CLIENT,
-    "generation": SpanKind.CLIENT,
-    "tool": SpanKind.INTERNAL,
-}
+REDACTED = "__REDACTED__"
+
+Ended = Trail | Step | Retrieval | Generation | ToolCall
+
+_KINDS = {"retrieval": SpanKind.CLIENT, "generation": SpanKind.CLIENT}
 _OPERATIONS = {
+    "request": sc.OPERATION_WORKFLOW,
+    "agent": sc.OPERATION_AGENT,
     "retrieval": sc.OPERATION_RETRIEVAL,
     "generation": sc.OPERATION_CHAT,
     "tool": sc.OPERATION_TOOL,
@@ -51,284 +63,248 @@ _OPERATIONS = {
 
 
 class Spans:
-    """Opens the spans of stages."""
+    """Opens the spans of stages.
 
-    def __init__(self, tracer_provider: TracerProvider | None, *, content: bool) -> None:
-        """Use this provider, else the global one; `content` puts texts beside the ids."""
+    Args:
+        tracer_provider: Where spans go; default the global provider.
+        shown: Which texts they carry beside ids.
+        families: Who writes attributes, in this order.
+        elsewhere: Says which span another instrumentation has open for a run; None to write all ourselves.
+        mask: Has the last word on every attribute.
+        fault: Is told of an error of the mask.
+    """
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider | None,
+        *,
+        shown: Shown,
+        families: Sequence[Family],
+        elsewhere: Callable[[str], SpanReference | None] | None,
+        mask: Mask | None,
+        fault: Callable[[str, BaseException], None],
+    ) -> None:
+        """Open none yet."""
         self.tracer = trace.get_tracer("doctrail", tracer_provider=tracer_provider)
-        self.content = content
+        self.shown = shown
+        self.families = families
+        self._elsewhere = elsewhere
+        self._mask = mask
+        self._fault = fault
 
-    def root(self, kind: StageKind, name: str, *, at: int) -> "StageSpan":
-        """Open the first span of a response, under the ambient span, if any."""
-        return self.open(kind, name, None, at)
-
-    def open(self, kind: StageKind, name: str, parent: OtelContext | None, at: int) -> "StageSpan":
-        """Open a span under this parent."""
-        operation = _OPERATIONS.get(kind)
-        span = self.tracer.start_span(
-            f"{operation} {name}".strip() if operation else name,
-            context=parent,
-            kind=_SPAN_KINDS[kind],
-            start_time=at,
-        )
-        return StageSpan(self, span)
+    def root(self, start: SpanStart) -> "StageSpan":
+        """Begin the first span of a response, under the ambient span, if any."""
+        return StageSpan(self, start, otel.get_current(), suppressed=ambient.suppressed())
 
     def assessed(self, trail: Trail, assessment: Assessment) -> None:
-        """Write the span of a check, linked to the generation whose output was checked."""
-        write_evaluation(self.tracer, trail, assessment)
+        """Write the span of a check, linked to the generation whose output was checked.
+
+        It is a trace of its own: the answer's spans may have ended long ago, and OpenInference asks of feedback
+        that comes later for exactly one link to what it is about.
+        """
+        evaluation = Evaluation(trail, assessment)
+        start = SpanStart(
+            "step",
+            f"grounding {assessment.verifier}",
+            "",
+            nanoseconds(assessment.started_at),
+            session_id=trail.session_id,
+            user_id=trail.user_id,
+        )
+        checked = evaluation.checked
+        span = self.start(start, otel.Context(), [Link(_context_of(checked))] if checked else None)
+        ended = nanoseconds(assessment.ended_at)
+        if span.is_recording():
+            self.write(span, evaluation, start, {})
+            if genai.write in self.families:
+                span.add_event(sc.GENAI_EVALUATION, self.masked(genai.result(evaluation)), ended)
+            self.put_status(span, evaluation.error)
+        span.end(ended)
+
+    def start(
+        self, start: SpanStart, around: otel.Context, links: Sequence[Link] | None = None
+    ) -> Span:
+        """Make a span of ours, in this context."""
+        return self.tracer.start_span(
+            self._name(start, start.name),
+            context=around,
+            kind=_KINDS.get(start.kind, SpanKind.INTERNAL),
+            links=links,
+            start_time=start.at,
+        )
+
+    def rename(self, span: Span, start: SpanStart, name: str) -> None:
+        """Name a span after what is known of it by now."""
+        span.update_name(self._name(start, name))
+
+    def _name(self, start: SpanStart, name: str) -> str:
+        operation = _OPERATIONS.get(start.kind)
+        if self._mask is not None:
+            name = str(self.masked({"span.name": name}).get("span.name", ""))
+        return f"{operation} {name}".strip() if operation else name
+
+    @property
+    def fills_gaps(self) -> bool:
+        """Whether what another instrumentation writes is left to it."""
+        return self._elsewhere is not None
+
+    def found_elsewhere(self, start: SpanStart) -> SpanReference | None:
+        """The span of this run that is not ours to write."""
+        if self._elsewhere is None:
+            return None
+        return start.elsewhere or self._elsewhere(start.run_id)
+
+    def write(self, span: Span, stage: Stage, start: SpanStart, common: Attributes) -> None:
+        """Write the attributes of a stage."""
+        into = Written(core=dict(common))
+        for family in self.families:
+            family(stage, start, self.shown, into)
+        self.put(span, into.attributes())
+
+    def put(self, span: Span, attributes: Attributes) -> None:
+        """Write attributes; all pass through here."""
+        span.set_attributes(self.masked(attributes))
+
+    def put_status(self, span: Span, error: str | None) -> None:
+        """The kind of an error always; what it says, which may quote anything, only with all texts."""
+        if error is None:
+            span.set_status(StatusCode.OK)
+            return
+        kind, _, message = error.partition(":")
+        self.put(span, {sc.ERROR_TYPE: kind})
+        told = {"status.description": message.strip()} if self.shown.errors else {}
+        description = self.masked({k: v for k, v in told.items() if v}).get("status.description")
+        span.set_status(StatusCode.ERROR, None if description is None else str(description))
+
+    def masked(self, attributes: Attributes) -> Attributes:
+        """The attributes as the user's mask lets them pass; one that it fails on is not shown."""
+        if self._mask is None:
+            return attributes
+        kept: Attributes = {}
+        for name, value in attributes.items():
+            try:
+                passed = self._mask(name, value)
+            except Exception as error:  # noqa: BLE001  # what cannot be masked is hidden
+                self._fault("span mask", error)
+                passed = REDACTED
+            if passed is not None:
+                kept[name] = passed
+        return kept
 
 
 class StageSpan:
-    """One open span of a stage."""
+    """The span of a stage that is under way: ours, or that of another instrumentation."""
 
-    def __init__(self, spans: Spans, span: Span) -> None:
-        """Stand for this span."""
+    __slots__ = ("_around", "_span", "_spans", "_start")
+
+    def __init__(
+        self, spans: Spans, start: SpanStart, around: otel.Context, *, suppressed: bool
+    ) -> None:
+        """Begin it in this context."""
         self._spans = spans
-        self._span = span
+        self._start = start
+        self._around = around
+        self._span: Span | None = None
+        if suppressed:
+            self._span = trace.INVALID_SPAN
+        elif (written := spans.found_elsewhere(start)) is not None:
+            self._span = NonRecordingSpan(_context_of(written))
 
     @property
-    def trace_id(self) -> str | None:
-        """32 hex digits, or None where no tracing is set up."""
-        context = self._span.get_span_context()
-        return trace.format_trace_id(context.trace_id) if context.is_valid else None
+    def reference(self) -> SpanReference | None:
+        """Which span it is; None where no tracing is set up."""
+        context = self._settled().get_span_context()
+        if not context.is_valid:
+            return None
+        return SpanReference(
+            trace.format_trace_id(context.trace_id),
+            trace.format_span_id(context.span_id),
+            context.trace_flags.sampled,
+        )
 
-    @property
-    def span_id(self) -> str | None:
-        """16 hex digits, or None where no tracing is set up."""
-        context = self._span.get_span_context()
-        return trace.format_span_id(context.span_id) if context.is_valid else None
+    def child(self, start: SpanStart) -> "StageSpan":
+        """Begin the span of a stage inside this one."""
+        suppressed = self._span is trace.INVALID_SPAN or ambient.suppressed()
+        return StageSpan(self._spans, start, self._inside(), suppressed=suppressed)
 
-    @property
-    def _as_parent(self) -> OtelContext:
-        return trace.set_span_in_context(self._span)
-
-    def child(self, kind: StageKind, name: str, *, at: int) -> "StageSpan":
-        """Open the span of a stage inside this one."""
-        return self._spans.open(kind, name, self._as_parent, at)
+    def current(self) -> AbstractContextManager[None]:
+        """Be inside this span: those that the code of the block opens are its children."""
+        return _inside(self._settled())
 
     def context(self, context: Context, trail: Trail) -> None:
         """Write the span of a context assembly inside this one; it is known only afterwards."""
-        if not self._span.is_recording():
+        if self._settled().get_span_context().trace_flags.sampled:
+            start, end = _assembly_time(context, trail)
+            self._write_inside("context assembly", start, Assembly.of(context, trail), end)
+
+    def rerank(self, rerank: Rerank, elsewhere: SpanReference | None) -> None:
+        """Write the span of a reranker's call inside this one; it is known only afterwards."""
+        if elsewhere is None or not self._spans.fills_gaps:
+            start, end = nanoseconds(rerank.started_at), nanoseconds(rerank.ended_at)
+            self._write_inside(f"rerank {rerank.by}", start, rerank, end)
+
+    def end(self, stage: Ended | None, *, at: int, error: str | None = None) -> None:
+        """Write the stage's attributes and end the span at `at` (ns since the epoch)."""
+        span, start = self._settled(), self._start
+        if span.is_recording():
+            if isinstance(stage, Trail):  # which of them it is for may have been told inside of it
+                start = replace(start, session_id=stage.session_id, user_id=stage.user_id)
+            elif isinstance(stage, Retrieval) and stage.store:
+                self._spans.rename(span, start, stage.store)
+            if stage is not None:
+                self._spans.write(span, stage, start, ambient.marks(self._around))
+                error = stage.error
+            if stage is not None or error is not None:
+                self._spans.put_status(span, error)
+        span.end(at)
+
+    def _write_inside(self, name: str, start: int, stage: Stage, end: int) -> None:
+        if self._span is trace.INVALID_SPAN:
             return
-        start, end = _assembly_time(context, trail)
-        span = self._spans.tracer.start_span(
-            "context assembly", context=self._as_parent, start_time=start
-        )
-        span.set_attributes(_context(context, trail.chunks, content=self._spans.content))
-        span.set_status(StatusCode.OK)
+        session_id, user_id = self._start.session_id, self._start.user_id
+        told = SpanStart("step", name, "", start, None, session_id, user_id)
+        span = self._spans.start(told, self._inside())
+        if span.is_recording():
+            self._spans.write(span, stage, told, ambient.marks(self._around))
+            self._spans.put_status(span, None)
         span.end(end)
 
-    def end(self, stage: Stage | None, *, at: int, error: BaseException | None = None) -> None:
-        """Write the stage's attributes and end the span at `at` (ns since the epoch)."""
-        if self._span.is_recording():
-            if stage is not None:
-                self._span.set_attributes(_attributes(stage, content=self._spans.content))
-            self._set_status(stage, error)
-        self._span.end(at)
+    def _settled(self) -> Span:
+        """The span, made now if nobody else has written it."""
+        if self._span is None:
+            written = self._spans.found_elsewhere(self._start)
+            if written is None:
+                self._span = self._spans.start(self._start, self._around)
+            else:
+                self._span = NonRecordingSpan(_context_of(written))
+        return self._span
 
-    def _set_status(self, stage: Stage | None, error: BaseException | None) -> None:
-        """The type of an error always; its message, which may quote anything, only with texts."""
-        if error is not None:
-            self._span.set_attribute(sc.ERROR_TYPE, type(error).__qualname__)
-            told = str(error) if self._spans.content else None
-            self._span.set_status(StatusCode.ERROR, told)
-        elif stage is not None:
-            self._span.set_status(StatusCode.ERROR if stage.error else StatusCode.OK)
+    def _inside(self) -> otel.Context:
+        return trace.set_span_in_context(self._settled(), self._around)
 
 
-def _attributes(stage: Stage, *, content: bool) -> Attributes:
-    if isinstance(stage, Retrieval):
-        return _retrieval(stage, content=content)
-    if isinstance(stage, Generation):
-        return _generation(stage, content=content)
-    if isinstance(stage, ToolCall):
-        return _tool(stage, content=content)
-    return _request(stage, content=content)
+@contextmanager
+def _inside(span: Span) -> Generator[None]:
+    """Have this span be the ambient one.
+
+    Nothing is detached: the former context is set again, which cannot fail, and only where this one is still
+    current, so that a generator that is closed elsewhere disturbs nobody.
+    """
+    before = otel.get_current()
+    inside = trace.set_span_in_context(span, before)
+    otel.attach(inside)
+    try:
+        yield
+    finally:
+        if otel.get_current() is inside:
+            otel.attach(before)
 
 
-def _request(trail: Trail, *, content: bool) -> Attributes:
-    texts = _texts(trail.question, trail.answer) if content else {}
-    documents = [d.document_id for d in trail.documents]
-    return texts | _present(
-        {
-            sc.DOCUMENT_IDS: documents[:MAX_DOCUMENTS],
-            sc.FRAMEWORK: trail.framework,
-            sc.SERVICE: trail.service,
-            sc.QUERY_HASH: trail.query_hash,
-            sc.STATUS: trail.status,
-            sc.SESSION_ID: trail.session_id,
-            sc.GENAI_CONVERSATION_ID: trail.session_id,
-            sc.USER_ID: trail.user_id,
-            sc.RESPONSE_ID: trail.response_id,
-            sc.SPAN_KIND: sc.CHAIN,
-        }
+def _context_of(span: SpanReference) -> SpanContext:
+    flags = TraceFlags.SAMPLED if span.sampled else TraceFlags.DEFAULT
+    return SpanContext(
+        int(span.trace_id, 16), int(span.span_id, 16), is_remote=True, trace_flags=TraceFlags(flags)
     )
-
-
-def _retrieval(retrieval: Retrieval, *, content: bool) -> Attributes:
-    first = retrieval.hits[:MAX_DOCUMENTS]
-    documents = _documents(sc.RETRIEVAL_DOCUMENTS, ((h.chunk, h.score) for h in first), content)
-    texts: Attributes = {}
-    if content:
-        texts = _texts(retrieval.query, None) | _present(
-            {
-                sc.GENAI_RETRIEVAL_QUERY: retrieval.query,
-                sc.RETRIEVAL_FILTERS: _json(retrieval.filters),
-            }
-        )
-    return (
-        documents
-        | texts
-        | _present(
-            {
-                sc.RETRIEVAL_HITS: _json([_hit(hit) for hit in retrieval.hits]),
-                sc.GENAI_RETRIEVAL_DOCUMENTS: _json([_scored_id(hit) for hit in retrieval.hits]),
-                sc.RETRIEVAL_SEARCH_TYPE: retrieval.search_type,
-                sc.QUERY_HASH: retrieval.query_hash,
-                sc.GENAI_DATA_SOURCE_ID: retrieval.store,
-                sc.GENAI_RETRIEVAL_TOP_K: retrieval.k,
-                sc.GENAI_OPERATION: sc.OPERATION_RETRIEVAL,
-                sc.SPAN_KIND: sc.RETRIEVER,
-            }
-        )
-    )
-
-
-def _context(context: Context, chunks: Mapping[str, Chunk], *, content: bool) -> Attributes:
-    arrived = sorted(
-        (a for a in context.arrivals if a.state != "absent"),
-        key=lambda a: (a.order is None, a.order),
-    )
-    offered = [chunks[a.chunk_id] for a in context.arrivals[:MAX_DOCUMENTS]]
-    kept = [chunks[a.chunk_id] for a in arrived[:MAX_DOCUMENTS]]
-    return (
-        _documents(sc.INPUT_DOCUMENTS, ((chunk, None) for chunk in offered), content)
-        | _documents(sc.OUTPUT_DOCUMENTS, ((chunk, None) for chunk in kept), content)
-        | _present(
-            {
-                sc.CONTEXT_ARRIVALS: _json([_arrival(a) for a in context.arrivals]),
-                sc.CONTEXT_PROMPT_LENGTH: context.prompt_length,
-                sc.CONTEXT_UNEXPLAINED: context.unexplained_length,
-                sc.SPAN_KIND: sc.CHAIN,
-            }
-        )
-    )
-
-
-def _generation(generation: Generation, *, content: bool) -> Attributes:
-    usage = generation.usage
-    texts: Attributes = {}
-    if content:
-        answer = (Message("assistant", generation.output),) if generation.output else ()
-        texts = _messages(sc.LLM_INPUT_MESSAGES, generation.messages) | _messages(
-            sc.LLM_OUTPUT_MESSAGES, answer
-        )
-        texts |= _texts(None, generation.output)
-    return texts | _present(
-        {
-            sc.LLM_INVOCATION_PARAMETERS: _json(generation.parameters) if content else None,
-            sc.LLM_TOKENS_PROMPT: usage and usage.input_tokens,
-            sc.LLM_TOKENS_COMPLETION: usage and usage.output_tokens,
-            sc.LLM_TOKENS_TOTAL: usage and usage.total_tokens,
-            sc.GENAI_INPUT_TOKENS: usage and usage.input_tokens,
-            sc.GENAI_OUTPUT_TOKENS: usage and usage.output_tokens,
-            sc.GENAI_FINISH_REASONS: list(generation.finish_reasons) or None,
-            sc.GENAI_RESPONSE_ID: generation.message_id,
-            sc.LLM_PROVIDER: generation.provider,
-            sc.GENAI_PROVIDER: generation.provider,
-            sc.LLM_MODEL_NAME: generation.model,
-            sc.GENAI_REQUEST_MODEL: generation.model,
-            sc.AUXILIARY: generation.auxiliary or None,
-            sc.GENAI_OPERATION: sc.OPERATION_CHAT,
-            sc.SPAN_KIND: sc.LLM,
-        }
-    )
-
-
-def _tool(call: ToolCall, *, content: bool) -> Attributes:
-    texts = _texts(call.arguments, call.result) if content else {}
-    return texts | _present(
-        {
-            sc.TOOL_PARAMETERS: call.arguments if content else None,
-            sc.TOOL_NAME: call.name,
-            sc.GENAI_TOOL_NAME: call.name,
-            sc.GENAI_TOOL_CALL_ID: call.tool_call_id,
-            sc.GENAI_OPERATION: sc.OPERATION_TOOL,
-            sc.SPAN_KIND: sc.TOOL,
-        }
-    )
-
-
-def _documents(
-    prefix: str,
-    found: Iterable[tuple[Chunk, float | None]],
-    content: bool,  # noqa: FBT001
-) -> Attributes:
-    attributes: Attributes = {}
-    for index, (chunk, score) in enumerate(found):
-        attributes[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
-        if score is not None:
-            attributes[sc.item(prefix, index, sc.DOCUMENT_SCORE)] = score
-        if content and chunk.text is not None:
-            attributes[sc.item(prefix, index, sc.DOCUMENT_CONTENT)] = chunk.text
-    return attributes
-
-
-def _messages(prefix: str, messages: Iterable[Message]) -> Attributes:
-    attributes: Attributes = {}
-    for index, message in enumerate(messages):
-        attributes[sc.item(prefix, index, sc.MESSAGE_ROLE)] = message.role
-        attributes[sc.item(prefix, index, sc.MESSAGE_CONTENT)] = message.text or ""
-    return attributes
-
-
-def _texts(told: str | None, said: str | None) -> Attributes:
-    attributes: Attributes = {}
-    if told is not None:
-        attributes |= {sc.INPUT_VALUE: told, sc.INPUT_MIME_TYPE: sc.TEXT}
-    if said is not None:
-        attributes |= {sc.OUTPUT_VALUE: said, sc.OUTPUT_MIME_TYPE: sc.TEXT}
-    return attributes
-
-
-def _hit(hit: Hit) -> dict[str, Any]:
-    chunk = hit.chunk
-    return _present(
-        {
-            "chunk_id": chunk.chunk_id,
-            "document_id": chunk.document_id,
-            "index": chunk.index,
-            "score": hit.score,
-            "score_kind": hit.score_kind if hit.score is not None else None,
-            "content_hash": chunk.content_hash,
-        }
-    )
-
-
-def _scored_id(hit: Hit) -> dict[str, Any]:
-    return _present({"id": hit.chunk.chunk_id, "score": hit.score})
-
-
-def _arrival(arrival: Arrival) -> dict[str, Any]:
-    return _present(
-        {
-            "chunk_id": arrival.chunk_id,
-            "state": arrival.state,
-            "coverage": arrival.coverage,
-            "order": arrival.order,
-            "share": arrival.share,
-            "reason": arrival.reason,
-        }
-    )
-
-
-def _present(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is there; absent values are never written as something else."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _json(value: object) -> str | None:
-    return None if value is None else to_json(value).decode()
 
 
 def _assembly_time(context: Context, trail: Trail) -> tuple[int, int]:
@@ -337,8 +313,9 @@ def _assembly_time(context: Context, trail: Trail) -> tuple[int, int]:
         g.started_at for g in trail.generations if g.generation_id == context.generation_id
     )
     ends = [r.ended_at for r in trail.retrievals if r.ended_at <= called]
-    return _nanoseconds(max(ends, default=called)), _nanoseconds(called)
+    return nanoseconds(max(ends, default=called)), nanoseconds(called)
 
 
-def _nanoseconds(moment: datetime) -> int:
+def nanoseconds(moment: datetime) -> int:
+    """Since the epoch, to the microsecond."""
     return round(moment.timestamp() * 1e6) * 1000

@@ -85,7 +85,7 @@ def _replayed(trail: "Trail", options: Namespace) -> "Trail":
     from doctrail_core import Settings, configure
     from doctrail_core.capture.replaying import Replay, replaying
 
-    lineage = configure(replace(Settings.load(), home=home_of(options), spans=False))
+    lineage = configure(replace(Settings.load(), home=home_of(options), spans="none"))
     ask = answering(made_by(options.app, "--app"), options.app)
     replay = Replay(frozenset(options.without_document), options.k)
     response_id = f"{trail.response_id}~replay-{uuid4().hex[:8]}"

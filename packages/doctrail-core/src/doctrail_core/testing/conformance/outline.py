@@ -171,10 +171,16 @@ def _parent(span: ReadableSpan, known: dict[int, ReadableSpan]) -> int | None:
 
 
 def _stage(span: ReadableSpan) -> str:
-    operation = (span.attributes or {}).get("gen_ai.operation.name")
+    told = span.attributes or {}
+    if told.get("openinference.span.kind") == "RERANKER":
+        return "rerank"
+    operation = str(told.get("gen_ai.operation.name", ""))
+    if operation in ("retrieval", "chat"):
+        return operation
     if operation == "execute_tool" or span.name == "context assembly":
         return span.name
-    return str(operation) if operation else "request"
+    is_step = told and "doctrail.response.status" not in told
+    return f"step {span.name.removeprefix('invoke_agent ')}" if is_step else "request"
 
 
 def _indented(lines: Iterable[str]) -> Iterator[str]:

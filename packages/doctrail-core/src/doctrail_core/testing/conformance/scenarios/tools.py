@@ -141,8 +141,8 @@ SCENARIOS = (
                 chat
                 execute_tool lookup
                   retrieval
+                  context assembly
                   chat
-                context assembly
                 context assembly
                 chat
         """,
@@ -199,10 +199,12 @@ SCENARIOS = (
               ledger: retrieved, answered
             spans
               request
-                retrieval
+                step research
+                  step reading
+                    retrieval
+                    context assembly
+                    chat
                 context assembly
-                context assembly
-                chat
                 chat
         """,
     ),

@@ -1,0 +1,35 @@
+"""Where a span is, and what it is of."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+StageKind = Literal["request", "step", "agent", "retrieval", "generation", "tool"]
+"""The stages that a person would look for; each gets a span. An `agent` is a request or a step that chooses
+by itself what to do next."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanReference:
+    """A span, by 32 and 16 lower-case hex digits, and whether its trace is sampled."""
+
+    trace_id: str
+    span_id: str
+    sampled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SpanStart:
+    """What is known of a stage when it begins.
+
+    Attributes:
+        at: Nanoseconds since the epoch.
+        elsewhere: The span that somebody else has written for it.
+    """
+
+    kind: StageKind
+    name: str
+    run_id: str
+    at: int
+    elsewhere: SpanReference | None = None
+    session_id: str | None = None
+    user_id: str | None = None

@@ -1,0 +1,119 @@
+"""Our own attributes: only what neither convention has a name for."""
+
+from typing import Any
+
+from doctrail_core.model import Arrival, Generation, Hit, Retrieval, SpanStart, Trail, Verdict
+from doctrail_core.telemetry import semconv as sc
+from doctrail_core.telemetry.content import Shown
+from doctrail_core.telemetry.evaluation import Evaluation
+from doctrail_core.telemetry.stages import Assembly, Stage, Written, as_json, present
+
+__all__ = ["write"]
+
+_MOST_IDS = 128
+
+
+def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:  # noqa: ARG001  # one form for all
+    """Write what only we know."""
+    match stage:
+        case Retrieval():
+            _retrieval(stage, shown, into)
+        case Assembly():
+            _assembly(stage, into)
+        case Generation():
+            into.core[sc.AUXILIARY] = stage.auxiliary or None
+        case Evaluation():
+            _evaluation(stage, into)
+        case Trail():
+            _request(stage, into)
+        case _:
+            pass
+
+
+def _request(trail: Trail, into: Written) -> None:
+    into.core |= {
+        sc.DOCUMENT_IDS: [d.document_id for d in trail.documents[:_MOST_IDS]] or None,
+        sc.FRAMEWORK: trail.framework,
+        sc.SERVICE: trail.service,
+        sc.QUERY_HASH: trail.query_hash,
+        sc.SESSION_TURN: trail.turn,
+        sc.STATUS: trail.status,
+        sc.RESPONSE_ID: trail.response_id,
+    }
+
+
+def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
+    into.bulk[sc.RETRIEVAL_HITS] = as_json([_hit(hit) for hit in retrieval.hits])
+    into.core |= {
+        sc.RETRIEVAL_FILTERS: as_json(retrieval.filters) if shown.inputs else None,
+        sc.RETRIEVAL_SEARCH_TYPE: retrieval.search_type,
+        sc.RETRIEVAL_RETRIEVER: retrieval.retriever,
+        sc.QUERY_HASH: retrieval.query_hash,
+    }
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    chunk = hit.chunk
+    return present(
+        {
+            "chunk_id": chunk.chunk_id,
+            "document_id": chunk.document_id,
+            "index": chunk.index,
+            "score": hit.score,
+            "score_kind": hit.score_kind if hit.score is not None else None,
+            "content_hash": chunk.content_hash,
+        }
+    )
+
+
+def _evaluation(evaluation: Evaluation, into: Written) -> None:
+    assessment = evaluation.assessment
+    into.core |= {
+        sc.GROUNDING_COST: assessment.cost,
+        sc.GROUNDING_VERDICTS: as_json([_verdict(v) for v in evaluation.riskiest]),
+        sc.GROUNDING_DEGRADED_FROM: assessment.degraded_from,
+        sc.GROUNDING_VERIFIER: assessment.verifier,
+        sc.GROUNDING_STATUS: assessment.status,
+        sc.RESPONSE_ID: evaluation.trail.response_id,
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, object]:
+    """Ids, offsets and codes; no text."""
+    return {
+        "start": verdict.claim.start,
+        "end": verdict.claim.end,
+        "verdict": verdict.verdict,
+        "score": verdict.score,
+        "reason": verdict.reason,
+        "evidence": [
+            {"chunk_id": e.chunk_id, "start": e.start, "end": e.end} for e in verdict.evidence
+        ],
+    }
+
+
+def _assembly(assembly: Assembly, into: Written) -> None:
+    context = assembly.context
+    into.bulk[sc.CONTEXT_ARRIVALS] = as_json([_arrival(a) for a in context.arrivals])
+    into.core |= {
+        sc.CONTEXT_OFFERED: len(assembly.offered),
+        sc.CONTEXT_ARRIVED: len(assembly.arrived),
+        sc.CONTEXT_TRUNCATED: sum(a.state == "partial" for a in context.arrivals),
+        sc.CONTEXT_PROMPT_LENGTH: context.prompt_length,
+        sc.CONTEXT_UNEXPLAINED: context.unexplained_length,
+        sc.RESPONSE_ID: assembly.response_id,
+    }
+
+
+def _arrival(arrival: Arrival) -> dict[str, Any]:
+    return present(
+        {
+            "chunk_id": arrival.chunk_id,
+            "state": arrival.state,
+            "coverage": arrival.coverage,
+            "order": arrival.order,
+            "share": arrival.share,
+            "reason": arrival.reason,
+            "by": arrival.reason_detail,
+        }
+    )

@@ -1,0 +1,136 @@
+"""The attributes of OpenTelemetry's GenAI conventions.
+
+Lists are JSON texts: attributes that are structures need an SDK newer than most.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from doctrail_core.model import (
+    Generation,
+    Message,
+    Retrieval,
+    SpanStart,
+    Step,
+    ToolCall,
+    ToolRequest,
+    Trail,
+)
+from doctrail_core.telemetry import semconv as sc
+from doctrail_core.telemetry.content import Shown
+from doctrail_core.telemetry.evaluation import SCORED, Evaluation
+from doctrail_core.telemetry.stages import Attributes, Stage, Written, as_json, present
+
+__all__ = ["result", "write"]
+
+
+def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
+    """Write what the GenAI conventions have names for; context assembly and reranking have none."""
+    into.core[sc.GENAI_CONVERSATION_ID] = start.session_id
+    match stage:
+        case Retrieval():
+            _retrieval(stage, shown, into)
+        case Generation():
+            _generation(stage, shown, into)
+        case ToolCall():
+            _tool(stage, shown, into)
+        case Evaluation():
+            _evaluation(stage, into)
+        case Trail() | Step() if start.kind == "agent":
+            into.core |= {sc.GENAI_AGENT_NAME: start.name, sc.GENAI_OPERATION: sc.OPERATION_AGENT}
+        case Trail():
+            named = {sc.GENAI_WORKFLOW_NAME: start.name}
+            into.core |= named | {sc.GENAI_OPERATION: sc.OPERATION_WORKFLOW}
+        case _:
+            pass
+
+
+def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
+    found = [present({"id": h.chunk.chunk_id, "score": h.score}) for h in retrieval.hits]
+    into.bulk[sc.GENAI_RETRIEVAL_DOCUMENTS] = as_json(found)
+    into.core |= {
+        sc.GENAI_RETRIEVAL_QUERY: retrieval.query if shown.inputs else None,
+        sc.GENAI_DATA_SOURCE_ID: retrieval.store,
+        sc.GENAI_RETRIEVAL_TOP_K: retrieval.k,
+        sc.GENAI_OPERATION: sc.OPERATION_RETRIEVAL,
+    }
+
+
+def _generation(generation: Generation, shown: Shown, into: Written) -> None:
+    if shown.prompts and generation.messages:
+        into.bulk[sc.GENAI_INPUT_MESSAGES] = as_json([_message(m) for m in generation.messages])
+    if shown.replies and (generation.output or generation.tool_requests):
+        into.bulk[sc.GENAI_OUTPUT_MESSAGES] = as_json([_reply(generation)])
+    usage = generation.usage
+    into.core |= {
+        sc.GENAI_INPUT_TOKENS: usage and usage.input_tokens,
+        sc.GENAI_OUTPUT_TOKENS: usage and usage.output_tokens,
+        sc.GENAI_FINISH_REASONS: list(generation.finish_reasons) or None,
+        sc.GENAI_RESPONSE_ID: generation.message_id,
+        sc.GENAI_PROVIDER: generation.provider,
+        sc.GENAI_REQUEST_MODEL: generation.model,
+        sc.GENAI_OPERATION: sc.OPERATION_CHAT,
+    }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        told = {
+            "type": "tool_call_response",
+            "id": message.tool_call_id,
+            "response": message.text,
+        }
+        return {"role": "tool", "parts": [present(told)]}
+    return {"role": message.role, "parts": _text(message.text)}
+
+
+def _reply(generation: Generation) -> dict[str, Any]:
+    parts = [*_text(generation.output), *_requests(generation.tool_requests)]
+    finished = next(iter(generation.finish_reasons), None)
+    return present({"role": "assistant", "parts": parts, "finish_reason": finished})
+
+
+def _text(text: str | None) -> list[dict[str, Any]]:
+    return [{"type": "text", "content": text}] if text else []
+
+
+def _requests(requests: Iterable[ToolRequest]) -> list[dict[str, Any]]:
+    asked = (
+        {"type": "tool_call", "id": r.tool_call_id, "name": r.name, "arguments": r.arguments}
+        for r in requests
+    )
+    return [present(request) for request in asked]
+
+
+def _evaluation(evaluation: Evaluation, into: Written) -> None:
+    usage = evaluation.assessment.usage
+    into.core[sc.GENAI_INPUT_TOKENS] = usage and usage.input_tokens
+    into.core[sc.GENAI_OUTPUT_TOKENS] = usage and usage.output_tokens
+
+
+def result(evaluation: Evaluation) -> Attributes:
+    """The attributes of the event `gen_ai.evaluation.result`.
+
+    It is an event of the span: those of OpenTelemetry's logs are not yet a stable interface.
+    """
+    error = evaluation.error
+    return present(
+        {
+            sc.GENAI_EVALUATION_NAME: SCORED,
+            sc.GENAI_EVALUATION_SCORE: evaluation.assessment.risk,
+            sc.GENAI_EVALUATION_LABEL: evaluation.label,
+            sc.GENAI_EVALUATION_EXPLANATION: evaluation.explanation,
+            sc.GENAI_RESPONSE_ID: evaluation.message_id,
+            sc.ERROR_TYPE: error and error.partition(":")[0],
+        }
+    )
+
+
+def _tool(call: ToolCall, shown: Shown, into: Written) -> None:
+    into.core |= {
+        sc.GENAI_TOOL_ARGUMENTS: call.arguments if shown.inputs else None,
+        sc.GENAI_TOOL_RESULT: call.result if shown.results else None,
+        sc.GENAI_TOOL_NAME: call.name,
+        sc.GENAI_TOOL_CALL_ID: call.tool_call_id,
+        sc.GENAI_OPERATION: sc.OPERATION_TOOL,
+    }

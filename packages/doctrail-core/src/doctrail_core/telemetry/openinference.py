@@ -1,0 +1,167 @@
+"""OpenInference's attributes, which Phoenix reads, and with it others."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from doctrail_core.model import (
+    Generation,
+    Hit,
+    Message,
+    RankedChunk,
+    Rerank,
+    Retrieval,
+    SpanStart,
+    Step,
+    ToolCall,
+    ToolRequest,
+    Trail,
+)
+from doctrail_core.telemetry import semconv as sc
+from doctrail_core.telemetry.content import Shown
+from doctrail_core.telemetry.evaluation import SCORED, Evaluation
+from doctrail_core.telemetry.stages import (
+    MOST_DOCUMENTS,
+    Assembly,
+    Stage,
+    Written,
+    as_json,
+    latest,
+)
+
+__all__ = ["write"]
+
+
+def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
+    """Write what OpenInference has names for."""
+    into.core[sc.SESSION_ID], into.core[sc.USER_ID] = start.session_id, start.user_id
+    match stage:
+        case Retrieval():
+            _retrieval(stage, shown, into)
+        case Generation():
+            _generation(stage, shown, into)
+        case Assembly():
+            _ranked(sc.INPUT_DOCUMENTS, stage.offered, into)
+            _ranked(sc.OUTPUT_DOCUMENTS, stage.arrived, into)
+            into.core[sc.SPAN_KIND] = sc.CHAIN
+        case ToolCall():
+            _tool(stage, shown, into)
+        case Rerank():
+            _rerank(stage, shown, into)
+        case Evaluation():
+            _evaluation(stage, into)
+        case Trail():
+            _run(stage.question, stage.answer, start, shown, into)
+        case Step():
+            _run(stage.input, stage.output, start, shown, into)
+
+
+def _run(
+    asked: str | None, said: str | None, start: SpanStart, shown: Shown, into: Written
+) -> None:
+    _input(asked if shown.inputs else None, into)
+    _output(said if shown.outputs else None, into)
+    is_agent = start.kind == "agent"
+    into.core[sc.AGENT_NAME] = start.name if is_agent else None
+    into.core[sc.SPAN_KIND] = sc.AGENT if is_agent else sc.CHAIN
+
+
+def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
+    for index, hit in enumerate(retrieval.hits[:MOST_DOCUMENTS]):
+        _document(sc.RETRIEVAL_DOCUMENTS, index, hit, shown, into.bulk)
+    _input(retrieval.query if shown.inputs else None, into)
+    into.core[sc.SPAN_KIND] = sc.RETRIEVER
+
+
+def _document(prefix: str, index: int, hit: Hit, shown: Shown, into: dict[str, Any]) -> None:
+    chunk = hit.chunk
+    into[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
+    into[sc.item(prefix, index, sc.DOCUMENT_SCORE)] = hit.score
+    if shown.documents:
+        into[sc.item(prefix, index, sc.DOCUMENT_CONTENT)] = chunk.text
+        into[sc.item(prefix, index, sc.DOCUMENT_METADATA)] = as_json(chunk.metadata or None)
+
+
+def _rerank(rerank: Rerank, shown: Shown, into: Written) -> None:
+    _ranked(sc.RERANKER_INPUT_DOCUMENTS, rerank.given, into)
+    _ranked(sc.RERANKER_OUTPUT_DOCUMENTS, rerank.kept, into)
+    into.core |= {
+        sc.RERANKER_QUERY: rerank.query if shown.inputs else None,
+        sc.RERANKER_MODEL_NAME: rerank.model,
+        sc.RERANKER_TOP_K: rerank.top_k,
+        sc.SPAN_KIND: sc.RERANKER,
+    }
+
+
+def _ranked(prefix: str, chunks: Sequence[RankedChunk], into: Written) -> None:
+    for index, chunk in enumerate(chunks[:MOST_DOCUMENTS]):
+        into.bulk[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
+        into.bulk[sc.item(prefix, index, sc.DOCUMENT_SCORE)] = chunk.score
+
+
+def _generation(generation: Generation, shown: Shown, into: Written) -> None:
+    if shown.prompts:
+        _messages(sc.LLM_INPUT_MESSAGES, latest(generation.messages), into.bulk)
+    if shown.replies and (generation.output or generation.tool_requests):
+        said = Message("assistant", generation.output)
+        _messages(sc.LLM_OUTPUT_MESSAGES, (said,), into.bulk)
+        _requests(generation.tool_requests[:MOST_DOCUMENTS], into.bulk)
+        _output(generation.output, into)
+    usage = generation.usage
+    into.core |= {
+        sc.LLM_INVOCATION_PARAMETERS: as_json(generation.parameters) if shown.parameters else None,
+        sc.LLM_TOKENS_PROMPT: usage and usage.input_tokens,
+        sc.LLM_TOKENS_COMPLETION: usage and usage.output_tokens,
+        sc.LLM_TOKENS_TOTAL: usage and usage.total_tokens,
+        sc.LLM_PROVIDER: generation.provider,
+        sc.LLM_MODEL_NAME: generation.model,
+        sc.SPAN_KIND: sc.LLM,
+    }
+
+
+def _messages(prefix: str, messages: Iterable[Message], into: dict[str, Any]) -> None:
+    for index, message in enumerate(messages):
+        into[sc.item(prefix, index, sc.MESSAGE_ROLE)] = message.role
+        into[sc.item(prefix, index, sc.MESSAGE_CONTENT)] = message.text
+        into[sc.item(prefix, index, sc.MESSAGE_TOOL_CALL_ID)] = message.tool_call_id
+
+
+def _requests(requests: Iterable[ToolRequest], into: dict[str, Any]) -> None:
+    prefix = sc.item(sc.LLM_OUTPUT_MESSAGES, 0, sc.MESSAGE_TOOL_CALLS)
+    for index, request in enumerate(requests):
+        into[sc.item(prefix, index, sc.TOOL_CALL_ID)] = request.tool_call_id
+        into[sc.item(prefix, index, sc.TOOL_CALL_NAME)] = request.name
+        into[sc.item(prefix, index, sc.TOOL_CALL_ARGUMENTS)] = request.arguments
+
+
+def _tool(call: ToolCall, shown: Shown, into: Written) -> None:
+    _input(call.arguments if shown.inputs else None, into)
+    _output(call.result if shown.results else None, into)
+    into.core |= {
+        sc.TOOL_PARAMETERS: call.arguments if shown.inputs else None,
+        sc.TOOL_NAME: call.name,
+        sc.SPAN_KIND: sc.TOOL,
+    }
+
+
+def _evaluation(evaluation: Evaluation, into: Written) -> None:
+    assessment = evaluation.assessment
+    told = {
+        sc.EVALUATION_NAME: SCORED,
+        sc.EVALUATION_SCORE: assessment.risk,
+        sc.EVALUATION_LABEL: evaluation.label,
+        sc.EVALUATION_EXPLANATION: evaluation.explanation,
+        sc.EVALUATION_ANNOTATOR: "LLM" if assessment.verifier == "judge" else "CODE",
+        sc.EVALUATION_IDENTIFIER: f"{assessment.verifier} {assessment.version}",
+    }
+    into.core |= {sc.item(sc.EVALUATIONS, 0, name): value for name, value in told.items()}
+    into.core[sc.SPAN_KIND] = sc.EVALUATOR
+
+
+def _input(text: str | None, into: Written) -> None:
+    if text is not None:
+        into.core |= {sc.INPUT_VALUE: text, sc.INPUT_MIME_TYPE: sc.TEXT}
+
+
+def _output(text: str | None, into: Written) -> None:
+    if text is not None:
+        into.core |= {sc.OUTPUT_VALUE: text, sc.OUTPUT_MIME_TYPE: sc.TEXT}
