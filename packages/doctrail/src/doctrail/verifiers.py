@@ -1,6 +1,6 @@
 """Which verifier a command checks with."""
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from doctrail_core.grounding.judge import Chat
     from doctrail_core.grounding.verifier import Verifier
 
-__all__ = ["VERIFIERS", "add_verifier", "verifier_of"]
+__all__ = ["VERIFIERS", "add_verifier", "share", "verifier_of"]
 
 _BRIDGES = (
     ("langchain_core", "langchain_doctrail.judging", "langchain_judge"),
@@ -42,6 +42,17 @@ def add_verifier(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--calibrator", metavar="FILE", help="for embedded: what `doctrail grounding fit` wrote"
     )
+
+
+def share(text: str) -> float:
+    """A share of answers, as it is typed: above 0 and at most 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number <= 1:
+        raise ArgumentTypeError(f"{text!r} is no share; it must be above 0 and at most 1")
+    return number
 
 
 def verifier_of(options: Namespace) -> "Verifier":

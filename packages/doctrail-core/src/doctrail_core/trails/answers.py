@@ -173,6 +173,7 @@ class TrailAnswers(ABC):
         session_id: str | None = None,
         user_id: str | None = None,
         document_id: str | None = None,
+        trace_id: str | None = None,
         status: Status | None = None,
         phrase: str | None = None,
         since: datetime | None = None,
@@ -187,6 +188,8 @@ class TrailAnswers(ABC):
             where.append(("user_id = ?", (canonical_id(user_id),)))
         if document_id is not None:
             where.append((_WITH_DOCUMENT, (canonical_id(document_id),)))
+        if trace_id is not None:
+            where.append(("trace_id = ?", (trace_id,)))
         if status is not None:
             where.append(("status = ?", (status,)))
         if phrase is not None:

@@ -77,6 +77,7 @@ class TrailStore(Protocol):
         session_id: str | None = None,
         user_id: str | None = None,
         document_id: str | None = None,
+        trace_id: str | None = None,
         status: Status | None = None,
         phrase: str | None = None,
         since: datetime | None = None,
@@ -89,6 +90,7 @@ class TrailStore(Protocol):
             session_id: Of this conversation.
             user_id: Asked by this user.
             document_id: That retrieved this document.
+            trace_id: With spans in this trace.
             status: That ended so.
             phrase: With this in question or answer, in either case of letters.
             since: Begun from this time on.

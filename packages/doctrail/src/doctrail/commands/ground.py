@@ -1,13 +1,13 @@
 """`doctrail ground`: checks answers that are on record, later than they were given."""
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes, times
 from doctrail.installation import lineage_of, trails_of
 from doctrail.terminal import Terminal
-from doctrail.verifiers import add_verifier, verifier_of
+from doctrail.verifiers import add_verifier, share, verifier_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--sample",
-        type=_share,
+        type=share,
         default=1.0,
         metavar="SHARE",
         help="the share of the answers to check, from 0 to 1 (default: 1, all)",
@@ -59,16 +59,6 @@ def run(options: Namespace, terminal: Terminal) -> int:
             )
             return exit_codes.NOTHING
         return _check(trails, chosen, verifier, options, terminal)
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 < share <= 1:
-        raise ArgumentTypeError(f"{text!r} is no share; it must be above 0 and at most 1")
-    return share
 
 
 def _chosen(trails: "TrailReading", options: Namespace) -> "Sequence[str]":

@@ -39,6 +39,8 @@ class ReceivedSpan:
         status: `unset`, `ok` or `error`.
         scope: The name of the instrumentation.
         resource: Attributes of whoever sent it, such as `service.name`.
+        parent_is_remote: Whether the parent is known to be in another process, which may send its
+            spans elsewhere.
     """
 
     trace_id: str
@@ -55,3 +57,4 @@ class ReceivedSpan:
     status_message: str = ""
     scope: str = ""
     resource: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    parent_is_remote: bool = False

@@ -1,0 +1,227 @@
+"""Where received spans lie until their answer is on record.
+
+Invariants: when `put` returns, the spans survive a kill and a power cut; a span that comes twice is one
+span, also when it comes again after its trace was recorded; `forget` leaves no text behind.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doctrail.receiver.span import ReceivedEvent, ReceivedLink, ReceivedSpan
+from doctrail_core.durable.opening import Schema, explained, open_writer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["Inbox", "InboxFullError", "Taken"]
+
+_SCHEMA = Schema(
+    name="inbox",
+    application_id=0x44544942,
+    steps=(
+        """
+        CREATE TABLE span (
+            arrival INTEGER PRIMARY KEY, trace_id TEXT NOT NULL, span_id TEXT NOT NULL,
+            parent_id TEXT, parent_is_remote INTEGER NOT NULL, body TEXT NOT NULL,
+            UNIQUE (trace_id, span_id)
+        );
+        CREATE TABLE recorded (
+            trace_id TEXT PRIMARY KEY, at REAL NOT NULL, span_ids BLOB NOT NULL
+        ) WITHOUT ROWID;
+        CREATE INDEX recorded_at ON recorded (at);
+        """,
+    ),
+)
+_REMEMBERED = 24 * 3600.0
+"""For so many seconds a span that comes again is known to be on record."""
+_ROOM = 1 << 30
+_LARGEST_TRACE = 64 << 20
+_ID = 8
+_PLAIN = tuple(f.name for f in fields(ReceivedSpan) if f.name not in ("events", "links"))
+
+
+class InboxFullError(Exception):
+    """So much waits to be recorded that no more is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What waits of a trace.
+
+    Attributes:
+        known: The spans of the trace that are on record already.
+    """
+
+    spans: tuple[ReceivedSpan, ...]
+    known: frozenset[str]
+
+
+class Inbox:
+    """Spans in a file of their own; safe to use from several threads of one process.
+
+    Args:
+        path: The file; its folder exists.
+        room: So many bytes may wait.
+    """
+
+    def __init__(self, path: Path, *, room: int = _ROOM) -> None:
+        self._path = path
+        self._room = room
+        self._lock = threading.Lock()
+        self._connection = open_writer(path, _SCHEMA)
+        with self._at_work() as asked:
+            (size,) = asked("SELECT coalesce(sum(length(body)), 0) FROM span").fetchone()
+            self._size: int = size
+
+    @property
+    def size(self) -> int:
+        """How many bytes wait."""
+        return self._size
+
+    def check_room(self) -> None:
+        """Refuse more while there is no room for it.
+
+        Raises:
+            InboxFullError: There is none.
+        """
+        if self._size >= self._room:
+            raise InboxFullError(f"{self._size:,} bytes wait to be recorded")
+
+    def traces(self) -> list[str]:
+        """The traces of which something waits, those that came first before the others."""
+        with self._at_work() as asked:
+            rows = asked("SELECT trace_id FROM span GROUP BY trace_id ORDER BY min(arrival)")
+            return [trace_id for (trace_id,) in rows.fetchall()]
+
+    def put(self, spans: Iterable[ReceivedSpan]) -> set[str]:
+        """Keep the spans; they are safe when it returns.
+
+        Returns:
+            The traces that there is something new of.
+
+        Raises:
+            StoreError: They cannot be kept; then none of them is.
+            InboxFullError: There is no room for more.
+        """
+        self.check_room()
+        rows = [_row(span) for span in spans]
+        with self._changing() as asked:
+            known = self._recorded(asked, {row[0] for row in rows})
+            new = [row for row in rows if row[1] not in known.get(row[0], ())]
+            inserted = [row for row in new if asked(_INSERT, row).rowcount > 0]
+        self._size += sum(len(row[-1]) for row in inserted)
+        return {row[0] for row in inserted}
+
+    def missing(self, trace_id: str) -> set[bool]:
+        """Of which kinds are the parents that did not come: True stands for those of other processes."""
+        with self._at_work() as asked:
+            rows = asked(_PARENTS, (trace_id,)).fetchall()
+            known = self._recorded(asked, {trace_id}).get(trace_id, frozenset())
+        return {bool(remote) for parent_id, remote in rows if parent_id not in known}
+
+    def take(self, trace_id: str) -> Taken:
+        """What waits of a trace, or the first of it, where it is large beyond measure. It stays."""
+        with self._at_work() as asked:
+            rows = asked("SELECT body FROM span WHERE trace_id = ? ORDER BY arrival", (trace_id,))
+            spans = tuple(_bounded(body for (body,) in rows))
+            return Taken(spans, self._recorded(asked, {trace_id}).get(trace_id, frozenset()))
+
+    def forget(self, trace_id: str, span_ids: Sequence[str]) -> None:
+        """Delete spans of a trace, which are on record; they are known when they come again."""
+        at = time.time()
+        with self._changing() as asked:
+            before = self._waiting(asked, trace_id)
+            keys = [(trace_id, span_id) for span_id in span_ids]
+            for key in keys:
+                asked("DELETE FROM span WHERE trace_id = ? AND span_id = ?", key)
+            freed = before - self._waiting(asked, trace_id)
+            known = self._recorded(asked, {trace_id}).get(trace_id, frozenset()) | {*span_ids}
+            packed = b"".join(bytes.fromhex(span_id) for span_id in sorted(known))
+            asked("INSERT OR REPLACE INTO recorded VALUES (?, ?, ?)", (trace_id, at, packed))
+            asked("DELETE FROM recorded WHERE at < ?", (at - _REMEMBERED,))
+        self._size -= freed
+
+    def tidy(self) -> None:
+        """Leave nothing of what was forgotten in the log beside the file."""
+        with self._at_work() as asked:
+            asked("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        with self._lock, explained(self._path, _SCHEMA):
+            self._connection.close()
+
+    def _waiting(self, asked: Any, trace_id: str) -> int:
+        question = "SELECT coalesce(sum(length(body)), 0) FROM span WHERE trace_id = ?"
+        return asked(question, (trace_id,)).fetchone()[0]
+
+    def _recorded(self, asked: Any, traces: set[str]) -> dict[str, frozenset[str]]:
+        """The spans on record, by trace."""
+        question = "SELECT span_ids FROM recorded WHERE trace_id = ?"
+        found = {trace_id: asked(question, (trace_id,)).fetchone() for trace_id in traces}
+        return {trace_id: frozenset(_ids(row[0])) for trace_id, row in found.items() if row}
+
+    @contextmanager
+    def _at_work(self) -> "Generator[Any]":
+        with self._lock, explained(self._path, _SCHEMA):
+            yield self._connection.execute
+
+    @contextmanager
+    def _changing(self) -> "Generator[Any]":
+        with self._at_work() as asked:
+            asked("BEGIN IMMEDIATE")
+            try:
+                yield asked
+                asked("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    asked("ROLLBACK")
+                raise
+
+
+_INSERT = """
+    INSERT INTO span (trace_id, span_id, parent_id, parent_is_remote, body)
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+_PARENTS = """
+    SELECT DISTINCT parent_id, parent_is_remote FROM span AS child
+    WHERE trace_id = ?1 AND parent_id IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM span WHERE trace_id = ?1 AND span_id = child.parent_id
+    )
+"""
+
+
+def _row(span: ReceivedSpan) -> tuple[str, str, str | None, bool, str]:
+    return span.trace_id, span.span_id, span.parent_id, span.parent_is_remote, _encoded(span)
+
+
+def _encoded(span: ReceivedSpan) -> str:
+    form = {name: getattr(span, name) for name in _PLAIN}
+    form["events"] = [[event.name, event.time, event.attributes] for event in span.events]
+    form["links"] = [[link.trace_id, link.span_id] for link in span.links]
+    return json.dumps(form)
+
+
+def _decoded(body: str) -> ReceivedSpan:
+    form = json.loads(body)
+    form["events"] = tuple(ReceivedEvent(*event) for event in form["events"])
+    form["links"] = tuple(ReceivedLink(*link) for link in form["links"])
+    return ReceivedSpan(**form)
+
+
+def _bounded(bodies: Iterable[str]) -> Iterator[ReceivedSpan]:
+    size = 0
+    for body in bodies:
+        yield _decoded(body)
+        size += len(body)
+        if size > _LARGEST_TRACE:
+            return
+
+
+def _ids(packed: bytes) -> Iterator[str]:
+    return (packed[start : start + _ID].hex() for start in range(0, len(packed), _ID))

@@ -1,0 +1,186 @@
+"""Puts the answers of received traces on record, each once.
+
+Invariant: a span leaves the inbox only when its answer is on stable storage; what is on record already,
+since the application itself or an earlier attempt put it there, is not recorded again.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from doctrail.receiver.inbox import Inbox, Taken
+from doctrail_core import NotRecordedError
+from doctrail_core.durable.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from contextlib import AbstractContextManager
+
+    from doctrail.receiver.span import ReceivedSpan
+    from doctrail.receiver.translation import Response
+    from doctrail_core import Lineage
+    from doctrail_core.trails.store import TrailReading
+
+__all__ = ["Outcome", "Recording", "in_words"]
+
+Outcome = Literal["recorded", "on record before", "too late", "no answer", "set aside"]
+"""What becomes of answers; of spans that come after their answer was recorded; of traces without any answer,
+and of those that we fail to understand."""
+
+_PATIENCE = 5.0
+
+
+@dataclass(slots=True)
+class Recording:
+    """Turns traces of the inbox into answers of a lineage.
+
+    Attributes:
+        lineage: Its settings must have `durability` strict and `when_unrecorded` refuse: else it would not
+            be known when the inbox may forget.
+        outcomes: What became of what was taken from the inbox so far.
+    """
+
+    lineage: "Lineage"
+    inbox: Inbox
+    translate: "Callable[[Sequence[ReceivedSpan]], Sequence[Response]]"
+    outcomes: Counter[Outcome] = field(default_factory=Counter["Outcome"])
+
+    def record(self, trace_ids: Iterable[str]) -> Iterator[str]:
+        """Record what waits of these traces, one after the other; yields each that is done with.
+
+        Raises:
+            NotRecordedError: The store takes nothing; what was not yielded waits in the inbox.
+            StoreError: Likewise, or it cannot be read.
+        """
+        with self._on_record() as trails:
+            for trace_id in trace_ids:
+                try:
+                    self._record(trace_id, trails)
+                except (NotRecordedError, StoreError, OSError):
+                    raise
+                except Exception as error:  # noqa: BLE001  # it waits in the inbox for the next start, and must not cost the others
+                    self.lineage.fault("recording a received trace", error)
+                    self.outcomes["set aside"] += 1
+                yield trace_id
+
+    def _record(self, trace_id: str, trails: "TrailReading | None") -> None:
+        taken = self.inbox.take(trace_id)
+        known = _in_trace(trace_id, trails)
+        ours = _answer_id(trace_id)
+        if any(not response_id.startswith(ours) for response_id in known):
+            self.outcomes["on record before"] += 1
+        else:
+            self._record_new(taken, ours, known, trails)
+        self.inbox.forget(trace_id, [span.span_id for span in taken.spans])
+
+    def _record_new(
+        self, taken: Taken, ours: str, known: Collection[str], trails: "TrailReading | None"
+    ) -> None:
+        late = _beneath(taken)
+        self.outcomes["too late"] += len(late)
+        spans = [span for span in taken.spans if span.span_id not in late]
+        responses = self.translate(spans)
+        if spans and not responses:
+            self.outcomes["no answer"] += 1
+        for response in responses:
+            told = _apart(response, ours) if taken.known else response
+            if told.response_id in known or _is_known(told.response_id, trails):
+                self.outcomes["on record before"] += 1
+            else:
+                self._put(told.events)
+                self.outcomes["recorded"] += 1
+
+    def _put(self, events: Sequence[Any]) -> None:
+        # What cannot be recorded on the way is tried again with what follows; the last event decides.
+        *before, last = events
+        for event in before:
+            with suppress(NotRecordedError):
+                self.lineage.record(event)
+        self.lineage.record(last)
+
+    @contextmanager
+    def _on_record(self) -> "Generator[TrailReading | None]":
+        """The trails, with those that were put there until now; None where there are none yet."""
+        from doctrail_core.durable.errors import NothingRecordedError
+        from doctrail_core.durable.home import Home
+        from doctrail_core.trails import open_trails
+
+        self.lineage.flush(_PATIENCE)
+        settings = self.lineage.settings
+        home = Home(settings.home.absolute(), settings.database)
+        opened: AbstractContextManager[TrailReading | None] = nullcontext()
+        with suppress(NothingRecordedError):
+            opened = open_trails(home, drain=False)
+        with opened as trails:
+            yield trails
+
+
+def _in_trace(trace_id: str, trails: "TrailReading | None") -> Collection[str]:
+    """The answers of the trace that are on record."""
+    if trails is None:
+        return ()
+    return [summary.response_id for summary in trails.responses(trace_id=trace_id)]
+
+
+def _is_known(response_id: str, trails: "TrailReading | None") -> bool:
+    return trails is not None and trails.get(response_id) is not None
+
+
+def _answer_id(trace_id: str) -> str:
+    """What the ids of answers begin with that the trace gave their ids."""
+    return str(uuid.UUID(trace_id))
+
+
+def _beneath(taken: Taken) -> set[str]:
+    """The spans that belong to answers that are on record: what was recorded stays as it is."""
+    parents = {span.span_id: span.parent_id for span in taken.spans}
+    beneath: set[str] = set()
+    for span_id in parents if taken.known else ():
+        path: list[str] = []
+        above: str | None = span_id
+        while above in parents and above not in beneath and above not in path:
+            path.append(above)
+            above = parents[above]
+        if above in taken.known or above in beneath:
+            beneath.update(path)
+    return beneath
+
+
+def _apart(response: "Response", taken_id: str) -> "Response":
+    """The response of a trace that has one on record already, by an id of its own."""
+    if response.response_id != taken_id:
+        return response
+    first = next((span for event in response.events if (span := _span_of(event))), None)
+    new_id = f"{taken_id}:{first.span_id}" if first else taken_id
+    ids = {response.response_id: new_id}
+    return replace(
+        response, response_id=new_id, events=[_renamed(event, ids) for event in response.events]
+    )
+
+
+def _span_of(event: Any) -> Any:
+    return getattr(event, "span", None)
+
+
+def _renamed(event: Any, ids: dict[str, str]) -> Any:
+    named = {
+        name: ids[value]
+        for name in ("run_id", "parent_id")
+        if (value := getattr(event, name, None)) in ids
+    }
+    return replace(event, **named)
+
+
+def in_words(outcomes: "Mapping[Outcome, int]") -> Iterator[str]:
+    """What became of what was received, a line for each kind of it."""
+    told: dict[Outcome, str] = {
+        "recorded": "answers were put on record",
+        "on record before": "answers were on record before",
+        "too late": "spans came after their answer was recorded, and changed nothing",
+        "no answer": "traces hold no answer that is understood",
+        "set aside": "traces could not be understood; `doctrail doctor` says more",
+    }
+    yield from (f"{outcomes[kind]:,} {words}." for kind, words in told.items() if outcomes[kind])
