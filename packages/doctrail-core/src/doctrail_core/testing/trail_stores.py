@@ -342,7 +342,8 @@ class TrailStoreConformance:
     ) -> None:
         journal.append(build_trail("a", session_id="s1", user_id="u1"))
         journal.append(build_trail("b", session_id="s1", user_id="u2", status="error", minute=1))
-        journal.append(build_trail("c", session_id="s2", texts={"doc_42": "x"}, minute=2))
+        other = {"session_id": "s2", "trace_id": "f" * 32}
+        journal.append(build_trail("c", texts={"doc_42": "x"}, minute=2, **other))
         start = build_trail().started_at
         assert listed() == ["c", "b", "a"]
         assert listed(limit=1) == ["c"]
@@ -351,6 +352,7 @@ class TrailStoreConformance:
         assert listed(status="error") == ["b"]
         assert listed(document_id="doc_4") == ["b", "a"]
         assert listed(document_id="doc_42") == ["c"]
+        assert listed(trace_id="f" * 32) == ["c"]
         assert listed(since=start + MINUTE) == ["c", "b"]
         assert listed(until=start + MINUTE) == ["a"]
         assert listed(session_id="s1", status="ok", phrase="renewal", document_id="doc_4") == ["a"]

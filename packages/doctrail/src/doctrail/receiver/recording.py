@@ -80,7 +80,8 @@ class Recording:
         self, taken: Taken, ours: str, known: Collection[str], trails: "TrailReading | None"
     ) -> None:
         late = _beneath(taken)
-        self.outcomes["too late"] += len(late)
+        if late:
+            self.outcomes["too late"] += len(late)
         spans = [span for span in taken.spans if span.span_id not in late]
         responses = self.translate(spans)
         if spans and not responses:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["PATH", "Limits", "application"]
 
 PATH = "/v1/traces"
+_RETRY = 5
+_RETRY_WHEN_FULL = 30
+"""Seconds after which a sender may come again."""
 
 _Brought = tuple[list["ReceivedSpan"], asyncio.Future[None]]
 """What a request brought, and who waits for it to be safe."""
@@ -114,7 +117,7 @@ class _Desk:
         try:
             self.door.check_room()
         except InboxFullError as error:
-            _later(str(error), 30)
+            _later(str(error), _RETRY_WHEN_FULL)
 
     @asynccontextmanager
     async def _body(self, request: "Request") -> AsyncGenerator[bytearray]:
@@ -157,9 +160,9 @@ class _Desk:
         try:
             await self._arrivals.put(decoded.spans)
         except InboxFullError as error:
-            _later(str(error), 30)
+            _later(str(error), _RETRY_WHEN_FULL)
         except (StoreError, OSError) as error:
-            raise HTTPException(503, "nothing can be kept", {"Retry-After": "5"}) from error
+            raise HTTPException(503, "nothing can be kept", {"Retry-After": str(_RETRY)}) from error
 
 
 @dataclass(slots=True)
