@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from doctrail_core.durable.bulk import insert
 from doctrail_core.durable.errors import NothingRecordedError, StaleStoreError, StoreError
 from doctrail_core.durable.opening import Schema, explained, open_reader, open_writer
 
@@ -36,8 +37,8 @@ class Writer(ABC):
         self.recall()
 
     @abstractmethod
-    def add(self, payload: bytes) -> None:
-        """Put a record in, as part of a transaction."""
+    def add(self, payloads: Sequence[bytes]) -> None:
+        """Put records in, as part of a transaction."""
 
     @abstractmethod
     def recall(self) -> None:
@@ -53,8 +54,7 @@ class Writer(ABC):
         """Add records and move the cursors, all or nothing."""
         try:
             with self._transaction(cursors, forgotten):
-                for payload in payloads:
-                    self.add(payload)
+                self.add(payloads)
         except BaseException:
             self.recall()
             raise
@@ -86,7 +86,7 @@ class Writer(ABC):
                 self._check_nobody_else_wrote()
                 yield
                 moved, gone = cursors.items(), [(name,) for name in forgotten]
-                self._connection.executemany("INSERT OR REPLACE INTO cursor VALUES (?, ?)", moved)
+                insert(self._connection, "INSERT OR REPLACE INTO cursor", moved)
                 self._connection.executemany("DELETE FROM cursor WHERE file = ?", gone)
                 self._connection.execute("COMMIT")
             except BaseException:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from doctrail_core.durable.columns import microseconds, rank_of_grade
 from doctrail_core.durable.errors import StoreError
@@ -43,7 +43,7 @@ BLOCK = 1024
 
 _OPEN_NAMES = frozenset({"framework", "model", "service", "version", "writer"})
 """What is nobody's secret stands in the log as it is."""
-_TAG_BYTES = 16
+_TAG_BYTES = _UUID_BYTES = 16
 _NO_REASON = -1
 _THE_SEQUENCER = 0
 """The writer of what the holder of the lease adds itself, which is not numbered."""
@@ -58,10 +58,15 @@ def reference_of(response_id: str, tagger: Tagger) -> tuple[bytes, bool]:
 def bytes_of_uuid(response_id: str) -> bytes | None:
     """Those of an id that is its own reference."""
     with suppress(ValueError):
-        parsed = UUID(response_id)
-        if str(parsed) == response_id and parsed.int:
-            return parsed.bytes
+        own = bytes.fromhex(response_id.replace("-", ""))
+        if len(own) == _UUID_BYTES and any(own) and _written(own.hex()) == response_id:
+            return own
     return None
+
+
+def _written(digits: str) -> str:
+    """A UUID as it is mostly written."""
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
 
 
 def _tag_of_log(name: str, tagger: Tagger) -> str:
@@ -114,6 +119,7 @@ class Batch:
         self._tagger = tagger
         self._next = state.frontier.size
         self._leaves: list[bytes] = []
+        self._references: dict[str, tuple[bytes, bool]] = {}
         self._responses: dict[bytes, int] = {}
         self._histories: dict[int, list[Entry]] = {}
         self._touched: dict[int, bool] = {}
@@ -181,7 +187,13 @@ class Batch:
         return [self._tagger.tag(kind, name) for kind, name in named if name]
 
     def _reference(self, response_id: str) -> bytes:
-        return reference_of(response_id, self._tagger)[0]
+        return self._referred_to(response_id)[0]
+
+    def _referred_to(self, response_id: str) -> tuple[bytes, bool]:
+        known = self._references.get(response_id)
+        if known is None:
+            known = self._references[response_id] = reference_of(response_id, self._tagger)
+        return known
 
     def _is_new(self, response_id: str) -> bool:
         return self._reference(response_id) not in self._responses
@@ -198,7 +210,7 @@ class Batch:
         began = covered[0] if covered else record
         time_us = microseconds(datetime.fromisoformat(began.timestamp))
         ended_us = microseconds(datetime.fromisoformat(record.timestamp))
-        reference, named = reference_of(record.response_id, self._tagger)
+        reference, named = self._referred_to(record.response_id)
         user = self._name("user", record.user_id, time_us)
         secret = self._secret(user)
         entry = Entry(
@@ -260,7 +272,7 @@ class Batch:
         return {**body, "by": self._named("person", by, time_us)} if isinstance(by, str) else body
 
     def _add_event_about(self, entry: Entry, response_id: str) -> None:
-        reference, named = reference_of(response_id, self._tagger)
+        reference, named = self._referred_to(response_id)
         about = replace(entry, response=reference)
         if about.kind == "reused":
             earlier = self._reference(about.body["of"])
@@ -413,7 +425,7 @@ class Batch:
             first = self._responses[reference] = seq
             self.rows.responses.append((reference, seq))
             self._touched[seq] = named
-        self._histories.setdefault(first, []).append(replace(entry, seq=seq))
+        self._histories.setdefault(first, []).append(entry)
         return seq, first
 
     def _append(self, entry: Entry, about: int | None = None) -> int:
@@ -437,8 +449,8 @@ class Batch:
             self.rows.mentions += [(name, first) for name in sorted(people_of(history))]
             state = state_of(history, named=named)
             if first >= begun:
-                at = first - begun
-                self.rows.entries[at] = replace(self.rows.entries[at], state=state)
+                row = self.rows.entries[first - begun]
+                self.rows.entries[first - begun] = EntryRow(row.seq, row.about, state, row.body)
             else:
                 self.rows.states[first] = state
 

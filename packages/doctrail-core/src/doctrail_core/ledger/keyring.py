@@ -36,7 +36,8 @@ class Tagger:
     """Makes the tags by which names are found: keyed, so that nobody without the key can try names."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        # Not `hmac.digest`: it lets other threads have the interpreter, and waits to get it back.
+        self._keyed = hmac.new(secret, digestmod="sha256")
         self._made: dict[str, bytes] = {}  # a batch asks for most of them twice
 
     def tag(self, kind: str, *parts: str) -> bytes:
@@ -46,14 +47,15 @@ class Tagger:
         if made is None:
             if len(self._made) >= _REMEMBERED:
                 self._made.clear()
-            data = named.encode("utf-8", "surrogatepass")
-            made = self._made[named] = hmac.digest(self._secret, data, "sha256")[:_TAG_BYTES]
+            keyed = self._keyed.copy()
+            keyed.update(named.encode("utf-8", "surrogatepass"))
+            made = self._made[named] = keyed.digest()[:_TAG_BYTES]
         return made
 
 
 def derived(secret: bytes, purpose: bytes) -> bytes:
     """A key of a key, for one purpose (HKDF-Expand of one block, RFC 5869)."""
-    return hmac.digest(secret, purpose + b"\x01", "sha256")
+    return hmac.new(secret, purpose + b"\x01", "sha256").digest()
 
 
 class Keyring:

@@ -9,11 +9,13 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from heapq import merge
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from doctrail_core.durable.bulk import found, insert
 from doctrail_core.durable.database import Reader, Schema, Writer, peek_cursors
 from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.lease import Lease
@@ -132,10 +134,7 @@ _HISTORY = """
     SELECT seq, body FROM entry WHERE seq = ?1 UNION ALL SELECT seq, body FROM entry WHERE about = ?1
     ORDER BY seq
 """
-_TICK = """
-    INSERT INTO tick VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-    SET low = min(low, excluded.low), high = max(high, excluded.high)
-"""
+_TICK = "ON CONFLICT DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)"
 _NAME = """
     SELECT 'document', seq, sealed FROM document WHERE seq = ?1
     UNION ALL SELECT 'chunk', document, sealed FROM chunk WHERE seq = ?1
@@ -213,17 +212,6 @@ class LedgerWriter(Writer):
         else:
             self._sequencing.recall()
 
-    def commit(
-        self, payloads: Sequence[bytes], cursors: Mapping[str, int], forgotten: Collection[str]
-    ) -> None:
-        """Make entries of the records and move the cursors, all or nothing."""
-        try:
-            with self._transaction(cursors, forgotten):
-                self._put(self._sequenced(payloads))
-        except BaseException:
-            self.recall()
-            raise
-
     def take_out(self, gone: Gone, payloads: Sequence[bytes] = ()) -> None:
         """Take out what was pruned, and make entries of records that say so, all or nothing."""
         try:
@@ -246,9 +234,9 @@ class LedgerWriter(Writer):
         finally:
             self.recall()
 
-    def add(self, payload: bytes) -> None:
-        """Make entries of one record."""
-        self._put(self._sequenced([payload]))
+    def add(self, payloads: Sequence[bytes]) -> None:
+        """Make entries of records."""
+        self._put(self._sequenced(payloads))
 
     def close(self) -> None:
         try:
@@ -277,24 +265,26 @@ class LedgerWriter(Writer):
     def _put(self, rows: Rows) -> None:
         if not rows.entries:
             return
-        run = self._connection.executemany
-        run("INSERT INTO entry VALUES (?, ?, ?, ?)", map(_values, rows.entries))
-        run("INSERT INTO document VALUES (?, ?, ?)", map(_values, rows.documents))
-        run("INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_values, rows.chunks))
-        run("INSERT INTO name VALUES (?, ?, ?, ?, ?)", map(_values, rows.names))
-        run("INSERT INTO writer VALUES (?, ?)", rows.writers)
-        run("INSERT INTO response VALUES (?, ?)", rows.responses)
-        run("UPDATE entry SET state = ?2 WHERE seq = ?1", rows.states.items())
-        run("INSERT OR IGNORE INTO mention VALUES (?, ?)", rows.mentions)
+        put = partial(insert, self._connection)
+        put("INSERT INTO entry", map(_values, rows.entries))
+        put("INSERT INTO document", map(_values, rows.documents))
+        put("INSERT INTO chunk", map(_values, rows.chunks))
+        put("INSERT INTO name", map(_values, rows.names))
+        put("INSERT INTO writer", rows.writers)
+        put("INSERT INTO response", rows.responses)
+        put("INSERT OR IGNORE INTO mention", rows.mentions)
         derivations = ((source, document) for document, source in rows.derivations)
-        run("INSERT OR IGNORE INTO derivation VALUES (?, ?)", derivations)
+        put("INSERT OR IGNORE INTO derivation", derivations)
         reuses = ((earlier, response) for response, earlier in rows.reuses)
-        run("INSERT OR IGNORE INTO reuse VALUES (?, ?)", reuses)
-        run("INSERT INTO flag VALUES (?, ?, ?, NULL)", rows.flags)
+        put("INSERT OR IGNORE INTO reuse", reuses)
+        put("INSERT INTO flag", ((*flag, None) for flag in rows.flags))
+        ticks = ((block, *times) for block, times in rows.ticks.items())
+        put("INSERT INTO tick", ticks, then=_TICK)
+        put("INSERT INTO tile", rows.tiles)
+        put("INSERT OR REPLACE INTO frontier", [(0, bytes(rows.frontier))])
+        run = self._connection.executemany
+        run("UPDATE entry SET state = ?2 WHERE seq = ?1", rows.states.items())
         run("UPDATE flag SET decided = ?1 WHERE seq = ?2", rows.reviews)
-        run(_TICK, ((block, *times) for block, times in rows.ticks.items()))
-        run("INSERT INTO tile VALUES (?, ?, ?)", rows.tiles)
-        run("INSERT OR REPLACE INTO frontier VALUES (0, ?)", [(bytes(rows.frontier),)])
         self._put_links(rows)
 
     def _put_links(self, rows: Rows) -> None:
@@ -303,8 +293,7 @@ class LedgerWriter(Writer):
             by_month.setdefault(link.month, []).append((link.document, link.seq, link.flags))
         for month, links in by_month.items():
             self._connection.execute(_LINKS.format(month=f"{month:06}"))
-            put = f"INSERT OR REPLACE INTO link_{month:06} VALUES (?, ?, ?)"  # noqa: S608  # a number
-            self._connection.executemany(put, sorted(links))
+            insert(self._connection, f"INSERT OR REPLACE INTO link_{month:06}", sorted(links))
 
     def _remove(self, gone: Gone) -> None:
         run = self._connection.executemany
@@ -350,37 +339,48 @@ class _SqliteTables:
         return LogState(frontier, writers, first=first[0] if first else None)
 
     def documents(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
-        return self._found("SELECT seq FROM document WHERE tag = ? AND sealed IS NOT NULL", tags)
+        query = "SELECT tag, seq FROM document WHERE tag IN ({keys}) AND sealed IS NOT NULL"
+        return self._first(query, tags)
 
     def chunks(self, tags: Collection[bytes]) -> Mapping[bytes, tuple[int, int]]:
-        query = "SELECT seq, document FROM chunk WHERE tag = ? AND sealed IS NOT NULL"
-        rows = ((tag, self._connection.execute(query, (tag,)).fetchone()) for tag in tags)
-        return {tag: row for tag, row in rows if row is not None}
+        query = "SELECT tag, seq, document FROM chunk WHERE tag IN ({keys}) AND sealed IS NOT NULL"
+        known: dict[bytes, tuple[int, int]] = {}
+        for tag, *found_at in self._found(query, tags):
+            place = (found_at[0], found_at[1])
+            known[tag] = min(place, known.get(tag, place))
+        return known
 
     def names(self, tags: Collection[bytes]) -> Mapping[bytes, int]:
         # A name without an owner stands in its entry; with one, but not sealed any more, it was erased.
         live = "(owner IS NULL OR sealed IS NOT NULL)"
-        return self._found(f"SELECT seq FROM name WHERE tag = ? AND {live}", tags)  # noqa: S608  # our words
+        return self._first(f"SELECT tag, seq FROM name WHERE tag IN ({{keys}}) AND {live}", tags)  # noqa: S608  # our words
 
     def writers(self, names: Collection[str]) -> Mapping[str, int]:
-        return self._found("SELECT number FROM writer WHERE name = ?", names)
+        return self._first("SELECT name, number FROM writer WHERE name IN ({keys})", names)
 
     def responses(self, references: Collection[bytes]) -> Mapping[bytes, int]:
-        return self._found("SELECT seq FROM response WHERE reference = ?", references)
+        query = "SELECT reference, seq FROM response WHERE reference IN ({keys})"
+        return self._first(query, references)
 
     def histories(self, seqs: Collection[int]) -> Mapping[int, Sequence[tuple[int, bytes]]]:
         return {seq: self._connection.execute(_HISTORY, (seq,)).fetchall() for seq in seqs}
 
     def documents_of(self, chunks: Collection[int]) -> Mapping[int, int]:
-        return self._found("SELECT document FROM chunk WHERE seq = ?", chunks)
+        return self._first("SELECT seq, document FROM chunk WHERE seq IN ({keys})", chunks)
 
     def derived(self, documents: Collection[int]) -> Collection[tuple[int, int]]:
-        query = "SELECT document, source FROM derivation WHERE document = ?"
-        return [row for each in documents for row in self._connection.execute(query, (each,))]
+        query = "SELECT document, source FROM derivation WHERE document IN ({keys})"
+        return list(self._found(query, documents))  # pyright: ignore[reportReturnType]  # of these two columns
 
-    def _found(self, query: str, keys: Iterable[Any]) -> dict[Any, int]:
-        rows = ((key, self._connection.execute(query, (key,)).fetchone()) for key in keys)
-        return {key: row[0] for key, row in rows if row is not None}
+    def _first(self, query: str, keys: Iterable[Any]) -> dict[Any, int]:
+        """Per key the place that was taken first, where a name has several."""
+        known: dict[Any, int] = {}
+        for key, place in self._found(query, keys):
+            known[key] = min(place, known.get(key, place))
+        return known
+
+    def _found(self, query: str, keys: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
+        return found(self._connection, query, keys)
 
 
 class SqliteLedger(Reader):

@@ -1,11 +1,14 @@
 """The trail store in an SQLite file. Each text is there once, whatever number of trails has it."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from doctrail_core.durable.bulk import found, insert
 from doctrail_core.durable.columns import (
     rank_of_grade,
 )
@@ -79,10 +82,8 @@ _WITH_TURNS = 2
 _WITH_FINDINGS = 3
 """Versions of the file that brought these."""
 
-_TO_TRAILS = (
-    "INSERT INTO trail VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
-_TO_INDEX = "INSERT INTO phrase (rowid, question, answer) VALUES (?, ?, ?)"
+_KNOWN = "SELECT response_id FROM trail WHERE response_id IN ({keys})"
+_TO_INDEX = "INSERT INTO phrase (rowid, question, answer)"
 _FROM_INDEX = "INSERT INTO phrase (phrase, rowid, question, answer) VALUES ('delete', ?, ?, ?)"
 
 _REACHED = """
@@ -116,12 +117,14 @@ class TrailWriter(Writer):
         self._chunks: dict[tuple[str, str, str], int] = {}
         self._texts: set[str] = set()
 
-    def add(self, payload: bytes) -> None:
-        """Put in a trail, or what was found about one."""
-        if is_finding(payload):
-            self._add_finding(filed(payload))
-        else:
-            self._add_trail(payload)
+    def add(self, payloads: Sequence[bytes]) -> None:
+        """Put in trails, and what was found about them."""
+        for finding, group in groupby(payloads, key=is_finding):
+            if finding:
+                for payload in group:
+                    self._add_finding(filed(payload))
+            else:
+                self._add_trails([taken_apart(payload) for payload in group])
 
     def _add_finding(self, found: Filed) -> None:
         row = (found.about, found.kind, found.body)
@@ -129,26 +132,26 @@ class TrailWriter(Writer):
         reached = [(rank, found.about, chunk_id) for chunk_id, rank in found.grades.items()]
         self._connection.executemany(_REACHED, reached)
 
-    def _add_trail(self, payload: bytes) -> None:
-        trail = taken_apart(payload)
-        run = self._connection.executemany
-        ref = self._add_row(trail)
-        run("INSERT OR IGNORE INTO message VALUES (?, ?)", [(m, ref) for m in trail.message_ids])
-        uses = [self._use(use, trail.texts, ref) for use in trail.uses]
-        run("INSERT INTO usage VALUES (?, ?, ?, ?)", uses)
-        words = (indexable(trail.question), indexable(trail.answer))
-        self._connection.execute(_TO_INDEX, (ref, *words))
-
-    def _add_row(self, trail: Parts) -> int:
-        when_and_how = (trail.started_us, trail.ended_us, trail.status)
-        who = (trail.session_id, trail.user_id, trail.trace_id)
-        texts = (trail.question, trail.answer, trail.body)
-        row = (trail.response_id, *when_and_how, *who, *texts, trail.turn)
-        added = self._connection.execute(_TO_TRAILS, row)
-        if added.rowcount == 0:
-            self._remove(trail.response_id)
-            added = self._connection.execute(_TO_TRAILS, row)
-        return added.lastrowid or 0
+    def _add_trails(self, parts: Iterable[Parts]) -> None:
+        trails = {trail.response_id: trail for trail in parts}
+        known = found(self._connection, _KNOWN, trails)
+        for (response_id,) in list(known):
+            self._remove(response_id)
+        ((last,),) = self._connection.execute("SELECT coalesce(max(ref), 0) FROM trail")
+        by_ref = dict(enumerate(trails.values(), last + 1))
+        put = partial(insert, self._connection)
+        put("INSERT INTO trail", (_row(ref, trail) for ref, trail in by_ref.items()))
+        messages = {(m, ref): None for ref, trail in by_ref.items() for m in trail.message_ids}
+        put("INSERT INTO message", messages)
+        uses = [
+            self._use(use, trail.texts, ref) for ref, trail in by_ref.items() for use in trail.uses
+        ]
+        put("INSERT INTO usage", uses)
+        words = (
+            (ref, indexable(trail.question), indexable(trail.answer))
+            for ref, trail in by_ref.items()
+        )
+        put(_TO_INDEX, words)
 
     def _remove(self, response_id: str) -> None:
         query = "SELECT ref, question, answer FROM trail WHERE response_id = ?"
@@ -176,7 +179,7 @@ class TrailWriter(Writer):
     def replace(self, trail: Trail) -> None:
         """Put a trail, and what was said about it, in the place of the one of the same id."""
         self._forget_findings(canonical_id(trail.response_id))
-        self._add_trail(encode(trail))
+        self._add_trails([taken_apart(encode(trail))])
         for payload in findings_of(trail):
             self._add_finding(filed(payload))
 
@@ -275,6 +278,13 @@ class TrailReader(Reader, TrailAnswers):
             indexed = "ref IN (SELECT rowid FROM phrase WHERE phrase MATCH ?)"
             return f"{indexed} AND {really}", (terms, sought, sought)
         return really, (sought, sought)
+
+
+def _row(ref: int, trail: Parts) -> tuple[object, ...]:
+    when_and_how = (trail.started_us, trail.ended_us, trail.status)
+    who = (trail.session_id, trail.user_id, trail.trace_id)
+    texts = (trail.question, trail.answer, trail.body)
+    return (ref, trail.response_id, *when_and_how, *who, *texts, trail.turn)
 
 
 def _bound(memory: dict[Any, Any] | set[Any]) -> None:
