@@ -56,7 +56,15 @@ class Prompt:
 
     def spans(self, found: Iterable[tuple[int, int]]) -> tuple[PromptSpan, ...]:
         """Offsets of the joined text as offsets into messages; a span never crosses messages."""
-        return tuple(part for start, end in found for part in self._parts(start, end))
+        parts: list[PromptSpan] = []
+        for start, end in found:
+            place = bisect_right(self.starts, start) - 1
+            if end <= self.ends[place]:
+                base = self.starts[place]
+                parts.append(PromptSpan(self.numbers[place], start - base, end - base))
+            else:
+                parts += self._parts(start, end)
+        return tuple(parts)
 
     def _parts(self, start: int, end: int) -> Iterator[PromptSpan]:
         place = bisect_right(self.starts, start) - 1
@@ -287,14 +295,22 @@ def _texts(retrievals: Iterable[Retrieval]) -> dict[str, list[str]]:
     What a later step of the same search made of a chunk takes the place of what it was before.
     """
     texts: dict[str, dict[tuple[str | None, str], list[str]]] = {}
-    for retrieval in (r for r in retrievals if r.enclosing_id is None):
-        own: dict[str, list[str]] = {}
-        for hit in retrieval.hits:
-            own.setdefault(hit.chunk.chunk_id, []).append(hit.chunk.text or "")
+    outermost = [r for r in retrievals if r.enclosing_id is None]
+    if len(outermost) == 1:
+        return _pieces_of(outermost[0])
+    for retrieval in outermost:
+        own = _pieces_of(retrieval)
         search = (retrieval.parent_id, retrieval.query_hash)
         for chunk_id, pieces in own.items():
             texts.setdefault(chunk_id, {})[search] = pieces
     return {i: [p for pieces in found.values() for p in pieces] for i, found in texts.items()}
+
+
+def _pieces_of(retrieval: Retrieval) -> dict[str, list[str]]:
+    pieces: dict[str, list[str]] = {}
+    for hit in retrieval.hits:
+        pieces.setdefault(hit.chunk.chunk_id, []).append(hit.chunk.text or "")
+    return pieces
 
 
 def _remade(

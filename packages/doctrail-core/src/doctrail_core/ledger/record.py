@@ -220,25 +220,39 @@ def _events() -> "TypeAdapter[EventRecord]":
 
 def _facts(kind: EntryKind, trail: Trail) -> tuple[ChunkFact, ...]:
     # By document and chunk: two documents that number their chunks alike are still two documents.
-    # Before the model is called, nobody has looked for anything in its prompt.
-    grades = {} if kind == "retrieved" else trail.chunk_grades
-    involved = {} if kind == "retrieved" else trail.involvements
-    found = {hit.chunk.chunk_id for retrieval in trail.retrievals for hit in retrieval.hits}
     facts: dict[tuple[str, str], ChunkFact] = {}
+    if kind == "retrieved":  # nobody has looked for anything in the model's prompt yet
+        grades, involved = dict[str, Grade](), dict[str, Involvement]()
+    else:
+        grades, involved = trail.chunk_grades, trail.involvements
+    carried = {c.chunk.chunk_id for c in trail.carried}
+    if carried:
+        carried -= {hit.chunk.chunk_id for retrieval in trail.retrievals for hit in retrieval.hits}
     for chunk in _concerned(kind, trail):
-        document_id, chunk_id = canonical_id(chunk.document_id), canonical_id(chunk.chunk_id)
-        how = involved.get(chunk.chunk_id)
+        own_id, own_document, source, version = (
+            chunk.chunk_id,
+            chunk.document_id,
+            chunk.source,
+            chunk.version,
+        )
+        document_id, chunk_id = canonical_id(own_document), canonical_id(own_id)
         facts[document_id, chunk_id] = ChunkFact(
-            carried=None if chunk.chunk_id in found else True,
+            carried=True if own_id in carried else None,
             chunk_id=chunk_id,
             content_hash=chunk.content_hash,
             document_id=document_id,
-            grade=grades.get(chunk.chunk_id, "retrieved"),
-            involvement=how if how == "indirect" else None,
-            source=_bounded(chunk.source) if chunk.source != chunk.document_id else None,
-            version=_bounded(chunk.version),
+            grade=grades.get(own_id, "retrieved"),
+            involvement="indirect" if involved.get(own_id) == "indirect" else None,
+            source=canonical_id(source) if source and source != own_document else None,
+            version=canonical_id(version) if version else None,
         )
-    return tuple(sorted(facts.values(), key=lambda fact: GRADES.index(fact.grade)))
+    if len(set(grades.values())) < 2:  # noqa: PLR2004  # then there is nothing to sort
+        return tuple(facts.values())
+    return tuple(sorted(facts.values(), key=_strength))
+
+
+def _strength(fact: ChunkFact) -> int:
+    return GRADES.index(fact.grade)
 
 
 def _concerned(kind: EntryKind, trail: Trail) -> Iterable[Chunk]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from doctrail_core.model.assessment import Assessment
@@ -54,7 +55,7 @@ class SourceDocument:
     involvement: Involvement | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is asked of all its parts together is found once
 class Trail:
     """The lineage of one response: what was retrieved, what arrived, what was answered.
 
@@ -97,20 +98,23 @@ class Trail:
     answer_hash: str | None = None
     reranks: tuple[Rerank, ...] = ()
 
-    @property
+    @cached_property
     def chunks(self) -> dict[str, Chunk]:
         """Every chunk by id, as the outermost retrieval returned it; those of earlier turns too."""
-        outermost_last = sorted(self.retrievals, key=lambda r: r.enclosing_id is None)
-        earlier = {c.chunk.chunk_id: c.chunk for c in self.carried}
-        return earlier | {h.chunk.chunk_id: h.chunk for r in outermost_last for h in r.hits}
+        outermost_last = self.retrievals
+        if len(outermost_last) > 1:
+            outermost_last = sorted(outermost_last, key=lambda r: r.enclosing_id is None)
+        chunks = {c.chunk.chunk_id: c.chunk for c in self.carried}
+        chunks.update((h.chunk.chunk_id, h.chunk) for r in outermost_last for h in r.hits)
+        return chunks
 
-    @property
+    @cached_property
     def finds(self) -> tuple[Chunk, ...]:
         """Every chunk as often as it came: those of earlier turns, then each hit of each retrieval."""
         earlier = [carried.chunk for carried in self.carried]
         return *earlier, *(hit.chunk for retrieval in self.retrievals for hit in retrieval.hits)
 
-    @property
+    @cached_property
     def chunk_grades(self) -> dict[str, Grade]:
         """The grade each chunk reached; one that an earlier answer brought had been in its prompt."""
         cited = cited_in([*self.citations, *(c for a in self.assessments for c in a.citations)])
@@ -127,7 +131,7 @@ class Trail:
             grades.update(dict.fromkeys(chunk_ids & grades.keys(), grade))
         return grades
 
-    @property
+    @cached_property
     def involvements(self) -> dict[str, Involvement]:
         """How each chunk that played a part reached the answer; those that played none are not in it."""
         from doctrail_core.model.involvement import involvements

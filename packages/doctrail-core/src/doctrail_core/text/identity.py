@@ -11,6 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -56,25 +57,36 @@ def clean_text(text: str) -> str:
 
 
 def content_hash(text: str) -> str:
-    return f"sha256:{hashlib.sha256(clean_text(text).encode()).hexdigest()}"
+    return _hash_of(clean_text(text))
+
+
+def _hash_of(clean: str) -> str:
+    return f"sha256:{hashlib.sha256(clean.encode()).hexdigest()}"
 
 
 def keyed_hash(key: bytes, text: str) -> str:
     """Hash so that equal questions can be compared under one key, but not guessed without it."""
-    words = unicodedata.normalize("NFC", clean_text(text)).split()
-    return f"hmac-sha256:{hmac.digest(key, ' '.join(words).encode(), 'sha256').hex()}"
+    composed = text if text.isascii() else unicodedata.normalize("NFC", clean_text(text))
+    # Not `hmac.digest`, which lets other threads take the interpreter, and waits until they give it back.
+    keyed = _keyed(key).copy()
+    keyed.update(" ".join(composed.split()).encode())
+    return f"hmac-sha256:{keyed.hexdigest()}"
+
+
+@lru_cache(maxsize=8)
+def _keyed(key: bytes) -> hmac.HMAC:
+    return hmac.new(key, digestmod="sha256")
 
 
 def canonical_id(raw: str) -> str:
     """Keep an id of 1 to 512 printable characters; else make a readable, bounded one with a digest."""
-    if 0 < len(raw) <= _MAX_ID and _is_printable(raw):
+    if raw.isascii():
+        if 0 < len(raw) <= _MAX_ID and raw.isprintable():
+            return raw
+    elif len(raw) <= _MAX_ID and not _UNPRINTABLE.search(raw):
         return raw
     digest = hashlib.sha256(raw.encode(errors="surrogatepass")).hexdigest()
     return f"{_UNPRINTABLE.sub('_', raw[:_KEPT_OF_LONG_ID])}~sha256:{digest}"
-
-
-def _is_printable(raw: str) -> bool:
-    return raw.isprintable() if raw.isascii() else not _UNPRINTABLE.search(raw)
 
 
 def as_name(value: object) -> str | None:
@@ -91,24 +103,25 @@ def identify(
     metadata: Mapping[str, Any] = _NO_METADATA,
 ) -> Chunk:
     """Name a chunk: by the ids given, else by what its metadata says, else by its text."""
-    digest, metadata = content_hash(text), dict(metadata)
-    given_document = _as_id(document_id) or _first(metadata, _DOCUMENT_ID_KEYS)
+    text = clean_text(text)
+    digest, said = _hash_of(text), dict(metadata)
+    stamp = _as_id(said.pop(CHUNK_ID_STAMP, None))
+    given_document = _as_id(document_id) or _first(said, _DOCUMENT_ID_KEYS)
     document = given_document or digest
-    given_chunk = (
-        _as_id(chunk_id) or _as_id(metadata.get(CHUNK_ID_STAMP)) or _own_id(metadata, document)
-    )
-    place = _index(index, *(metadata.get(key) for key in _INDEX_KEYS))
+    given_chunk = _as_id(chunk_id) or stamp or _own_id(said, document)
+    place = _index(index, said)
     return Chunk(
         chunk_id=given_chunk or _derived_id(document, place, digest),
         document_id=document,
         content_hash=digest,
-        text=clean_text(text),
+        text=text,
         index=place,
-        chunk_id_origin=_chunk_origin(given_chunk, metadata),
+        # One that we derived and stamped earlier stays derived.
+        chunk_id_origin=_origin(given_chunk) if given_chunk == stamp else "given",
         document_id_origin=_origin(given_document),
-        source=_first(metadata, _SOURCE_KEYS),
-        version=_first(metadata, ("version",)),
-        metadata=json_value({k: v for k, v in metadata.items() if k != CHUNK_ID_STAMP}),
+        source=_first(said, _SOURCE_KEYS),
+        version=_as_id(said.get("version")),
+        metadata=json_value(said),
     )
 
 
@@ -124,22 +137,26 @@ def _own_id(metadata: Mapping[str, Any], document_id: str) -> str | None:
     return canonical_id(f"{document_id}#{found}") if found and found.isdecimal() else found
 
 
-def _chunk_origin(given: str | None, metadata: Mapping[str, Any]) -> IdOrigin:
-    """Tell where the id came from; one that we derived and stamped earlier stays derived."""
-    stamped = given is not None and given == _as_id(metadata.get(CHUNK_ID_STAMP))
-    return _origin(given) if stamped or given is None else "given"
-
-
 def _origin(given: str | None) -> IdOrigin:
     return "given" if given and not given.startswith("sha256:") else "derived"
 
 
-def _index(*places: object) -> int | None:
-    return next((p for p in places if type(p) is int and 0 <= p <= _LARGEST_INDEX), None)
+def _index(given: int | None, metadata: Mapping[str, Any]) -> int | None:
+    if _is_index(given):
+        return given
+    places = (metadata[key] for key in _INDEX_KEYS if key in metadata)
+    return next(filter(_is_index, places), None)
+
+
+def _is_index(place: object) -> bool:
+    return type(place) is int and 0 <= place <= _LARGEST_INDEX
 
 
 def _first(metadata: Mapping[str, Any], keys: Iterable[str]) -> str | None:
-    return next((found for key in keys if (found := _as_id(metadata.get(key)))), None)
+    for key in keys:
+        if key in metadata and (found := _as_id(metadata[key])):
+            return found
+    return None
 
 
 def _as_id(value: object) -> str | None:
