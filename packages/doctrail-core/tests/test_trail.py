@@ -117,6 +117,5 @@ def test_a_trail_holds_what_happened_and_nothing_else():
             "assessments": [],
             "diagnoses": [],
             "derivations": [],
-            "reused": [],
-        }
+            "reused": [], "reranks": []}
     )

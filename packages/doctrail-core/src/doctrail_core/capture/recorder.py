@@ -214,7 +214,7 @@ class Recorder:
         lost = None
         with self._lock:
             self._counts.started += 1
-            if event.run_id in self._runs:
+            if event.run_id in self._runs or event.run_id in self._responses:
                 self._counts.dropped["told twice"] += 1
                 self._left_behind.append(event.run_id)  # so they will tell of its end
                 return None
