@@ -13,6 +13,8 @@ from doctrail_core.model import (
     Hit,
     Message,
     PromptSpan,
+    RankedChunk,
+    Rerank,
     Retrieval,
     ToolCall,
     Trail,
@@ -160,6 +162,19 @@ What could not be seen
   - Whether the answer says what these documents say: it was not checked. This shows what the model
     had before it, not whether it kept to it.
 """)
+
+
+def test_a_rerank_is_told_with_what_it_kept_and_how_it_scored_it():
+    given = tuple(RankedChunk(hit.chunk.chunk_id, hit.score) for hit in SEARCH.hits)
+    kept = (RankedChunk("halo/1", 0.98), RankedChunk("euler-hermes/7\x1b[31m"))
+    rerank = Rerank("CrossEncoderReranker", given, kept, at(12), at(18), model="bge", top_k=2)
+    assert (
+        "  reranked by CrossEncoderReranker with bge: kept 2 of 4, best first: halo/1 (0.98),\n"
+        in explain(replace(TRAIL, reranks=(rerank,)))
+    )
+    assert "\x1b" not in explain(replace(TRAIL, reranks=(rerank,)), full=True)
+    nothing = replace(rerank, kept=())
+    assert "kept 0 of 4\n" in explain(replace(TRAIL, reranks=(nothing,)))
 
 
 def test_the_trail_tells_itself():

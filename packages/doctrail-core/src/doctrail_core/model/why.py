@@ -16,6 +16,7 @@ from doctrail_core.model.decided import decided
 from doctrail_core.model.generation import Generation, ToolCall
 from doctrail_core.model.involvement import found_by_tools
 from doctrail_core.model.printable import columns, hanging, heading, one_line, paragraphs, wrapped
+from doctrail_core.model.rerank import RankedChunk, Rerank
 from doctrail_core.model.retrieval import Hit, Retrieval
 from doctrail_core.model.trail import SourceDocument, Trail
 from doctrail_core.model.unseen import unseen
@@ -222,6 +223,19 @@ class _Telling:
         numbers = {r.retrieval_id: n for n, r in enumerate(retrievals, 1)}
         for retrieval in retrievals:
             yield from self.retrieval(retrieval, numbers)
+        for rerank in self.trail.reranks:
+            yield from hanging("  reranked ", wrapped(self.reranked(rerank), _WIDTH - 11))
+
+    def reranked(self, rerank: Rerank) -> str:
+        model = f" with {one_line(rerank.model)}" if rerank.model else ""
+        kept = [self.ranked(chunk) for chunk in rerank.kept]
+        best = ", ".join(kept) if self.full else few(kept)
+        told = f"by {one_line(rerank.by)}{model}: kept {len(kept)} of {len(rerank.given)}"
+        return f"{told}, best first: {best}" if kept else told
+
+    def ranked(self, chunk: RankedChunk) -> str:
+        scored = "" if chunk.score is None else f" ({chunk.score:.4g})"
+        return one_line(chunk.chunk_id, None if self.full else _ID) + scored
 
     def retrieval(self, retrieval: Retrieval, numbers: dict[str, int]) -> Iterator[str]:
         number = f"  {numbers[retrieval.retrieval_id]}. "
