@@ -116,6 +116,7 @@ def assemble(
     arrivals = [
         _arrival(chunk, matches.get(chunk_id, _ABSENT), order, prompt, selections, cut_after)
         for chunk_id, chunk in offered.items()
+        if chunk.text is not None or _dropped(chunk, selections)  # else nobody can tell
     ]
     if inner:
         arrivals = _remade(arrivals, offered, before)
@@ -309,7 +310,8 @@ def _texts(retrievals: Iterable[Retrieval]) -> dict[str, list[str]]:
 def _pieces_of(retrieval: Retrieval) -> dict[str, list[str]]:
     pieces: dict[str, list[str]] = {}
     for hit in retrieval.hits:
-        pieces.setdefault(hit.chunk.chunk_id, []).append(hit.chunk.text or "")
+        if hit.chunk.text is not None:
+            pieces.setdefault(hit.chunk.chunk_id, []).append(hit.chunk.text)
     return pieces
 
 
@@ -328,7 +330,7 @@ def _remade(
     def told(arrival: Arrival) -> Arrival:
         before, by = found.get(arrival.chunk_id, (None, ""))
         after = offered[arrival.chunk_id]
-        if arrival.reason or before is None or before.content_hash == after.content_hash:
+        if arrival.reason or before is None or before.content_hash in (None, after.content_hash):
             return arrival
         return replace(arrival, reason_detail=f"rewritten inside {by}")
 

@@ -124,7 +124,7 @@ class Earlier:
             return ()
         found = {each.carried.chunk.chunk_id: each.carried for each in present}
         keys = {key_of(each.chunk) for each in found.values()} | set(map(key_of, own))
-        hashes = {chunk.content_hash for chunk in own}
+        hashes = {chunk.content_hash for chunk in own if chunk.content_hash}
         for each in sorted(behind, key=lambda each: each.turn.number):
             for key in each.chunks:
                 known = self._past.chunks.get(key)

@@ -125,12 +125,13 @@ class RetrievalDescribed:
 class RetrievedChunk:
     """A chunk as the host returned it; ids that it does not have are None and will be derived.
 
+    `text` is None where it is not told, as instrumentations do that hide texts.
     `metadata` may hold anything; it is copied, made JSON and bounded by the recorder at once.
     `document_id` None means: look into the metadata (`document_id`, `doc_id`, `source`, ...).
     `derived_from` names documents that the chunk's was made from, beside those that its metadata names.
     """
 
-    text: str
+    text: str | None
     chunk_id: str | None = None
     document_id: str | None = None
     index: int | None = None

@@ -13,7 +13,8 @@ class Chunk:
     """One chunk and the document it belongs to.
 
     `content_hash` is `sha256:<hex>` over the UTF-8 text; it is None only when content capture is
-    off. `text` is None when texts are not captured or were erased. `metadata` holds JSON values.
+    off, or where the text was never told. `text` is None when texts are not told or captured, or were
+    erased. `metadata` holds JSON values.
     """
 
     chunk_id: str

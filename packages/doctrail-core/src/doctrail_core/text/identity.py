@@ -95,19 +95,22 @@ def as_name(value: object) -> str | None:
 
 
 def identify(
-    text: str,
+    text: str | None,
     *,
     chunk_id: object = None,
     document_id: object = None,
     index: int | None = None,
     metadata: Mapping[str, Any] = _NO_METADATA,
 ) -> Chunk:
-    """Name a chunk: by the ids given, else by what its metadata says, else by its text."""
-    text = clean_text(text)
-    digest, said = _hash_of(text), dict(metadata)
+    """Name a chunk: by the ids given, else by what its metadata says, else by its text.
+
+    Of one whose text is not known (None) nothing else can name the document but the chunk's own id.
+    """
+    text = None if text is None else clean_text(text)
+    digest, said = None if text is None else _hash_of(text), dict(metadata)
     stamp = _as_id(said.pop(CHUNK_ID_STAMP, None))
     given_document = _as_id(document_id) or _first(said, _DOCUMENT_ID_KEYS)
-    document = given_document or digest
+    document = given_document or digest or _as_id(chunk_id) or stamp or _hash_of("")
     given_chunk = _as_id(chunk_id) or stamp or _own_id(said, document)
     place = _index(index, said)
     return Chunk(
@@ -125,9 +128,9 @@ def identify(
     )
 
 
-def _derived_id(document_id: str, index: int | None, digest: str) -> str:
+def _derived_id(document_id: str, index: int | None, digest: str | None) -> str:
     place = "" if index is None else str(index)
-    named = f"{document_id}\0{place}\0{digest}"  # no canonical id holds a NUL
+    named = f"{document_id}\0{place}\0{digest or ''}"  # no canonical id holds a NUL
     return f"sha256:{hashlib.sha256(named.encode()).hexdigest()}"
 
 

@@ -90,7 +90,8 @@ def _cut_from(node: BaseNode, text: str, known: Known) -> Iterator[str]:
     piece, document = piece.strip(), document_id(node)
     for node_id, states in known.items():
         for state in states:
-            within = piece in state.text or (numbered > 0 and state.text.strip() in piece)
+            whole = state.text or ""
+            within = piece in whole or (numbered > 0 and whole.strip() in piece)
             if piece and within and state.document_id == document:
                 yield node_id
                 break
