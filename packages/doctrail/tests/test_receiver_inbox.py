@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,22 @@ def test_a_span_that_comes_twice_is_one_span_and_the_first_counts(inbox):
     assert inbox.put([span(1, text="other"), span(2, 1)]) == {TRACE}
     assert inbox.put([span(1), span(2, 1)]) == set()
     assert inbox.take(TRACE).spans == (span(1), span(2, 1))
+
+
+def test_of_a_span_that_was_told_of_while_it_was_under_way_the_end_counts(inbox):
+    under_way = replace(span(1, text="a long beginning"), end=0)
+    inbox.put([under_way])
+    assert inbox.put([span(1)]) == {TRACE}
+    assert inbox.put([under_way]) == set()
+    assert inbox.take(TRACE).spans == (span(1),)
+    inbox.forget(TRACE, [span(1).span_id])
+    assert inbox.size == 0
+
+
+def test_no_number_of_the_protocol_is_too_large(inbox):
+    late = replace(span(1), start=(1 << 64) - 1, end=(1 << 64) - 1)
+    inbox.put([late])
+    assert inbox.take(TRACE).spans == (late,)
 
 
 def test_a_span_that_comes_again_after_its_trace_was_recorded_is_known(inbox):

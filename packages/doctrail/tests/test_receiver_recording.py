@@ -201,8 +201,8 @@ def test_an_answer_that_comes_late_in_a_trace_gets_an_id_of_its_own(bench):
     bench.wait()
     bench.receive(span(7), span(8, 7))
     bench.wait()
-    assert sorted(bench.answers()) == [ANSWER, f"{ANSWER}:{7:016x}"]
-    assert bench.lineage.get(f"{ANSWER}:{7:016x}").generations
+    assert sorted(bench.answers()) == [ANSWER, f"{ANSWER}:late:{7:016x}"]
+    assert bench.lineage.get(f"{ANSWER}:late:{7:016x}").generations
 
 
 def test_spans_in_a_circle_are_recorded_at_last_as_what_they_are(bench):

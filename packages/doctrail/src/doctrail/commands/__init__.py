@@ -26,6 +26,7 @@ from doctrail.commands import (
     responses,
     retention,
     review,
+    serve,
     show,
     subject,
     why,
@@ -62,6 +63,7 @@ __all__ = ["COMMANDS"]
 
 COMMANDS: "tuple[Command, ...]" = (
     demo,
+    serve,
     why,
     graph,
     responses,

@@ -1,17 +1,19 @@
 """Where received spans lie until their answer is on record.
 
 Invariants: when `put` returns, the spans survive a kill and a power cut; a span that comes twice is one
-span, also when it comes again after its trace was recorded; `forget` leaves no text behind.
+span, the one that ended later (some senders tell of a span that is still under way), also when it comes again
+after its trace was recorded; `forget` leaves no text behind.
 """
 
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doctrail.receiver.span import ReceivedEvent, ReceivedLink, ReceivedSpan
 from doctrail_core.durable.opening import Schema, explained, open_writer
@@ -28,7 +30,8 @@ _SCHEMA = Schema(
         """
         CREATE TABLE span (
             arrival INTEGER PRIMARY KEY, trace_id TEXT NOT NULL, span_id TEXT NOT NULL,
-            parent_id TEXT, parent_is_remote INTEGER NOT NULL, body TEXT NOT NULL,
+            parent_id TEXT, parent_is_remote INTEGER NOT NULL, ended INTEGER NOT NULL,
+            size INTEGER NOT NULL, body TEXT NOT NULL,
             UNIQUE (trace_id, span_id)
         );
         CREATE TABLE recorded (
@@ -42,6 +45,8 @@ _REMEMBERED = 24 * 3600.0
 """For so many seconds a span that comes again is known to be on record."""
 _ROOM = 1 << 30
 _LARGEST_TRACE = 64 << 20
+_LATEST = (1 << 63) - 1
+"""What a column can hold."""
 _ID = 8
 _PLAIN = tuple(f.name for f in fields(ReceivedSpan) if f.name not in ("events", "links"))
 
@@ -76,7 +81,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._connection = open_writer(path, _SCHEMA)
         with self._at_work() as asked:
-            (size,) = asked("SELECT coalesce(sum(length(body)), 0) FROM span").fetchone()
+            (size,) = asked("SELECT coalesce(sum(size), 0) FROM span").fetchone()
             self._size: int = size
 
     @property
@@ -111,12 +116,16 @@ class Inbox:
         """
         self.check_room()
         rows = [_row(span) for span in spans]
+        grown = Counter[str]()
         with self._changing() as asked:
-            known = self._recorded(asked, {row[0] for row in rows})
-            new = [row for row in rows if row[1] not in known.get(row[0], ())]
-            inserted = [row for row in new if asked(_INSERT, row).rowcount > 0]
-        self._size += sum(len(row[-1]) for row in inserted)
-        return {row[0] for row in inserted}
+            known = self._recorded(asked, {row.trace_id for row in rows})
+            for row in rows:
+                if row.span_id in known.get(row.trace_id, ()):
+                    continue
+                if (by := _keep(asked, row)) is not None:
+                    grown[row.trace_id] += by
+        self._size += grown.total()
+        return set(grown)
 
     def missing(self, trace_id: str) -> set[bool]:
         """Of which kinds are the parents that did not come: True stands for those of other processes."""
@@ -157,7 +166,7 @@ class Inbox:
             self._connection.close()
 
     def _waiting(self, asked: Any, trace_id: str) -> int:
-        question = "SELECT coalesce(sum(length(body)), 0) FROM span WHERE trace_id = ?"
+        question = "SELECT coalesce(sum(size), 0) FROM span WHERE trace_id = ?"
         return asked(question, (trace_id,)).fetchone()[0]
 
     def _recorded(self, asked: Any, traces: set[str]) -> dict[str, frozenset[str]]:
@@ -184,10 +193,6 @@ class Inbox:
                 raise
 
 
-_INSERT = """
-    INSERT INTO span (trace_id, span_id, parent_id, parent_is_remote, body)
-    VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
-"""
 _PARENTS = """
     SELECT DISTINCT parent_id, parent_is_remote FROM span AS child
     WHERE trace_id = ?1 AND parent_id IS NOT NULL AND NOT EXISTS (
@@ -196,8 +201,34 @@ _PARENTS = """
 """
 
 
-def _row(span: ReceivedSpan) -> tuple[str, str, str | None, bool, str]:
-    return span.trace_id, span.span_id, span.parent_id, span.parent_is_remote, _encoded(span)
+class _Row(NamedTuple):
+    trace_id: str
+    span_id: str
+    parent_id: str | None
+    parent_is_remote: bool
+    ended: int
+    size: int
+    body: str
+
+
+def _row(span: ReceivedSpan) -> _Row:
+    body = _encoded(span)
+    head = (span.trace_id, span.span_id, span.parent_id, span.parent_is_remote)
+    return _Row(*head, min(span.end, _LATEST), len(body), body)
+
+
+def _keep(asked: Any, row: _Row) -> int | None:
+    """Keep a span, if it says more than what is kept of it; returns how much more there is to keep then."""
+    question = "SELECT arrival, ended, size FROM span WHERE trace_id = ? AND span_id = ?"
+    known = asked(question, row[:2]).fetchone()
+    if known is None:
+        asked("INSERT INTO span VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", row)
+        return row.size
+    arrival, ended, size = known
+    if row.ended <= ended:
+        return None
+    asked("REPLACE INTO span VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (arrival, *row))
+    return row.size - size
 
 
 def _encoded(span: ReceivedSpan) -> str:

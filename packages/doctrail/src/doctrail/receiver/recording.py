@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from doctrail.receiver.inbox import Inbox, Taken
 from doctrail_core import NotRecordedError
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from doctrail.receiver.span import ReceivedSpan
     from doctrail.receiver.translation import Response
     from doctrail_core import Lineage
+    from doctrail_core.capture.events import Event
+    from doctrail_core.model import SpanReference
     from doctrail_core.trails.store import TrailReading
 
 __all__ = ["Outcome", "Recording", "in_words"]
@@ -94,7 +96,7 @@ class Recording:
                 self._put(told.events)
                 self.outcomes["recorded"] += 1
 
-    def _put(self, events: Sequence[Any]) -> None:
+    def _put(self, events: "Sequence[Event]") -> None:
         # What cannot be recorded on the way is tried again with what follows; the last event decides.
         *before, last = events
         for event in before:
@@ -154,25 +156,16 @@ def _apart(response: "Response", taken_id: str) -> "Response":
     """The response of a trace that has one on record already, by an id of its own."""
     if response.response_id != taken_id:
         return response
-    first = next((span for event in response.events if (span := _span_of(event))), None)
-    new_id = f"{taken_id}:{first.span_id}" if first else taken_id
-    ids = {response.response_id: new_id}
-    return replace(
-        response, response_id=new_id, events=[_renamed(event, ids) for event in response.events]
-    )
+    spans = (getattr(event, "span", None) for event in response.events)
+    first: SpanReference | None = next(filter(None, spans), None)
+    new_id = f"{taken_id}:late:{first.span_id}" if first else taken_id
+    events = [_renamed(event, taken_id, new_id) for event in response.events]
+    return replace(response, response_id=new_id, events=events)
 
 
-def _span_of(event: Any) -> Any:
-    return getattr(event, "span", None)
-
-
-def _renamed(event: Any, ids: dict[str, str]) -> Any:
-    named = {
-        name: ids[value]
-        for name in ("run_id", "parent_id")
-        if (value := getattr(event, name, None)) in ids
-    }
-    return replace(event, **named)
+def _renamed(event: "Event", old_id: str, new_id: str) -> "Event":
+    named = [name for name in ("run_id", "parent_id") if getattr(event, name, None) == old_id]
+    return replace(event, **dict.fromkeys(named, new_id))
 
 
 def in_words(outcomes: "Mapping[Outcome, int]") -> Iterator[str]:
