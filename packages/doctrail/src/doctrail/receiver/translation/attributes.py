@@ -108,14 +108,14 @@ def whole(value: object) -> int | None:
 def parsed(value: object) -> Any:
     """What a JSON text says, or the record itself; None for all other texts."""
     if not isinstance(value, str):
-        return value if isinstance(value, Mapping | list | tuple) else None
+        return cast("object", value) if isinstance(value, Mapping | list | tuple) else None
     if value[:1] not in "{[" and value.lstrip()[:1] not in "{[":
         return None
     try:
         found = json.loads(value)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict | list) else None
+    return cast("object", found) if isinstance(found, dict | list) else None
 
 
 def record(attributes: Attributes, key: str) -> dict[str, Any]:

@@ -85,8 +85,12 @@ def _record(value: object) -> _Record | None:
     return cast("_Record", value) if isinstance(value, Mapping) else None
 
 
+def _members(value: object) -> Sequence[Any] | None:
+    return cast("Sequence[Any]", value)[:_MOST] if isinstance(value, list | tuple) else None
+
+
 def _list(value: object) -> Sequence[Any]:
-    return cast("Sequence[Any]", value)[:_MOST] if isinstance(value, list | tuple) else ()
+    return _members(value) or ()
 
 
 def _plain(value: object) -> str | None:
@@ -109,8 +113,9 @@ def readable(content: object, depth: int = 0) -> str | None:
         return content if content != REDACTED else None
     if depth > _DEEPEST:
         return None
-    if isinstance(content, list | tuple):
-        told = (readable(part, depth + 1) for part in _list(cast("object", content)))
+    parts = _members(content)
+    if parts is not None:
+        told = (readable(part, depth + 1) for part in parts)
         return "\n".join(part for part in told if part) or None
     part = _record(content)
     if part is None or part.get("type") in _UNREAD or part.get("block_type") in _UNREAD:
@@ -127,8 +132,8 @@ def messages_in(value: object) -> list[Message]:
 def _messages(value: object, depth: int) -> Iterator[Message]:
     if depth > _DEEPEST:
         return
-    if isinstance(value, list | tuple):
-        members = _list(cast("object", value))
+    members = _members(value)
+    if members is not None:
         if len(members) == 2 and all(isinstance(m, str) for m in members) and members[0] in _ROLES:  # noqa: PLR2004  # role and text
             yield Message(role_of(members[0]), members[1])
             return
@@ -177,7 +182,7 @@ def _unwrapped(value: object) -> _Record | None:
 
 
 def _plain_or_json(value: object) -> str | None:
-    return readable(value) if isinstance(value, list | tuple) else text(value)
+    return text(value) if _members(value) is None else readable(value)
 
 
 def requests_in(value: object) -> tuple[ToolRequest, ...]:
@@ -187,7 +192,8 @@ def requests_in(value: object) -> tuple[ToolRequest, ...]:
 
 
 def _each(value: object) -> Iterator[_Record]:
-    for one in _list(value) if isinstance(value, list | tuple) else (value,):
+    members = _members(value)
+    for one in (value,) if members is None else members:
         said = _unwrapped(one)
         if said is not None:
             yield said
@@ -222,12 +228,9 @@ def question_in(value: object, depth: int = 0) -> str | None:
         return _plain(value)
     if depth > _DEEPEST:
         return None
-    if isinstance(found, list | tuple):
-        told = messages_in(cast("object", found))
-        asked = [m.text for m in told if m.role == "user" and m.text]
-        if told:
-            return asked[-1] if asked else None
-        return next((q for each in _list(found) if (q := question_in(each, depth + 1))), None)
+    members = _members(found)
+    if members is not None:
+        return _last_question(members, depth)
     said = _record(found) or {}
     for key in (*_QUESTIONS, *_MORE_QUESTIONS):
         if key in said and (asked := question_in(said[key], depth + 1)):
@@ -238,18 +241,23 @@ def question_in(value: object, depth: int = 0) -> str | None:
     )
 
 
+def _last_question(members: Sequence[Any], depth: int) -> str | None:
+    told = messages_in(members)
+    if told:
+        asked = (message.text for message in reversed(told) if message.role == "user")
+        return next(filter(None, asked), None)
+    return next((q for each in members if (q := question_in(each, depth + 1))), None)
+
+
 def answer_in(value: object, depth: int = 0) -> str | None:
     """What was answered, in the output of a run."""
     found = parsed(value)
-    if found is None:
+    if found is None or depth > _DEEPEST:
         return _plain(value)
-    if depth > _DEEPEST:
-        return None
-    if isinstance(found, list | tuple):
-        return _last_answer(_list(found), depth)
-    said = _unwrapped(found)
-    if said is None:
-        return None
+    members = _members(found)
+    if members is not None:
+        return _last_answer(members, depth)
+    said = _unwrapped(found) or {}
     if _is_message(said):
         content = next((said[k] for k in ("content", "parts", "blocks") if said.get(k)), None)
         return readable(content) if _role(said) == "assistant" else None
@@ -321,4 +329,4 @@ def chunk(
         return None
     scored = number(score)
     kind: ScoreKind = "unknown" if scored is None else score_kind
-    return RetrievedChunk(told or "", named, metadata=metadata or {}, score=scored, score_kind=kind)
+    return RetrievedChunk(told, named, metadata=metadata or {}, score=scored, score_kind=kind)

@@ -94,10 +94,10 @@ def _workflow(span: ReceivedSpan, attributes: _Attributes) -> Operation:
 
 
 def _exchange(attributes: _Attributes) -> dict[str, Any]:
-    return {
-        "asked": question_in(_json(attributes.get("gen_ai.input.messages"))),
-        "said": answer_in(_json(attributes.get("gen_ai.output.messages"))),
-    }
+    """What a run was asked and said; of a chain, its input as JSON stands in the message."""
+    asked = question_in(_json(attributes.get("gen_ai.input.messages")))
+    said = answer_in(_json(attributes.get("gen_ai.output.messages")))
+    return {"asked": question_in(asked), "said": answer_in(said)}
 
 
 def _json(value: object) -> object:

@@ -119,8 +119,8 @@ def _output(attributes: _Attributes) -> object:
 
 
 def _value(attributes: _Attributes, key: str) -> object:
-    found = attributes.get(key)
-    return found if isinstance(found, Mapping | list | tuple) else text(cast("object", found))
+    found: object = attributes.get(key)
+    return cast("object", found) if isinstance(found, Mapping | list | tuple) else text(found)
 
 
 # --- searches
@@ -128,14 +128,13 @@ def _value(attributes: _Attributes, key: str) -> object:
 
 def _retrieval(span: ReceivedSpan, attributes: _Attributes) -> Operation:
     about, asked = record(attributes, "metadata"), _asked_with(attributes)
-    store = (about.get(key) for key in ("ls_vector_store_provider", "ls_retriever_name"))
     return Operation(
         name=_bare(span.name),
         asked=question_in(_input(attributes)),
         documents=_with_ids(_documents(attributes, "retrieval.documents"), _output(attributes)),
         k=next(filter(None, (whole(asked.get(key)) for key in ("top_k", "k"))), None),
         filters=next((f for key in ("filters", "filter") if (f := asked.get(key))), None),
-        store=next(filter(None, map(name, store)), None),
+        store=name(about.get("ls_vector_store_provider")),
     )
 
 
@@ -285,10 +284,19 @@ def _tool(span: ReceivedSpan, attributes: _Attributes) -> Operation:
     call = (attributes.get(key) for key in ("tool_call.id", "tool.id"))
     return Operation(
         name=name(attributes.get("tool.name")) or span.name,
-        asked=text(attributes.get("tool_call.function.arguments")) or text(_input(attributes)),
+        asked=text(attributes.get("tool_call.function.arguments"))
+        or _arguments(_input(attributes)),
         said=result.text if result else text(_output(attributes)),
         tool_call_id=next(filter(None, map(name, call)), None) or (result and result.tool_call_id),
     )
+
+
+def _arguments(value: object) -> str | None:
+    """What a tool was called with; LlamaIndex writes it as the arguments of a Python function."""
+    told = parsed(value)
+    if isinstance(told, Mapping) and set(cast("Mapping[str, Any]", told)) == {"kwargs"}:
+        return text(cast("Mapping[str, Any]", told)["kwargs"])
+    return text(value)
 
 
 def _tool_result(output: object) -> Message | None:

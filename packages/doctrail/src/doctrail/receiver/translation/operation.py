@@ -65,14 +65,13 @@ NOTHING = Operation()
 
 def together(first: Operation, second: Operation) -> Operation:
     """The first, with what only the second tells."""
-    missing = {
+    missing: dict[str, Any] = {
         each.name: told
         for each in fields(Operation)
         if not _tells(getattr(first, each.name)) and _tells(told := getattr(second, each.name))
     }
-    kind = second.kind if first.kind == "nothing" else first.kind
-    return replace(first, **missing | {"kind": kind}) if missing else first
+    return replace(first, **missing) if missing else first
 
 
 def _tells(value: object) -> bool:
-    return value is not None and value not in ((), {})
+    return value is not None and value not in ((), {}, "nothing")

@@ -10,6 +10,7 @@ from doctrail.receiver.translation.operation import Operation, together
 __all__ = ["framework", "operation"]
 
 _RESPONSE = "doctrail.response.id"
+_LONGEST = 64
 _PLAUSIBLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 _HOST = re.compile(r"instrumentation[._/-](?:genai[._/-])?([A-Za-z][A-Za-z0-9_-]{1,40})")
 
@@ -29,4 +30,7 @@ def operation(span: ReceivedSpan) -> Operation:
 def framework(span: ReceivedSpan) -> str:
     """The host that was instrumented, as far as the instrumentation's name tells."""
     found = _HOST.search(span.scope)
-    return found[1].replace("-", "_") if found else span.scope[:64] or "otlp"
+    if found:
+        return found[1].replace("-", "_")
+    convention = "openinference" if "openinference.span.kind" in span.attributes else "otlp"
+    return span.scope[:_LONGEST] or convention

@@ -9,9 +9,10 @@ import heapq
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from doctrail.receiver.span import ReceivedSpan
-from doctrail.receiver.translation.attributes import name, text
+from doctrail.receiver.translation.attributes import flat, name, text
 from doctrail.receiver.translation.reading import framework
 from doctrail.receiver.translation.runs import Reranking, Run, Runs, reference
 from doctrail_core.capture.events import (
@@ -271,13 +272,17 @@ def _error(span: ReceivedSpan | None) -> BaseException | None:
     if span is None or span.status != "error":
         return None
     raised = [event.attributes for event in span.events if event.name == "exception"]
-    told = raised[-1] if raised else {}
+    told = flat(raised[-1] if raised else {})
     kind = name(told.get("exception.type")) or name(span.attributes.get("error.type")) or "Error"
     message = text(told.get("exception.message")) or _first_line(span.status_message)
     kind = kind.rpartition(".")[2]
     base = BaseException if kind in _STOPPED else Exception
-    made = type(kind if _KIND.fullmatch(kind) else "Error", (base,), {})
+    made = cast("type[BaseException]", type(_class(kind), (base,), {}))
     return made(clean_text(message[:_LONGEST]))
+
+
+def _class(kind: str) -> str:
+    return kind if _KIND.fullmatch(kind) else "Error"
 
 
 def _first_line(message: str) -> str:

@@ -95,10 +95,8 @@ def _inside(attributes: _Attributes, what: str) -> object:
 
 
 def _arguments(asked: object) -> str | None:
-    inner = (
-        cast("Mapping[str, Any]", asked).get("input_str") if isinstance(asked, Mapping) else None
-    )
-    return text(inner) or text(asked)
+    told = cast("Mapping[str, Any]", asked) if isinstance(asked, Mapping) else {}
+    return text(told.get("input_str")) or text(cast("object", asked))
 
 
 def _result(said: object) -> dict[str, Any]:
