@@ -556,7 +556,11 @@ def _spans(
     chosen = [module.write for name, module in modules.items() if name in settings.span_families]
     return Spans(
         provider,
-        shown=Shown.load(os.environ, texts=settings.span_content),
+        shown=Shown.load(
+            os.environ,
+            texts=settings.span_content and settings.content == "full",
+            hashes=settings.content != "off",
+        ),
         families=(doctrail.write, *chosen),
         elsewhere=traced_elsewhere if settings.spans == "missing" else None,
         mask=mask,

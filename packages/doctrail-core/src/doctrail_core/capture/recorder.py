@@ -239,7 +239,8 @@ class Recorder:
             self._interrupt(lost)
         run.span = self._open_span(run)
         if run.span is not None and kind == "generation":
-            response.prompted_in[event.run_id] = run.outer_span() or run.span
+            outer = None if run.span.suppressed else run.outer_span()
+            response.prompted_in[event.run_id] = outer or run.span
         return run
 
     def _suppress(self, event: StartEvent) -> None:
@@ -330,8 +331,8 @@ class Recorder:
         if not isinstance(event, ToolCalled):
             response.session_id = response.session_id or event.session_id
             response.user_id = response.user_id or event.user_id
-        if run.parent is None and not (response.session_id and response.user_id):
-            session_id, user_id = self.ambient()
+        if run.parent_id is None and not (response.session_id and response.user_id):
+            session_id, user_id = self.ambient()  # the outermost run may be a block around the mark
             response.session_id = response.session_id or session_id
             response.user_id = response.user_id or user_id
 

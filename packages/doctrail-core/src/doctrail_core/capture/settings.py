@@ -43,7 +43,8 @@ class Settings:
         home: The folder that holds all we keep (`DOCTRAIL_HOME`, default `./.doctrail`).
         content: Which texts the trail store keeps (`DOCTRAIL_CONTENT`).
         span_content: Whether spans carry texts as well as ids (`DOCTRAIL_SPAN_CONTENT`, else
-            `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`); `OPENINFERENCE_HIDE_*` hide some all the same.
+            `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT`); `OPENINFERENCE_HIDE_*` hide some all the same,
+            and unless `content` is `full` they carry none.
         spans: Which spans are emitted (`DOCTRAIL_SPANS`).
         span_families: Whose attributes are on them (`DOCTRAIL_SPAN_FAMILIES`, with commas).
         service: The application's name (`DOCTRAIL_SERVICE`, else `OTEL_SERVICE_NAME`).

@@ -119,6 +119,11 @@ class StageSpan(Protocol):
     """One open span of a stage. Parents are explicit; nothing is attached across callbacks."""
 
     @property
+    def suppressed(self) -> bool:
+        """Whether nothing of it is to be seen."""
+        ...
+
+    @property
     def reference(self) -> SpanReference | None:
         """Which span it is, ours or that of another instrumentation; None where no tracing is set up."""
         ...

@@ -6,7 +6,7 @@ from doctrail_core.model import Arrival, Generation, Hit, Retrieval, SpanStart, 
 from doctrail_core.telemetry import semconv as sc
 from doctrail_core.telemetry.content import Shown
 from doctrail_core.telemetry.evaluation import Evaluation
-from doctrail_core.telemetry.stages import Assembly, Stage, Written, as_json, present
+from doctrail_core.telemetry.stages import Assembly, Stage, Written, as_json, finite, present
 
 __all__ = ["write"]
 
@@ -43,8 +43,8 @@ def _request(trail: Trail, into: Written) -> None:
 
 
 def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
-    into.bulk[sc.RETRIEVAL_HITS] = as_json([_hit(hit) for hit in retrieval.hits])
     into.core |= {
+        sc.RETRIEVAL_HITS: as_json([_hit(hit, shown) for hit in retrieval.hits]),
         sc.RETRIEVAL_FILTERS: as_json(retrieval.filters) if shown.inputs else None,
         sc.RETRIEVAL_SEARCH_TYPE: retrieval.search_type,
         sc.RETRIEVAL_RETRIEVER: retrieval.retriever,
@@ -52,7 +52,7 @@ def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
     }
 
 
-def _hit(hit: Hit) -> dict[str, Any]:
+def _hit(hit: Hit, shown: Shown) -> dict[str, Any]:
     chunk = hit.chunk
     return present(
         {
@@ -61,7 +61,7 @@ def _hit(hit: Hit) -> dict[str, Any]:
             "index": chunk.index,
             "score": hit.score,
             "score_kind": hit.score_kind if hit.score is not None else None,
-            "content_hash": chunk.content_hash,
+            "content_hash": chunk.content_hash if shown.hashes else None,
         }
     )
 
@@ -84,7 +84,7 @@ def _verdict(verdict: Verdict) -> dict[str, object]:
         "start": verdict.claim.start,
         "end": verdict.claim.end,
         "verdict": verdict.verdict,
-        "score": verdict.score,
+        "score": finite(verdict.score),
         "reason": verdict.reason,
         "evidence": [
             {"chunk_id": e.chunk_id, "start": e.start, "end": e.end} for e in verdict.evidence
@@ -94,8 +94,8 @@ def _verdict(verdict: Verdict) -> dict[str, object]:
 
 def _assembly(assembly: Assembly, into: Written) -> None:
     context = assembly.context
-    into.bulk[sc.CONTEXT_ARRIVALS] = as_json([_arrival(a) for a in context.arrivals])
     into.core |= {
+        sc.CONTEXT_ARRIVALS: as_json([_arrival(a) for a in context.arrivals]),
         sc.CONTEXT_OFFERED: len(assembly.offered),
         sc.CONTEXT_ARRIVED: len(assembly.arrived),
         sc.CONTEXT_TRUNCATED: sum(a.state == "partial" for a in context.arrivals),

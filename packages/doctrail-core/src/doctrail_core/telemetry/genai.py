@@ -3,8 +3,10 @@
 Lists are JSON texts: attributes that are structures need an SDK newer than most.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from pydantic_core import from_json
 
 from doctrail_core.model import (
     Generation,
@@ -19,7 +21,15 @@ from doctrail_core.model import (
 from doctrail_core.telemetry import semconv as sc
 from doctrail_core.telemetry.content import Shown
 from doctrail_core.telemetry.evaluation import SCORED, Evaluation
-from doctrail_core.telemetry.stages import Attributes, Stage, Written, as_json, present
+from doctrail_core.telemetry.stages import (
+    Attributes,
+    Stage,
+    Written,
+    as_json,
+    error_type,
+    finite,
+    present,
+)
 
 __all__ = ["result", "write"]
 
@@ -31,7 +41,7 @@ def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
         case Retrieval():
             _retrieval(stage, shown, into)
         case Generation():
-            _generation(stage, shown, into)
+            _generation(stage, start, shown, into)
         case ToolCall():
             _tool(stage, shown, into)
         case Evaluation():
@@ -47,8 +57,8 @@ def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
 
 def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
     found = [present({"id": h.chunk.chunk_id, "score": h.score}) for h in retrieval.hits]
-    into.bulk[sc.GENAI_RETRIEVAL_DOCUMENTS] = as_json(found)
     into.core |= {
+        sc.GENAI_RETRIEVAL_DOCUMENTS: as_json(found),
         sc.GENAI_RETRIEVAL_QUERY: retrieval.query if shown.inputs else None,
         sc.GENAI_DATA_SOURCE_ID: retrieval.store,
         sc.GENAI_RETRIEVAL_TOP_K: retrieval.k,
@@ -56,19 +66,20 @@ def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
     }
 
 
-def _generation(generation: Generation, shown: Shown, into: Written) -> None:
+def _generation(generation: Generation, start: SpanStart, shown: Shown, into: Written) -> None:
     if shown.prompts and generation.messages:
-        into.bulk[sc.GENAI_INPUT_MESSAGES] = as_json([_message(m) for m in generation.messages])
+        into.core[sc.GENAI_INPUT_MESSAGES] = as_json([_message(m) for m in generation.messages])
     if shown.replies and (generation.output or generation.tool_requests):
-        into.bulk[sc.GENAI_OUTPUT_MESSAGES] = as_json([_reply(generation)])
-    usage = generation.usage
+        into.core[sc.GENAI_OUTPUT_MESSAGES] = as_json([_reply(generation, shown)])
+    usage, asked = generation.usage, start.name or generation.model
     into.core |= {
         sc.GENAI_INPUT_TOKENS: usage and usage.input_tokens,
         sc.GENAI_OUTPUT_TOKENS: usage and usage.output_tokens,
         sc.GENAI_FINISH_REASONS: list(generation.finish_reasons) or None,
         sc.GENAI_RESPONSE_ID: generation.message_id,
         sc.GENAI_PROVIDER: generation.provider,
-        sc.GENAI_REQUEST_MODEL: generation.model,
+        sc.GENAI_RESPONSE_MODEL: generation.model if generation.model != asked else None,
+        sc.GENAI_REQUEST_MODEL: asked,
         sc.GENAI_OPERATION: sc.OPERATION_CHAT,
     }
 
@@ -78,28 +89,33 @@ def _message(message: Message) -> dict[str, Any]:
         told = {
             "type": "tool_call_response",
             "id": message.tool_call_id,
-            "response": message.text,
+            "response": message.text or "",
         }
         return {"role": "tool", "parts": [present(told)]}
     return {"role": message.role, "parts": _text(message.text)}
 
 
-def _reply(generation: Generation) -> dict[str, Any]:
-    parts = [*_text(generation.output), *_requests(generation.tool_requests)]
-    finished = next(iter(generation.finish_reasons), None)
-    return present({"role": "assistant", "parts": parts, "finish_reason": finished})
+def _reply(generation: Generation, shown: Shown) -> dict[str, Any]:
+    asked = _requests(generation.tool_requests, shown)
+    return {"role": "assistant", "parts": [*_text(generation.output), *asked]}
 
 
 def _text(text: str | None) -> list[dict[str, Any]]:
     return [{"type": "text", "content": text}] if text else []
 
 
-def _requests(requests: Iterable[ToolRequest]) -> list[dict[str, Any]]:
-    asked = (
-        {"type": "tool_call", "id": r.tool_call_id, "name": r.name, "arguments": r.arguments}
-        for r in requests
-    )
-    return [present(request) for request in asked]
+def _requests(requests: Iterable[ToolRequest], shown: Shown) -> Iterator[dict[str, Any]]:
+    for request in requests:
+        told = {"type": "tool_call", "id": request.tool_call_id, "name": request.name}
+        yield present(told | {"arguments": _arguments(request) if shown.arguments else None})
+
+
+def _arguments(request: ToolRequest) -> object:
+    """The object that the text is, as the conventions ask for; else the text."""
+    try:
+        return from_json(request.arguments or "null", allow_inf_nan=False)
+    except ValueError:
+        return request.arguments
 
 
 def _evaluation(evaluation: Evaluation, into: Written) -> None:
@@ -117,18 +133,18 @@ def result(evaluation: Evaluation) -> Attributes:
     return present(
         {
             sc.GENAI_EVALUATION_NAME: SCORED,
-            sc.GENAI_EVALUATION_SCORE: evaluation.assessment.risk,
+            sc.GENAI_EVALUATION_SCORE: finite(evaluation.assessment.risk),
             sc.GENAI_EVALUATION_LABEL: evaluation.label,
             sc.GENAI_EVALUATION_EXPLANATION: evaluation.explanation,
             sc.GENAI_RESPONSE_ID: evaluation.message_id,
-            sc.ERROR_TYPE: error and error.partition(":")[0],
+            sc.ERROR_TYPE: error and error_type(error),
         }
     )
 
 
 def _tool(call: ToolCall, shown: Shown, into: Written) -> None:
     into.core |= {
-        sc.GENAI_TOOL_ARGUMENTS: call.arguments if shown.inputs else None,
+        sc.GENAI_TOOL_ARGUMENTS: call.arguments if shown.arguments else None,
         sc.GENAI_TOOL_RESULT: call.result if shown.results else None,
         sc.GENAI_TOOL_NAME: call.name,
         sc.GENAI_TOOL_CALL_ID: call.tool_call_id,

@@ -1,7 +1,7 @@
 """OpenInference's attributes, which Phoenix reads, and with it others."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from doctrail_core.model import (
     Generation,
@@ -25,15 +25,18 @@ from doctrail_core.telemetry.stages import (
     Stage,
     Written,
     as_json,
+    finite,
     latest,
 )
 
 __all__ = ["write"]
 
+_Item = TypeVar("_Item")
+
 
 def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
     """Write what OpenInference has names for."""
-    into.core[sc.SESSION_ID], into.core[sc.USER_ID] = start.session_id, start.user_id
+    into.core |= {sc.SESSION_ID: start.session_id, sc.USER_ID: start.user_id}
     match stage:
         case Retrieval():
             _retrieval(stage, shown, into)
@@ -50,23 +53,23 @@ def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
         case Evaluation():
             _evaluation(stage, into)
         case Trail():
-            _run(stage.question, stage.answer, start, shown, into)
+            _input(stage.question if shown.inputs else None, into)
+            _output(stage.answer if shown.outputs else None, into)
+            _run(start, into)
         case Step():
-            _run(stage.input, stage.output, start, shown, into)
+            _input(stage.input if shown.anything else None, into)
+            _output(stage.output if shown.anything else None, into)
+            _run(start, into)
 
 
-def _run(
-    asked: str | None, said: str | None, start: SpanStart, shown: Shown, into: Written
-) -> None:
-    _input(asked if shown.inputs else None, into)
-    _output(said if shown.outputs else None, into)
+def _run(start: SpanStart, into: Written) -> None:
     is_agent = start.kind == "agent"
     into.core[sc.AGENT_NAME] = start.name if is_agent else None
     into.core[sc.SPAN_KIND] = sc.AGENT if is_agent else sc.CHAIN
 
 
 def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
-    for index, hit in enumerate(retrieval.hits[:MOST_DOCUMENTS]):
+    for index, hit in _best_last(retrieval.hits):
         _document(sc.RETRIEVAL_DOCUMENTS, index, hit, shown, into.bulk)
     _input(retrieval.query if shown.inputs else None, into)
     into.core[sc.SPAN_KIND] = sc.RETRIEVER
@@ -93,9 +96,14 @@ def _rerank(rerank: Rerank, shown: Shown, into: Written) -> None:
 
 
 def _ranked(prefix: str, chunks: Sequence[RankedChunk], into: Written) -> None:
-    for index, chunk in enumerate(chunks[:MOST_DOCUMENTS]):
+    for index, chunk in _best_last(chunks):
         into.bulk[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
         into.bulk[sc.item(prefix, index, sc.DOCUMENT_SCORE)] = chunk.score
+
+
+def _best_last(found: Sequence[_Item]) -> Iterator[tuple[int, _Item]]:
+    """Each with its rank; what a limit costs is what was written first."""
+    return reversed(list(enumerate(found[:MOST_DOCUMENTS])))
 
 
 def _generation(generation: Generation, shown: Shown, into: Written) -> None:
@@ -104,7 +112,7 @@ def _generation(generation: Generation, shown: Shown, into: Written) -> None:
     if shown.replies and (generation.output or generation.tool_requests):
         said = Message("assistant", generation.output)
         _messages(sc.LLM_OUTPUT_MESSAGES, (said,), into.bulk)
-        _requests(generation.tool_requests[:MOST_DOCUMENTS], into.bulk)
+        _requests(generation.tool_requests[:MOST_DOCUMENTS], shown, into.bulk)
         _output(generation.output, into)
     usage = generation.usage
     into.core |= {
@@ -125,19 +133,21 @@ def _messages(prefix: str, messages: Iterable[Message], into: dict[str, Any]) ->
         into[sc.item(prefix, index, sc.MESSAGE_TOOL_CALL_ID)] = message.tool_call_id
 
 
-def _requests(requests: Iterable[ToolRequest], into: dict[str, Any]) -> None:
+def _requests(requests: Iterable[ToolRequest], shown: Shown, into: dict[str, Any]) -> None:
     prefix = sc.item(sc.LLM_OUTPUT_MESSAGES, 0, sc.MESSAGE_TOOL_CALLS)
     for index, request in enumerate(requests):
         into[sc.item(prefix, index, sc.TOOL_CALL_ID)] = request.tool_call_id
         into[sc.item(prefix, index, sc.TOOL_CALL_NAME)] = request.name
-        into[sc.item(prefix, index, sc.TOOL_CALL_ARGUMENTS)] = request.arguments
+        if shown.arguments:
+            into[sc.item(prefix, index, sc.TOOL_CALL_ARGUMENTS)] = request.arguments
 
 
 def _tool(call: ToolCall, shown: Shown, into: Written) -> None:
-    _input(call.arguments if shown.inputs else None, into)
+    arguments = call.arguments if shown.arguments else None
+    _input(arguments, into)
     _output(call.result if shown.results else None, into)
     into.core |= {
-        sc.TOOL_PARAMETERS: call.arguments if shown.inputs else None,
+        sc.TOOL_PARAMETERS: arguments,
         sc.TOOL_NAME: call.name,
         sc.SPAN_KIND: sc.TOOL,
     }
@@ -147,7 +157,7 @@ def _evaluation(evaluation: Evaluation, into: Written) -> None:
     assessment = evaluation.assessment
     told = {
         sc.EVALUATION_NAME: SCORED,
-        sc.EVALUATION_SCORE: assessment.risk,
+        sc.EVALUATION_SCORE: finite(assessment.risk),
         sc.EVALUATION_LABEL: evaluation.label,
         sc.EVALUATION_EXPLANATION: evaluation.explanation,
         sc.EVALUATION_ANNOTATOR: "LLM" if assessment.verifier == "judge" else "CODE",

@@ -6,6 +6,7 @@ settled whether another instrumentation has written one for the same run. Nothin
 nobody records, and whatever is written passes through `Spans.put`.
 """
 
+import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -41,7 +42,17 @@ from doctrail_core.telemetry import ambient, genai
 from doctrail_core.telemetry import semconv as sc
 from doctrail_core.telemetry.content import Shown
 from doctrail_core.telemetry.evaluation import Evaluation
-from doctrail_core.telemetry.stages import Assembly, Attributes, Family, Stage, Written
+from doctrail_core.telemetry.stages import (
+    Assembly,
+    Attributes,
+    Family,
+    Stage,
+    Written,
+    error_type,
+    was_stopped,
+    writable,
+)
+from doctrail_core.text.identity import clean_text
 
 __all__ = ["Mask", "Spans", "StageSpan"]
 
@@ -49,6 +60,10 @@ Mask = Callable[[str, AttributeValue], AttributeValue | None]
 """Gets the name and the value of each attribute; what it returns is written instead, None drops it."""
 
 REDACTED = "__REDACTED__"
+
+# What the mask is given that is no attribute.
+_NAME = "span.name"
+_DESCRIPTION = "status.description"
 
 Ended = Trail | Step | Retrieval | Generation | ToolCall
 
@@ -71,7 +86,7 @@ class Spans:
         families: Who writes attributes, in this order.
         elsewhere: Says which span another instrumentation has open for a run; None to write all ourselves.
         mask: Has the last word on every attribute.
-        fault: Is told of an error of the mask.
+        fault: Is told of an error of the mask, of who says what is elsewhere, or of ours.
     """
 
     def __init__(
@@ -90,7 +105,7 @@ class Spans:
         self.families = families
         self._elsewhere = elsewhere
         self._mask = mask
-        self._fault = fault
+        self.fault = fault
 
     def root(self, start: SpanStart) -> "StageSpan":
         """Begin the first span of a response, under the ambient span, if any."""
@@ -100,8 +115,11 @@ class Spans:
         """Write the span of a check, linked to the generation whose output was checked.
 
         It is a trace of its own: the answer's spans may have ended long ago, and OpenInference asks of feedback
-        that comes later for exactly one link to what it is about.
+        that comes later for exactly one link to what it is about. Of a response that left no trace, as where
+        tracing was suppressed, a check leaves none either.
         """
+        if trail.trace_id is None or ambient.suppressed():
+            return
         evaluation = Evaluation(trail, assessment)
         start = SpanStart(
             "step",
@@ -112,14 +130,18 @@ class Spans:
             user_id=trail.user_id,
         )
         checked = evaluation.checked
-        span = self.start(start, otel.Context(), [Link(_context_of(checked))] if checked else None)
+        links = [Link(_context_of(checked, remote=True))] if checked else None
+        span = self.start(start, otel.Context(), links)
         ended = nanoseconds(assessment.ended_at)
-        if span.is_recording():
-            self.write(span, evaluation, start, {})
-            if genai.write in self.families:
-                span.add_event(sc.GENAI_EVALUATION, self.masked(genai.result(evaluation)), ended)
-            self.put_status(span, evaluation.error)
-        span.end(ended)
+        try:
+            if span.is_recording():
+                self.write(span, evaluation, start, {})
+                if genai.write in self.families:
+                    told = self.masked(writable(genai.result(evaluation)))
+                    span.add_event(sc.GENAI_EVALUATION, told, ended)
+                self.put_status(span, evaluation.error)
+        finally:
+            span.end(ended)
 
     def start(
         self, start: SpanStart, around: otel.Context, links: Sequence[Link] | None = None
@@ -139,8 +161,7 @@ class Spans:
 
     def _name(self, start: SpanStart, name: str) -> str:
         operation = _OPERATIONS.get(start.kind)
-        if self._mask is not None:
-            name = str(self.masked({"span.name": name}).get("span.name", ""))
+        name = str(self.masked({_NAME: clean_text(name)}).get(_NAME, ""))
         return f"{operation} {name}".strip() if operation else name
 
     @property
@@ -152,50 +173,63 @@ class Spans:
         """The span of this run that is not ours to write."""
         if self._elsewhere is None:
             return None
-        return start.elsewhere or self._elsewhere(start.run_id)
+        if start.elsewhere is not None:
+            return start.elsewhere
+        try:
+            return self._elsewhere(start.run_id)
+        except Exception as error:  # noqa: BLE001  # rather twice than not at all
+            self.fault("asking for the spans of others", error)
+            return None
 
     def write(self, span: Span, stage: Stage, start: SpanStart, common: Attributes) -> None:
         """Write the attributes of a stage."""
         into = Written(core=dict(common))
         for family in self.families:
-            family(stage, start, self.shown, into)
+            try:
+                family(stage, start, self.shown, into)
+            except Exception as error:  # noqa: BLE001  # one family must not cost the others
+                self.fault("spans", error)
         self.put(span, into.attributes())
 
     def put(self, span: Span, attributes: Attributes) -> None:
         """Write attributes; all pass through here."""
         span.set_attributes(self.masked(attributes))
 
-    def put_status(self, span: Span, error: str | None) -> None:
-        """The kind of an error always; what it says, which may quote anything, only with all texts."""
+    def put_status(self, span: Span, error: str | None, *, finished: bool = True) -> None:
+        """The kind of an error always; what it says, which may quote anything, only with all texts.
+
+        What somebody stopped, or is not finished, is neither good nor an error.
+        """
         if error is None:
-            span.set_status(StatusCode.OK)
+            if finished:
+                span.set_status(StatusCode.OK)
             return
-        kind, _, message = error.partition(":")
-        self.put(span, {sc.ERROR_TYPE: kind})
-        told = {"status.description": message.strip()} if self.shown.errors else {}
-        description = self.masked({k: v for k, v in told.items() if v}).get("status.description")
-        span.set_status(StatusCode.ERROR, None if description is None else str(description))
+        self.put(span, {sc.ERROR_TYPE: error_type(error)})
+        if was_stopped(error):
+            return
+        message = error.partition(":")[2].strip() if self.shown.anything else ""
+        told = self.masked({_DESCRIPTION: message} if message else {}).get(_DESCRIPTION)
+        span.set_status(StatusCode.ERROR, None if told is None else clean_text(str(told)))
 
     def masked(self, attributes: Attributes) -> Attributes:
         """The attributes as the user's mask lets them pass; one that it fails on is not shown."""
         if self._mask is None:
             return attributes
-        kept: Attributes = {}
+        kept: dict[str, AttributeValue | None] = {}
         for name, value in attributes.items():
             try:
                 passed = self._mask(name, value)
             except Exception as error:  # noqa: BLE001  # what cannot be masked is hidden
-                self._fault("span mask", error)
+                self.fault("span mask", error)
                 passed = REDACTED
-            if passed is not None:
-                kept[name] = passed
-        return kept
+            kept[name] = passed
+        return writable(kept)
 
 
 class StageSpan:
     """The span of a stage that is under way: ours, or that of another instrumentation."""
 
-    __slots__ = ("_around", "_span", "_spans", "_start")
+    __slots__ = ("_around", "_settling", "_span", "_spans", "_start")
 
     def __init__(
         self, spans: Spans, start: SpanStart, around: otel.Context, *, suppressed: bool
@@ -204,11 +238,13 @@ class StageSpan:
         self._spans = spans
         self._start = start
         self._around = around
-        self._span: Span | None = None
-        if suppressed:
-            self._span = trace.INVALID_SPAN
-        elif (written := spans.found_elsewhere(start)) is not None:
-            self._span = NonRecordingSpan(_context_of(written))
+        self._settling = threading.RLock()  # children may be begun in several threads at once
+        self._span = trace.INVALID_SPAN if suppressed else self._elsewhere()
+
+    @property
+    def suppressed(self) -> bool:
+        """Whether nothing of it is to be seen."""
+        return self._span is trace.INVALID_SPAN
 
     @property
     def reference(self) -> SpanReference | None:
@@ -224,8 +260,9 @@ class StageSpan:
 
     def child(self, start: SpanStart) -> "StageSpan":
         """Begin the span of a stage inside this one."""
-        suppressed = self._span is trace.INVALID_SPAN or ambient.suppressed()
-        return StageSpan(self._spans, start, self._inside(), suppressed=suppressed)
+        suppressed = self.suppressed or ambient.suppressed()
+        around = ambient.marked(self._inside())
+        return StageSpan(self._spans, start, around, suppressed=suppressed)
 
     def current(self) -> AbstractContextManager[None]:
         """Be inside this span: those that the code of the block opens are its children."""
@@ -239,45 +276,58 @@ class StageSpan:
 
     def rerank(self, rerank: Rerank, elsewhere: SpanReference | None) -> None:
         """Write the span of a reranker's call inside this one; it is known only afterwards."""
+        if ambient.suppressed():
+            return
         if elsewhere is None or not self._spans.fills_gaps:
             start, end = nanoseconds(rerank.started_at), nanoseconds(rerank.ended_at)
             self._write_inside(f"rerank {rerank.by}", start, rerank, end)
 
     def end(self, stage: Ended | None, *, at: int, error: str | None = None) -> None:
         """Write the stage's attributes and end the span at `at` (ns since the epoch)."""
-        span, start = self._settled(), self._start
-        if span.is_recording():
-            if isinstance(stage, Trail):  # which of them it is for may have been told inside of it
-                start = replace(start, session_id=stage.session_id, user_id=stage.user_id)
-            elif isinstance(stage, Retrieval) and stage.store:
-                self._spans.rename(span, start, stage.store)
-            if stage is not None:
-                self._spans.write(span, stage, start, ambient.marks(self._around))
-                error = stage.error
-            if stage is not None or error is not None:
-                self._spans.put_status(span, error)
-        span.end(at)
+        span = self._settled()
+        try:
+            if span.is_recording():
+                self._write(span, stage, error)
+        finally:
+            span.end(max(at, self._start.at))
+
+    def _write(self, span: Span, stage: Ended | None, error: str | None) -> None:
+        start, finished = self._start, True
+        if isinstance(stage, Trail):  # which of them it is for may have been told inside of it
+            start = replace(start, session_id=stage.session_id, user_id=stage.user_id)
+            finished = stage.status == "ok"
+        elif isinstance(stage, Retrieval) and stage.store:
+            self._spans.rename(span, start, stage.store)
+        if stage is not None:
+            self._spans.write(span, stage, start, ambient.marks(self._around))
+            error = stage.error
+        if stage is not None or error is not None:
+            self._spans.put_status(span, error, finished=finished)
 
     def _write_inside(self, name: str, start: int, stage: Stage, end: int) -> None:
-        if self._span is trace.INVALID_SPAN:
+        if self.suppressed:
             return
         session_id, user_id = self._start.session_id, self._start.user_id
         told = SpanStart("step", name, "", start, None, session_id, user_id)
         span = self._spans.start(told, self._inside())
-        if span.is_recording():
-            self._spans.write(span, stage, told, ambient.marks(self._around))
-            self._spans.put_status(span, None)
-        span.end(end)
+        try:
+            if span.is_recording():
+                self._spans.write(span, stage, told, ambient.marks(self._around))
+                self._spans.put_status(span, None)
+        finally:
+            span.end(max(start, end))
 
     def _settled(self) -> Span:
         """The span, made now if nobody else has written it."""
         if self._span is None:
-            written = self._spans.found_elsewhere(self._start)
-            if written is None:
-                self._span = self._spans.start(self._start, self._around)
-            else:
-                self._span = NonRecordingSpan(_context_of(written))
+            with self._settling:
+                if self._span is None:
+                    self._span = self._elsewhere() or self._spans.start(self._start, self._around)
         return self._span
+
+    def _elsewhere(self) -> Span | None:
+        written = self._spans.found_elsewhere(self._start)
+        return None if written is None else NonRecordingSpan(_context_of(written, remote=False))
 
     def _inside(self) -> otel.Context:
         return trace.set_span_in_context(self._settled(), self._around)
@@ -291,6 +341,10 @@ def _inside(span: Span) -> Generator[None]:
     current, so that a generator that is closed elsewhere disturbs nobody.
     """
     before = otel.get_current()
+    here, ours = trace.get_current_span(before).get_span_context(), span.get_span_context()
+    if here.span_id == ours.span_id or not ours.is_valid:
+        yield  # it is the ambient one, perhaps as the object of somebody who writes to it; or it is none
+        return
     inside = trace.set_span_in_context(span, before)
     otel.attach(inside)
     try:
@@ -300,19 +354,20 @@ def _inside(span: Span) -> Generator[None]:
             otel.attach(before)
 
 
-def _context_of(span: SpanReference) -> SpanContext:
+def _context_of(span: SpanReference, *, remote: bool) -> SpanContext:
     flags = TraceFlags.SAMPLED if span.sampled else TraceFlags.DEFAULT
     return SpanContext(
-        int(span.trace_id, 16), int(span.span_id, 16), is_remote=True, trace_flags=TraceFlags(flags)
+        int(span.trace_id, 16), int(span.span_id, 16), remote, trace_flags=TraceFlags(flags)
     )
 
 
 def _assembly_time(context: Context, trail: Trail) -> tuple[int, int]:
-    """From the end of the last retrieval to the model's call, in ns since the epoch."""
+    """From the end of what came last before it to the model's call, in ns since the epoch."""
     called = next(
         g.started_at for g in trail.generations if g.generation_id == context.generation_id
     )
-    ends = [r.ended_at for r in trail.retrievals if r.ended_at <= called]
+    before = (*trail.retrievals, *trail.reranks, *trail.generations)
+    ends = [b.ended_at for b in before if b.ended_at is not None and b.ended_at <= called]
     return nanoseconds(max(ends, default=called)), nanoseconds(called)
 
 

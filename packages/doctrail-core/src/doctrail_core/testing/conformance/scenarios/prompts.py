@@ -144,8 +144,8 @@ SCENARIOS = (
               request
                 retrieval
                 context assembly
-                context assembly
                 chat!
+                context assembly
                 chat
         """,
     ),
