@@ -74,14 +74,14 @@ def test_an_answer_is_one_trace_with_a_span_per_stage():
 
 
 def test_spans_say_by_ids_what_each_stage_did():
-    with capture_trails() as lineage:
+    conventions = frozenset({"openinference", "genai"})
+    with capture_trails(Settings(span_families=conventions)) as lineage:
         answer(lineage)
         told = {span.name: dict(span.attributes or {}) for span in lineage.spans}
         assert told == snapshot(
             {
                 "retrieval FAISS": {
                     "retrieval.documents.0.document.id": "c0",
-                    "output.value": '[{"page_content":"","id":"c0","metadata":{"document_id":"doc_4821","score":0.5},"type":"Document"},{"page_content":"","id":"c1","metadata":{"document_id":"doc_4821","score":0.5},"type":"Document"}]',
                     "retrieval.documents.0.document.score": 0.5,
                     "retrieval.documents.1.document.id": "c1",
                     "retrieval.documents.1.document.score": 0.5,
@@ -90,10 +90,6 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "doctrail.retrieval.search_type": "similarity",
                     "doctrail.retrieval.retriever": "VectorStoreRetriever",
                     "doctrail.query.hash": "hmac-sha256:b634f380af0745e3d68c526fd450281d8d91f6d29ef40e1b9a1106f078596528",
-                    "output.mime_type": "application/json",
-                    "mlflow.spanType": "RETRIEVER",
-                    "langfuse.observation.type": "retriever",
-                    "langsmith.span.kind": "retriever",
                     "session.id": "session-7",
                     "user.id": "ada",
                     "gen_ai.data_source.id": "FAISS",
@@ -103,9 +99,6 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "openinference.span.kind": "RETRIEVER",
                 },
                 "execute_tool search": {
-                    "mlflow.spanType": "TOOL",
-                    "langfuse.observation.type": "tool",
-                    "langsmith.span.kind": "tool",
                     "session.id": "session-7",
                     "user.id": "ada",
                     "tool.name": "search",
@@ -116,9 +109,6 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "openinference.span.kind": "TOOL",
                 },
                 "chat m-1": {
-                    "mlflow.spanType": "CHAT_MODEL",
-                    "langfuse.observation.type": "generation",
-                    "langsmith.span.kind": "llm",
                     "session.id": "session-7",
                     "user.id": "ada",
                     "llm.token_count.prompt": 10,
@@ -149,9 +139,6 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "doctrail.context.prompt.length": 104,
                     "doctrail.context.unexplained.length": 29,
                     "doctrail.response.id": "r",
-                    "mlflow.spanType": "CHAIN",
-                    "langfuse.observation.type": "chain",
-                    "langsmith.span.kind": "chain",
                     "session.id": "session-7",
                     "user.id": "ada",
                     "openinference.span.kind": "CHAIN",
@@ -164,9 +151,6 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "doctrail.session.turn": 1,
                     "doctrail.response.status": "ok",
                     "doctrail.response.id": "r",
-                    "mlflow.spanType": "CHAIN",
-                    "langfuse.observation.type": "chain",
-                    "langsmith.span.kind": "chain",
                     "session.id": "session-7",
                     "user.id": "ada",
                     "openinference.span.kind": "CHAIN",

@@ -45,7 +45,7 @@ AGENT_NAME = "agent.name"
 SESSION_ID = SpanAttributes.SESSION_ID
 USER_ID = SpanAttributes.USER_ID
 RETRIEVAL_DOCUMENTS = SpanAttributes.RETRIEVAL_DOCUMENTS
-INPUT_DOCUMENTS = "input.documents"  # in the specification, not yet a constant of the package
+INPUT_DOCUMENTS = "input.documents"
 OUTPUT_DOCUMENTS = "output.documents"
 DOCUMENT_ID = DocumentAttributes.DOCUMENT_ID
 DOCUMENT_SCORE = DocumentAttributes.DOCUMENT_SCORE
@@ -73,9 +73,7 @@ TOOL_CALL_NAME = ToolCallAttributes.TOOL_CALL_FUNCTION_NAME
 TOOL_CALL_ARGUMENTS = ToolCallAttributes.TOOL_CALL_FUNCTION_ARGUMENTS_JSON
 TOOL_NAME = SpanAttributes.TOOL_NAME
 TOOL_PARAMETERS = SpanAttributes.TOOL_PARAMETERS
-EVALUATIONS = (
-    "evaluations"  # of the specification since 0.1.29 of the package, whose floor is lower
-)
+EVALUATIONS = "evaluations"
 EVALUATION_NAME = "evaluation.name"
 EVALUATION_SCORE = "evaluation.score"
 EVALUATION_LABEL = "evaluation.label"
