@@ -32,7 +32,9 @@ class Response:
 
 
 def translate(spans: Sequence[ReceivedSpan]) -> list[Response]:
-    """The responses in these spans. It depends on the set of them only, and never raises.
+    """The responses in these spans, in the order in which they began.
+
+    It depends on the set of spans only, and never raises.
 
     Args:
         spans: All that was received of a trace, or of several. Our own are left out.
@@ -41,10 +43,14 @@ def translate(spans: Sequence[ReceivedSpan]) -> list[Response]:
     for span in spans:
         if span.scope != _OURS and not span.scope.startswith(f"{_OURS}."):
             traces[span.trace_id].append(span)
-    return [one for trace_id in sorted(traces) for one in _responses(trace_id, traces[trace_id])]
+    found = [each for trace_id in sorted(traces) for each in _responses(trace_id, traces[trace_id])]
+    return [response for _, response in sorted(found, key=lambda each: each[0])]
 
 
-def _responses(trace_id: str, spans: Sequence[ReceivedSpan]) -> Iterator[Response]:
+def _responses(
+    trace_id: str, spans: Sequence[ReceivedSpan]
+) -> Iterator[tuple[tuple[int, str], Response]]:
+    """The responses of one trace, each with its place among all."""
     own = str(uuid.UUID(trace_id))
     taken: set[str] = set()
     for whole in wholes(tree(spans)):
@@ -53,7 +59,8 @@ def _responses(trace_id: str, spans: Sequence[ReceivedSpan]) -> Iterator[Respons
         response_id = next((i for i in given if i and i not in taken), None)
         response_id = response_id or _named(own, whole, taken)
         taken.add(response_id)
-        yield Response(response_id, trace_id, tell(told, response_id, trace_id, own))
+        response = Response(response_id, trace_id, tell(told, response_id, trace_id, own))
+        yield (whole.root.start, response_id), response
 
 
 def _named(own: str, whole: Whole, taken: set[str]) -> str:

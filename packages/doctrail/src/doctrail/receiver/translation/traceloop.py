@@ -95,8 +95,12 @@ def _inside(attributes: _Attributes, what: str) -> object:
 
 
 def _arguments(asked: object) -> str | None:
-    told = cast("Mapping[str, Any]", asked) if isinstance(asked, Mapping) else {}
-    return text(told.get("input_str")) or text(cast("object", asked))
+    told: object = cast("_Attributes", asked).get("input_str") if _is_record(asked) else None
+    return text(told) or text(asked)
+
+
+def _is_record(value: object) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _result(said: object) -> dict[str, Any]:
