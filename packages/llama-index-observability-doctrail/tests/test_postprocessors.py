@@ -19,6 +19,8 @@ from llama_index.core.query_engine import CitationQueryEngine, CustomQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import NodeRelationship, NodeWithScore, TextNode
 
+from doctrail_core.model import RankedChunk
+
 
 def ask(rag, way, **kwargs):
     engine = rag.engine(rag.retriever(3), **kwargs)
@@ -109,15 +111,12 @@ def test_a_filter_by_date_is_told(rag):
 def test_scores_of_a_reranker_are_kept_apart_from_those_of_the_search(rag, way):
     judge = type(rag.llm)(says=("Doc: 2, Relevance: 9\n", "Doc: 1, Relevance: 4\n"))
     trail = ask(rag, way, node_postprocessors=[LLMRerank(llm=judge, top_n=2)])
-    searched, reranked = trail.retrievals
-    assert [searched.retriever, reranked.retriever] == ["VectorIndexRetriever", "LLMRerank"]
+    [searched], [reranked] = trail.retrievals, trail.reranks
+    assert [searched.retriever, reranked.by] == ["VectorIndexRetriever", "LLMRerank"]
     assert {h.score_kind for h in searched.hits} == {"similarity"}
-    assert [(h.chunk.chunk_id, h.score, h.score_kind) for h in reranked.hits] == [
-        ("chunk-support", 9.0, "rerank"),
-        ("chunk-renewal", 4.0, "rerank"),
-    ]
-    assert reranked.query == rag.question
-    assert reranked.enclosing_id is None
+    assert reranked.given == tuple(RankedChunk(h.chunk.chunk_id, h.score) for h in searched.hits)
+    assert reranked.kept == (RankedChunk("chunk-support", 9.0), RankedChunk("chunk-renewal", 4.0))
+    assert (reranked.query, reranked.model, reranked.top_k) == (rag.question, "fake-1", 2)
     assert [g.auxiliary for g in trail.generations] == [True, False]
     assert fates(trail)["chunk-refund"] == ("absent", "filtered", "by LLMRerank")
 
@@ -135,9 +134,10 @@ class CrossEncoderRerank(BaseNodePostprocessor):
 @pytest.mark.parametrize("way", WAYS)
 def test_scores_that_are_written_into_the_same_nodes_are_kept_apart(rag, way):
     trail = ask(rag, way, node_postprocessors=[CrossEncoderRerank()])
-    searched, reranked = trail.retrievals
+    [searched], [reranked] = trail.retrievals, trail.reranks
     assert searched.hits[0].score > 0.5
-    assert [(h.score, h.score_kind) for h in reranked.hits] == [(2.0, "rerank"), (1.0, "rerank")]
+    assert [chunk.score for chunk in reranked.given] == [h.score for h in searched.hits]
+    assert [chunk.score for chunk in reranked.kept] == [2.0, 1.0]
 
 
 class NativeRerank(CrossEncoderRerank):

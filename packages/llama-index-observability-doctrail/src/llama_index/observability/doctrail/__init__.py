@@ -8,8 +8,9 @@ once this package is imported. What checks answers is loaded when it is first as
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from doctrail_core.capture.scope import when_entered, when_looked_for
+from doctrail_core.capture.scope import when_entered, when_looked_for, when_traced_elsewhere
 from llama_index.observability.doctrail.handlers import (
+    RUNS,
     LineageInstrumentor,
     install_on_demand,
     located,
@@ -59,6 +60,7 @@ _HOMES = {
 
 when_entered(install_on_demand)
 when_looked_for(located)
+when_traced_elsewhere(RUNS.written)
 
 
 def __getattr__(name: str) -> object:

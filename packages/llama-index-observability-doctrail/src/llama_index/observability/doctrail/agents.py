@@ -21,7 +21,7 @@ from doctrail_core.capture.events import (
     ToolCalled,
     ToolReturned,
 )
-from llama_index.observability.doctrail import steps
+from llama_index.observability.doctrail import neighbours, steps
 from llama_index.observability.doctrail.spans import FRAMEWORK, Agent, Kind, Span
 from llama_index.observability.doctrail.tools import as_text
 
@@ -48,7 +48,12 @@ CANCELLED = asyncio.CancelledError("cancelled")
 
 def _workflow_entered(span: Span, arguments: _Arguments) -> None:
     name = getattr(span.instance, "name", None) or type(span.instance).__name__
-    span.tell(name, _question(arguments), detached=span.parent is None)
+    span.tell(
+        name,
+        _question(arguments),
+        detached=span.parent is None,
+        agent=steps.is_agent(span.instance),
+    )
 
 
 def _question(arguments: _Arguments) -> str | None:
@@ -104,7 +109,16 @@ def _turn_entered(span: Span, arguments: _Arguments) -> None:
     if run.agent is None or run.agent.name != name:
         end_turns(run, None)
         run.agent = Agent(span.own_id, name)
-        run.tree.record(RunStarted(span.own_id, run.run_id, name, FRAMEWORK))
+        run.tree.record(
+            RunStarted(
+                span.own_id,
+                run.run_id,
+                name,
+                FRAMEWORK,
+                agent=True,
+                span=neighbours.agent(span.span_id),
+            )
+        )
 
 
 def _has_several_agents(workflow: object) -> bool:
@@ -145,6 +159,7 @@ def _tool_entered(span: Span, arguments: _Arguments) -> None:
             framework=FRAMEWORK,
             arguments=as_text(given),
             tool_call_id=span.call_id,
+            span=span.written,
         )
     )
 

@@ -1,24 +1,28 @@
 """From the question to the context: what the spans of retrievers, post-processors and synthesizers tell.
 
-A post-processor that only drops nodes selects; one that adds, rewrites or scores them tells what it
-hands on as a retrieval of its own, and so does whatever the host does not show.
+A post-processor that only drops nodes selects. One that scores or orders them anew ranks. One that adds or
+rewrites some tells what it hands on as a retrieval of its own. So does whatever the host does not show.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any, cast
 
+from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from doctrail_core.capture.events import (
     ContextSelected,
+    Reranked,
     RetrievalEnded,
     RetrievalStarted,
     RetrievedChunk,
 )
-from doctrail_core.model import ScoreKind
+from doctrail_core.model import RankedChunk, SpanReference
 from doctrail_core.text.identity import canonical_id
+from llama_index.observability.doctrail import ranking
 from llama_index.observability.doctrail.describe import (
     describe,
     inner,
@@ -30,7 +34,7 @@ from llama_index.observability.doctrail.handover import Handover, Known, examine
 from llama_index.observability.doctrail.hits import chunks
 from llama_index.observability.doctrail.spans import FRAMEWORK, Kind, Span
 
-__all__ = ["ENTERED", "asked", "postprocessed", "retrieved", "start_run"]
+__all__ = ["ENTERED", "asked", "postprocessed", "ranking_began", "retrieved", "start_run"]
 
 _Arguments = Mapping[str, Any]
 _Nodes = Sequence[NodeWithScore]
@@ -72,7 +76,9 @@ def _retrieval_entered(span: Span, arguments: _Arguments) -> None:
     name = type(inner(span.instance)).__name__
     query, around = asked(arguments) or "", span.enclosing_run()
     session = span.tree.session
-    span.tree.record(RetrievalStarted(span.own_id, around, name, query, FRAMEWORK, *session))
+    span.tree.record(
+        RetrievalStarted(span.own_id, around, name, query, FRAMEWORK, *session, span=span.written)
+    )
     span.tree.record(describe(span.own_id, span.instance))
 
 
@@ -96,14 +102,26 @@ def _as_found_inside(chunk: RetrievedChunk, inside: Known) -> RetrievedChunk:
 
 def _postprocessing_entered(span: Span, arguments: _Arguments) -> None:
     span.query = _text(arguments.get("query_bundle"))
-    name = type(span.instance).__name__
-    span.offered = _take_over(span, arguments.get("nodes") or (), f"a step before {name}")
+    nodes: _Nodes = arguments.get("nodes") or ()
+    span.given = ranking.in_order(nodes)
+    span.offered, _ = _look_back(span, nodes)
+
+
+def ranking_began(span: Span, event: ReRankStartEvent) -> None:
+    """A step says that it ranks; one that no span shows says so in the span around it."""
+    span.ranking = ranking.told(event)
 
 
 def postprocessed(span: Span, result: _Nodes | None) -> ContextSelected | None:
     """What a post-processor made of the nodes that it was given."""
-    name, kind = type(span.instance).__name__, rerank_kind(span.instance)
-    kept = _take_over(span, result or (), name, kind)
+    step, nodes = cast("BaseNodePostprocessor", span.instance), result or ()
+    name, handed_on = type(step).__name__, ranking.in_order(nodes)
+    handover = _compared(span, nodes, step)
+    if span.ranking or ranking.ranks(step) or ranking.is_anew(step, span.given, handed_on):
+        said = span.ranking or ranking.set_to(step, span.query)
+        elsewhere = span.written if span.ranking else None
+        _tell_ranking(span, name, said, (span.given, handed_on), span.began, elsewhere)
+    kept = _take_over(span, handover, name, span.written)
     run_id, offered = span.enclosing_run(), span.offered or ()
     if kept is None or run_id is None or set(offered) <= set(kept):
         return None
@@ -115,52 +133,101 @@ def _synthesis_entered(span: Span, arguments: _Arguments) -> None:
     if span.parent is None:
         start_run(span, arguments)
     run_id = span.run_id or span.enclosing_run()
-    by, kind = _whoever_is_before(span)
-    kept = _take_over(span, arguments.get("nodes") or (), by, kind)
+    kept, by = _look_back(span, arguments.get("nodes") or ())
     if run_id is not None and kept is not None:
         among = tuple(map(canonical_id, span.known)) if span.parent else None
         span.tree.record(ContextSelected(run_id, kept, by, among=among))
 
 
-def _whoever_is_before(span: Span) -> tuple[str, ScoreKind]:
-    """Who changed what no span shows, and what the scores mean that it gave.
+def _look_back(span: Span, nodes: _Nodes) -> tuple[tuple[str, ...] | None, str]:
+    """Take note of what steps that no span shows have made of the nodes; which chunks these are, and who it was."""
+    by, step = _whoever_is_before(span)
+    handover, around = _compared(span, nodes, step), span.parent
+    said = around.ranking if around else None
+    if around and (said or (handover.changed and not handover.rewritten)):
+        around.ranking = None
+        ranked = ranking.as_known(span.known), ranking.in_order(nodes)
+        said = said or ranking.set_to(step, span.query)
+        _tell_ranking(span, by, said, ranked, span.known_since)
+    return _take_over(span, handover, by), by
+
+
+def _whoever_is_before(span: Span) -> tuple[str, BaseNodePostprocessor | None]:
+    """Who changed what no span shows, and the step itself where it can only be one.
 
     LlamaIndex shows no post-processor with an async side of its own; in its own engines nobody else
     comes between retriever and synthesizer.
     """
     name = type(span.instance).__name__
     if not span.known:
-        return f"whoever called {name}", "unknown"
+        return f"whoever called {name}", None
     engine = span.parent.instance if span.parent else None
     own = type(engine).__module__.startswith("llama_index.core.")
-    steps: Sequence[object] = getattr(engine, "_node_postprocessors", None) or () if own else ()
-    unseen = [step for step in steps if _is_unseen(step)]
+    steps: Sequence[BaseNodePostprocessor] = (
+        getattr(engine, "_node_postprocessors", None) or () if own else ()
+    )
+    before = takewhile(lambda step: step is not span.instance, steps)
+    unseen = [step for step in before if _is_unseen(step)]
     names = " or ".join(type(step).__name__ for step in unseen)
-    kind: ScoreKind = rerank_kind(unseen[0]) if len(unseen) == 1 else "unknown"
-    return names or f"a step before {name}", kind
+    return names or f"a step before {name}", unseen[0] if len(unseen) == 1 else None
 
 
 def _is_unseen(step: object) -> bool:
     return getattr(type(step), "_apostprocess_nodes", None) is not _ASYNC_BY_DEFAULT
 
 
+def _compared(span: Span, nodes: _Nodes, step: BaseNodePostprocessor | None) -> Handover:
+    answers = span.parent.answers if span.parent else ()
+    return examine(nodes, span.known, answers, rerank_kind(step))
+
+
 def _take_over(
-    span: Span, nodes: _Nodes, by: str, kind: ScoreKind = "unknown"
+    span: Span, handover: Handover, by: str, elsewhere: SpanReference | None = None
 ) -> tuple[str, ...] | None:
     """Take note of nodes that were handed on, and say which chunks they are."""
-    handover = examine(nodes, span.known, span.parent.answers if span.parent else (), kind)
     # What is called by itself in a scope has its nodes from other calls of that scope.
     if handover.changed and (span.parent is not None or span.tree.scope_id is None):
-        _tell(span, handover, by)
+        if handover.rewritten:
+            _tell(span, handover, by, elsewhere)
+        span.mark_retrieved(handover.changed)
     return handover.kept
 
 
-def _tell(span: Span, handover: Handover, by: str) -> None:
+def _tell(span: Span, handover: Handover, by: str, elsewhere: SpanReference | None) -> None:
     run_id = f"{span.own_id} {by}"
     parent_id = span.run_id or span.enclosing_run()
-    span.tree.record(RetrievalStarted(run_id, parent_id, by, span.query or "", FRAMEWORK))
+    asked_for = span.query or ""
+    span.tree.record(RetrievalStarted(run_id, parent_id, by, asked_for, FRAMEWORK, span=elsewhere))
     span.tree.record(RetrievalEnded(run_id, handover.changed))
-    span.mark_retrieved(handover.changed)
+
+
+def _tell_ranking(  # a ranking's call has that many sides
+    span: Span,
+    by: str,
+    said: ranking.Ranking,
+    chunks: tuple[Sequence[RankedChunk], Sequence[RankedChunk]],
+    since: int,
+    elsewhere: SpanReference | None = None,
+) -> None:
+    run_id = span.enclosing_run()
+    if run_id is None:
+        return
+    given, kept = chunks
+    started, at = span.tree.lasted(since)
+    span.tree.record(
+        Reranked(
+            run_id,
+            by,
+            started,
+            given,
+            kept,
+            said.query or span.query,
+            said.model,
+            said.top_n,
+            at,
+            elsewhere,
+        )
+    )
 
 
 ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {

@@ -20,6 +20,7 @@ from llama_index.core.instrumentation.events.llm import (
     LLMCompletionInProgressEvent,
     LLMCompletionStartEvent,
 )
+from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
 from llama_index.core.instrumentation.span import BaseSpan, active_span_id
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index_instrumentation import get_dispatcher
@@ -118,6 +119,7 @@ _HOOKS: dict[type[BaseEvent], Callable[[Any], None]] = {
     LLMCompletionInProgressEvent: RUNS.call_progressed,
     LLMChatEndEvent: RUNS.call_ended,
     LLMCompletionEndEvent: RUNS.call_ended,
+    ReRankStartEvent: RUNS.ranking_began,
     ExceptionEvent: lambda event: RUNS.call_failed(event.span_id, event.exception),
 }
 
@@ -145,6 +147,8 @@ class LineageSpans(BaseSpanHandler[BaseSpan]):
         **kwargs: Any,  # noqa: ARG002  # likewise
     ) -> None:
         """Take note that a span begins."""
+        if parent_id is None and _is_told_early():
+            return
         try:
             RUNS.enter(id_, bound_args.arguments, instance, parent_id)
         except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
@@ -194,6 +198,22 @@ _EVENTS, _SPANS = LineageEvents(), LineageSpans()
 def located() -> Scope | None:
     """The response that the running code is part of, as LlamaIndex's active span tells it."""
     return RUNS.scope(active_span_id.get())
+
+
+def _is_told_early() -> bool:
+    """Whether others are told of this span after us; then we are told once more, and last from now on.
+
+    At the end of the list, whatever others write for a span is there when ours is told, and what others put
+    in the place of an answer's stream is what we put ours around.
+    """
+    root: Any = get_dispatcher()
+    handlers = root.span_handlers
+    if handlers[-1] is _SPANS or not any(handler is _SPANS for handler in handlers):
+        return False
+    handlers.append(_SPANS)  # for who walks this list right now
+    root.span_handlers = [handler for handler in handlers if handler is not _SPANS]
+    root.add_span_handler(_SPANS)
+    return True
 
 
 def install_on_demand() -> None:

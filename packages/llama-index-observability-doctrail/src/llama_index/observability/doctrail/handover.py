@@ -1,8 +1,8 @@
 """Nodes on their way from a retriever into a prompt: who dropped, added, rewrote or scored them anew.
 
-What a step hands on is compared with all that was seen before it. What is gone was dropped. Any other
-change is told as a retrieval under the name of the step, with the texts and scores that the nodes have
-from then on. Two kinds of new nodes are no sources: pieces cut out of one that was retrieved, which
+What a step hands on is compared with all that was seen before it. What is gone was dropped. New scores are
+those of a ranking. New nodes and texts are told as a retrieval under the name of the step, with the texts
+and scores that the nodes have from then on. Two kinds of new nodes are no sources: pieces cut out of one that was retrieved, which
 stand for it, and texts that an inner engine answered, which are on record as its answer.
 """
 
@@ -33,10 +33,12 @@ class Handover:
     Attributes:
         kept: The chunks that go on, for the core's arrivals; None if only answers do.
         changed: The nodes that are sources, if the step changed any.
+        rewritten: Whether some of them are new, or have new texts, and not just new scores.
     """
 
     kept: tuple[str, ...] | None
     changed: tuple[RetrievedChunk, ...]
+    rewritten: bool
 
 
 def examine(
@@ -45,7 +47,7 @@ def examine(
     """Compare; `kind` is what scores mean that are new."""
     kept: list[str] = []
     sources: list[RetrievedChunk] = []
-    changed = False
+    changed = rewritten = False
     for hit in nodes:
         node = hit.node
         states = known.get(node.node_id, ())
@@ -57,10 +59,11 @@ def examine(
         elif states or not _brings(text, answers):
             state = _same(states, text, hit.score)
             changed = changed or state is None
+            rewritten = rewritten or all(seen.text != text for seen in states)
             sources.append(state or _anew(hit, states, kind))
             kept.append(node.node_id)
     told = tuple(map(canonical_id, kept)) if kept or not nodes else None
-    return Handover(told, tuple(sources) if changed else ())
+    return Handover(told, tuple(sources) if changed else (), rewritten)
 
 
 def rerank_kind(step: object) -> ScoreKind:

@@ -17,6 +17,7 @@ from llama_index.core.base.response.schema import (
     StreamingResponse,
 )
 from llama_index.core.chat_engine.types import AgentChatResponse, StreamingAgentChatResponse
+from llama_index.core.instrumentation.events.rerank import ReRankStartEvent
 
 import doctrail_core
 from doctrail_core.capture.events import (
@@ -28,8 +29,8 @@ from doctrail_core.capture.events import (
     RunFailed,
 )
 from doctrail_core.capture.scope import Scope, current_scope, suppressed
-from doctrail_core.model import Message
-from llama_index.observability.doctrail import agents, calls, contexts
+from doctrail_core.model import Message, SpanReference
+from llama_index.observability.doctrail import agents, calls, contexts, neighbours
 from llama_index.observability.doctrail.note import LineageNote
 from llama_index.observability.doctrail.places import Place
 from llama_index.observability.doctrail.spans import (
@@ -76,11 +77,12 @@ class Runs:
         self._recording = recording
         self._open: dict[str, Span] = {}
         self._streaming: dict[str, Span] = {}
+        self._elsewhere: dict[str, SpanReference] = {}
 
     @property
     def open_count(self) -> int:
         """How many spans are kept; 0 when nothing is running."""
-        return len(self._open) + len(self._streaming)
+        return len(self._open) + len(self._streaming) + len(self._elsewhere)
 
     def fault(self, hook: str, error: BaseException) -> None:
         """Count an error of ours: the host swallows it, or must not see it."""
@@ -130,17 +132,32 @@ class Runs:
         run_id = span and (span.run_inside() or span.enclosing_run())
         return Scope(span.tree, span.tree.response_id, run_id) if span and run_id else None
 
+    def written(self, run_id: str) -> SpanReference | None:
+        """The span that another instrumentation has written for a run, where that was not known at its start."""
+        return self._elsewhere.get(run_id)
+
+    def _known_elsewhere(self, span: Span, span_id: str) -> None:
+        """A span began that is only another step of this one; others may have theirs for that step."""
+        if span.written is None and span.run_id is not None:
+            span.written = neighbours.written(span_id)
+            if span.written is not None:
+                self._elsewhere[span.run_id] = span.written
+
     # --- spans
 
     def enter(
         self, span_id: str, arguments: _Arguments, instance: object, parent_id: str | None
     ) -> None:
         """A span begins."""
+        if span_id in self._open:  # told by a list of handlers that has changed meanwhile
+            return
         parent = self._open.get(parent_id) if parent_id else None
         kind = kind_of(span_id, instance, arguments)
         if kind is None or (parent is not None and parent.stands_for(kind, instance)):
             if parent is not None:
                 self._open[span_id] = parent
+                if kind is not None:
+                    self._known_elsewhere(parent, span_id)
             return
         if parent is not None and parent.has_check(kind, instance):
             # Nobody is told of this tree.
@@ -149,6 +166,7 @@ class Runs:
             tree = parent.tree if parent else self._plant(span_id, kind)
         if tree is not None and not suppressed():
             span = self._open[span_id] = Span(span_id, kind, instance, parent, tree, arguments)
+            span.written = neighbours.written(span_id)
             if kind in _ENTERED:
                 _ENTERED[kind](span, arguments)
 
@@ -312,6 +330,7 @@ class Runs:
         span.over = True
         if event is not None:
             tree.record(event)
+        self._elsewhere.pop(span.run_id or "", None)
         if span.parent is None:
             for left in tree.awaiting:
                 self._open.pop(left.span_id, None)
@@ -344,6 +363,7 @@ class Runs:
                 auxiliary=span.prepares(messages),
                 session_id=span.tree.session[0],
                 user_id=span.tree.session[1],
+                span=neighbours.written(event.span_id or "") or span.written,
             )
         )
 
@@ -363,9 +383,16 @@ class Runs:
                 session_id=span.tree.session[0],
                 user_id=span.tree.session[1],
                 at=span.tree.moment(span.began),
+                span=span.written,
             )
         )
         span.tree.record(event)
+
+    def ranking_began(self, event: ReRankStartEvent) -> None:
+        """A step says that it ranks."""
+        span = self._open.get(event.span_id or "")
+        if span is not None:
+            contexts.ranking_began(span, event)
 
     def call_progressed(self, event: calls.LLMProgress) -> None:
         """A piece of a streamed answer came."""

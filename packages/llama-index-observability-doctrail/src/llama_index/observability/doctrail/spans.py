@@ -32,13 +32,15 @@ from doctrail_core.capture.events import (
     AnswerReused,
     ContextSelected,
     Event,
+    Reranked,
     RetrievalDescribed,
     RetrievedChunk,
     RunStarted,
 )
-from doctrail_core.model import Message
+from doctrail_core.model import Message, RankedChunk, SpanReference
 from llama_index.observability.doctrail.describe import inner
 from llama_index.observability.doctrail.note import LineageNote
+from llama_index.observability.doctrail.ranking import Ranking
 from llama_index.observability.doctrail.refusals import refused
 from llama_index.observability.doctrail.sessions import tagged_session
 from llama_index.observability.doctrail.steps import step_kind
@@ -180,6 +182,12 @@ class Tree:
             return None
         return self.lineage.checks(self.grounding)
 
+    def lasted(self, since: int) -> tuple[int, int]:
+        """When something began that is over now, and now; while that is held back, by a clock of our own."""
+        now = time.monotonic_ns()
+        late = 0 if self.lineage is None else self.lineage.now() - now
+        return since + late, now + late
+
     def moment(self, ticks: int) -> int | None:
         """The time of something that is told late; None where it is held back anyway."""
         if self.lineage is None:
@@ -206,6 +214,8 @@ def _tell(lineage: "Lineage", event: Event) -> None:
 
 def _timed(event: Event, at: int) -> Event:
     """The event, which is told late, with the time at which it happened."""
+    if isinstance(event, Reranked):
+        return replace(event, started=at - ((event.at or 0) - event.started), at=at)
     untimed = isinstance(event, AccessDecided | AnswerReused | ContextSelected | RetrievalDescribed)
     return event if untimed else replace(event, at=at)
 
@@ -227,7 +237,10 @@ class Span:
         run_id: The name under which the recorder knows it, if it does.
         query: What it was asked, or works for.
         offered: The chunks that a post-processor was given.
+        given: The same ones as it was given them.
+        ranking: What the ranking of chunks that goes on in it, or in a step that no span shows, says of itself.
         found: The nodes that were retrieved inside of it, in every state that they had.
+        found_at: When the latest of them were.
         answers: What engines and synthesizers inside of it answered.
         retrieved: Whether anything was retrieved inside of it.
         returned: Whether its method has returned; then its answer is still to be drawn.
@@ -238,6 +251,7 @@ class Span:
         cut: Whether it was cancelled at its work.
         over: Whether it has ended; a stream that began in it may still be drawn.
         agent: The agent whose turn it is.
+        written: The span that another instrumentation has written for it.
     """
 
     span_id: str
@@ -250,7 +264,10 @@ class Span:
     run_id: str | None = None
     query: str | None = None
     offered: tuple[str, ...] | None = None
+    given: tuple[RankedChunk, ...] = ()
+    ranking: Ranking | None = None
     found: dict[str, list[RetrievedChunk]] = field(default_factory=dict[str, list[RetrievedChunk]])
+    found_at: int = 0
     answers: list[str] = field(default_factory=list[str])
     retrieved: bool = False
     returned: bool = False
@@ -261,6 +278,7 @@ class Span:
     cut: bool = False
     over: bool = False
     agent: Agent | None = None
+    written: SpanReference | None = None
 
     @property
     def own_id(self) -> str:
@@ -311,7 +329,9 @@ class Span:
             self.tell(_method(self.span_id))
         return self.agent.run_id if self.agent else self.run_id
 
-    def tell(self, name: str, question: str | None = None, *, detached: bool = False) -> None:
+    def tell(
+        self, name: str, question: str | None = None, *, detached: bool = False, agent: bool = False
+    ) -> None:
         """Report it as a run."""
         self.run_id, around = self.own_id, self.enclosing_run()
         self.tree.record(
@@ -324,6 +344,8 @@ class Span:
                 *self.tree.session,
                 detached=detached,
                 checks=self.tree.checks(),
+                agent=agent,
+                span=self.written,
             )
         )
 
@@ -338,16 +360,26 @@ class Span:
     @property
     def known(self) -> Mapping[str, Sequence[RetrievedChunk]]:
         """What was retrieved before, as far as this place could know of it."""
+        around = self._retrieved_around()
+        return around.found if around else {}
+
+    @property
+    def known_since(self) -> int:
+        """When the latest of that was retrieved."""
+        around = self._retrieved_around()
+        return around.found_at if around else self.began
+
+    def _retrieved_around(self) -> "Span | None":
         span = self.parent
         while span is not None and not span.found:
             span = span.parent
-        return span.found if span else {}
+        return span
 
     def mark_retrieved(self, chunks: Iterable[RetrievedChunk]) -> None:
         """Let the enclosing spans know what they got; a retriever is all that knows of its inner ones."""
-        span, hands_on = self.parent, True
+        span, hands_on, now = self.parent, True, time.monotonic_ns()
         while span is not None:
-            span.retrieved = True
+            span.retrieved, span.found_at = True, now
             for chunk in chunks if hands_on else ():
                 span.found.setdefault(chunk.chunk_id or "", []).append(chunk)
             hands_on = hands_on and span.kind != "retrieval"

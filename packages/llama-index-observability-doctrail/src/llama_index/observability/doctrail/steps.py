@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from llama_index.core.agent.workflow.workflow_events import ToolCall
     from llama_index.core.tools import ToolOutput
 
-__all__ = ["StepKind", "agent_called", "said", "step_kind", "taken", "tool_called", "tool_output"]
+__all__ = [
+    "StepKind",
+    "agent_called",
+    "is_agent",
+    "said",
+    "step_kind",
+    "taken",
+    "tool_called",
+    "tool_output",
+]
 
 StepKind = Literal["turn", "housekeeping", "step", "tool"]
 """`turn` is an agent's call of its model, `housekeeping` what an agent does besides, such as memory; a
@@ -72,6 +81,13 @@ def agent_called(arguments: Mapping[str, Any]) -> str | None:
 
     turn = taken(arguments, AgentSetup)
     return turn.current_agent_name if turn else None
+
+
+def is_agent(workflow: object) -> bool:
+    """Whether it chooses by itself what to do next."""
+    from llama_index.core.agent.workflow import AgentWorkflow, BaseWorkflowAgent
+
+    return isinstance(workflow, AgentWorkflow | BaseWorkflowAgent)
 
 
 def said(result: object) -> str | None:
