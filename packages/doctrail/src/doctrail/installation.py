@@ -11,7 +11,7 @@ from doctrail.terminal import Terminal
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from doctrail_core import Lineage
+    from doctrail_core import Lineage, Settings
     from doctrail_core.erasure.remarks import Remarks
     from doctrail_core.ledger.journal import LedgerJournal
     from doctrail_core.ledger.reader import LedgerReader
@@ -24,6 +24,7 @@ __all__ = [
     "ledger_of",
     "lineage_of",
     "remarks_of",
+    "settings_of",
     "trails_of",
 ]
 
@@ -54,6 +55,15 @@ def home_of(options: Namespace) -> "Path":
     if home.exists() and not home.is_dir():
         raise UsageError(f"{home} is no folder; name another with --home or DOCTRAIL_HOME")
     return home
+
+
+def settings_of(options: Namespace) -> "Settings":
+    """Those of the environment, for the home that was typed, if one was."""
+    from dataclasses import replace
+
+    from doctrail_core import Settings
+
+    return replace(Settings.load(), home=home_of(options))
 
 
 @contextmanager
@@ -101,10 +111,9 @@ def lineage_of(options: Namespace) -> "Generator[Lineage]":
     """The installation to add to: what is found about answers that are on record."""
     from dataclasses import replace
 
-    from doctrail_core import Lineage, Settings
+    from doctrail_core import Lineage
 
-    settings = replace(Settings.load(), home=home_of(options), spans="none")
-    with closing(Lineage(settings)) as lineage:
+    with closing(Lineage(replace(settings_of(options), spans="none"))) as lineage:
         yield lineage
         lineage.flush(PATIENCE)
 

@@ -21,6 +21,7 @@ from doctrail.commands import (
     ground,
     grounding,
     hold,
+    import_,
     pathologies,
     replay,
     responses,
@@ -64,6 +65,7 @@ __all__ = ["COMMANDS"]
 COMMANDS: "tuple[Command, ...]" = (
     demo,
     serve,
+    import_,
     why,
     graph,
     responses,

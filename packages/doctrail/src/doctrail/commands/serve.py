@@ -2,22 +2,18 @@
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from doctrail import exit_codes
 from doctrail.errors import UsageError
-from doctrail.installation import home_of
+from doctrail.installation import settings_of
 from doctrail.terminal import Terminal
 from doctrail.verifiers import add_verifier, share, verifier_of
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from doctrail.receiver.recording import Recording
-    from doctrail_core import Settings
     from doctrail_core.grounding.settings import Grounding
 
 NAME = "serve"
@@ -78,6 +74,7 @@ def run(options: Namespace, terminal: Terminal) -> int:
     from doctrail.receiver.assembling import Waits
     from doctrail.receiver.door import Door
     from doctrail.receiver.listening import address_of, is_loopback, listening, serve
+    from doctrail.receiver.recording import recording
     from doctrail.receiver.server import application
 
     if token is None and not is_loopback(options.host):
@@ -87,51 +84,16 @@ def run(options: Namespace, terminal: Terminal) -> int:
         )
     listens = listening(options.host, options.port)
     waits = Waits(quiet=options.quiet, patience=options.patience)
-    with closing(listens), _recording(_settings(options), grounding) as recording:
-        door = Door(recording, waits)
+    with closing(listens), recording(settings_of(options), "inbox", grounding) as records:
+        door = Door(records, waits)
         try:
             door.open()
-            _welcome(address_of(listens), recording, options, terminal)
+            _welcome(address_of(listens), records, options, terminal)
             serve(application(door, token), listens)
         finally:
             door.close()
-            _sum_up(recording, options, terminal)
+            _sum_up(records, options, terminal)
     return exit_codes.OK
-
-
-@contextmanager
-def _recording(settings: "Settings", grounding: "Grounding | None") -> "Generator[Recording]":
-    """What puts received answers on record; one process at a time does in a home."""
-    from doctrail.receiver.inbox import Inbox
-    from doctrail.receiver.recording import Recording
-    from doctrail.receiver.translation import translate
-    from doctrail_core import Lineage
-    from doctrail_core.durable.filesystem import check_is_local
-    from doctrail_core.durable.home import Home
-    from doctrail_core.durable.lease import Lease
-
-    home = Home(settings.home.absolute())
-    check_is_local(home.path)
-    home.ensure()
-    lease = Lease(home.path / "inbox.lock")
-    if not lease.take():
-        raise UsageError(f"process {lease.holder()} runs `doctrail serve` in {home.path} already")
-    try:
-        with (
-            closing(Inbox(home.path / "inbox.db")) as inbox,
-            closing(Lineage(settings, grounding=grounding)) as lineage,
-        ):
-            yield Recording(lineage, inbox, translate)
-    finally:
-        lease.release()
-
-
-def _settings(options: Namespace) -> "Settings":
-    """Those of the environment, but for what the inbox relies on: to know what is on stable storage."""
-    from doctrail_core import Settings
-
-    loaded = replace(Settings.load(), home=home_of(options))
-    return replace(loaded, spans="none", durability="strict", when_unrecorded="refuse")
 
 
 def _check_installed() -> None:
@@ -170,8 +132,8 @@ def _grounding(options: Namespace) -> "Grounding | None":
     return Grounding(verifier=verifier_of(options), sample_rate=options.ground)
 
 
-def _welcome(address: str, recording: "Recording", options: Namespace, terminal: Terminal) -> None:
-    home = str(recording.lineage.settings.home.absolute())
+def _welcome(address: str, records: "Recording", options: Namespace, terminal: Terminal) -> None:
+    home = str(records.lineage.settings.home.absolute())
     if options.json:
         terminal.data({"endpoint": address, "home": home})
     else:
@@ -180,14 +142,14 @@ def _welcome(address: str, recording: "Recording", options: Namespace, terminal:
     terminal.flush()
 
 
-def _sum_up(recording: "Recording", options: Namespace, terminal: Terminal) -> None:
+def _sum_up(records: "Recording", options: Namespace, terminal: Terminal) -> None:
     from doctrail.receiver.recording import in_words
 
-    waiting = len(recording.inbox.traces())
+    waiting = len(records.inbox.traces())
     if options.json:
-        terminal.data({**recording.outcomes, "waiting": waiting})
+        terminal.data({**records.outcomes, "waiting": waiting})
         return
-    for line in in_words(recording.outcomes):
+    for line in in_words(records.outcomes):
         terminal.say(line)
     if waiting:
         terminal.say(f"{waiting:,} traces wait in the inbox for the next start.")

@@ -58,8 +58,13 @@ class Decoded:
         try:
             self.spans.append(make())
         except MalformedSpanError as error:
-            self.rejected += 1
-            self.reason = self.reason or str(error)
+            self.join(Decoded(rejected=1, reason=str(error)))
+
+    def join(self, other: "Decoded") -> None:
+        """Take what another one held, too."""
+        self.spans += other.spans
+        self.rejected += other.rejected
+        self.reason = self.reason or other.reason
 
 
 def decode(body: bytes, form: Form) -> Decoded:

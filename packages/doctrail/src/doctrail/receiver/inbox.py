@@ -21,7 +21,7 @@ from doctrail_core.durable.opening import Schema, explained, open_writer
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["Inbox", "InboxFullError", "Taken"]
+__all__ = ["ROOM", "Inbox", "InboxFullError", "Taken"]
 
 _SCHEMA = Schema(
     name="inbox",
@@ -43,7 +43,8 @@ _SCHEMA = Schema(
 )
 _REMEMBERED = 24 * 3600.0
 """For so many seconds a span that comes again is known to be on record."""
-_ROOM = 1 << 30
+ROOM = 1 << 30
+"""So many bytes wait at most."""
 _LARGEST_TRACE = 64 << 20
 _LATEST = (1 << 63) - 1
 """What a column can hold."""
@@ -72,10 +73,10 @@ class Inbox:
 
     Args:
         path: The file; its folder exists.
-        room: So many bytes may wait.
+        room: So many bytes may wait; None for any number.
     """
 
-    def __init__(self, path: Path, *, room: int = _ROOM) -> None:
+    def __init__(self, path: Path, *, room: int | None = ROOM) -> None:
         self._path = path
         self._room = room
         self._lock = threading.Lock()
@@ -95,7 +96,7 @@ class Inbox:
         Raises:
             InboxFullError: There is none.
         """
-        if self._size >= self._room:
+        if self._room is not None and self._size >= self._room:
             raise InboxFullError(f"{self._size:,} bytes wait to be recorded")
 
     def traces(self) -> list[str]:

@@ -7,26 +7,31 @@ since the application itself or an earlier attempt put it there, is not recorded
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from doctrail.receiver.inbox import Inbox, Taken
+from doctrail.errors import UsageError
+from doctrail.receiver.inbox import ROOM, Inbox, Taken
 from doctrail_core import NotRecordedError
 from doctrail_core.durable.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from doctrail.receiver.span import ReceivedSpan
     from doctrail.receiver.translation import Response
-    from doctrail_core import Lineage
+    from doctrail_core import Lineage, Settings
     from doctrail_core.capture.events import Event
+    from doctrail_core.durable.home import Home
+    from doctrail_core.durable.lease import Lease
+    from doctrail_core.grounding.settings import Grounding
     from doctrail_core.model import SpanReference
     from doctrail_core.trails.store import TrailReading
 
-__all__ = ["Outcome", "Recording", "in_words"]
+__all__ = ["Outcome", "Recording", "in_words", "recording"]
 
 Outcome = Literal["recorded", "on record before", "too late", "no answer", "set aside"]
 """What becomes of answers; of spans that come after their answer was recorded; of traces without any answer,
@@ -166,6 +171,58 @@ def _apart(response: "Response", taken_id: str) -> "Response":
 def _renamed(event: "Event", old_id: str, new_id: str) -> "Event":
     named = [name for name in ("run_id", "parent_id") if getattr(event, name, None) == old_id]
     return replace(event, **dict.fromkeys(named, new_id))
+
+
+@contextmanager
+def recording(
+    settings: "Settings", name: str, grounding: "Grounding | None" = None, *, lasting: bool = True
+) -> "Generator[Recording]":
+    """What puts received answers on record in a home; one process at a time has the inbox of this name.
+
+    Args:
+        settings: Those of the home; when it records, and that no span is written, is not theirs to say.
+        name: Of the inbox.
+        grounding: Which answers are checked, and by whom.
+        lasting: Whether what is left in the inbox waits for the next time; if not, it may be of any size.
+
+    Raises:
+        UsageError: Another process has it.
+        StoreError: It cannot be opened.
+        OSError: The home cannot be made.
+    """
+    from doctrail.receiver.translation import translate
+    from doctrail_core import Lineage
+    from doctrail_core.durable.filesystem import check_is_local
+    from doctrail_core.durable.home import Home
+    from doctrail_core.durable.lease import Lease
+
+    told = replace(settings, spans="none", durability="strict", when_unrecorded="refuse")
+    home = Home(settings.home.absolute())
+    check_is_local(home.path)
+    home.ensure()
+    path = home.path / f"{name}.db"
+    with _held(Lease(home.path / f"{name}.lock"), home), ExitStack() as opened:
+        if not lasting:
+            _remove(path)  # what a process left that was killed
+            opened.callback(_remove, path)
+        inbox = opened.enter_context(closing(Inbox(path, room=ROOM if lasting else None)))
+        lineage = opened.enter_context(closing(Lineage(told, grounding=grounding)))
+        yield Recording(lineage, inbox, translate)
+
+
+@contextmanager
+def _held(lease: "Lease", home: "Home") -> "Generator[None]":
+    if not lease.take():
+        raise UsageError(f"process {lease.holder()} does the same in {home.path} already")
+    try:
+        yield
+    finally:
+        lease.release()
+
+
+def _remove(database: "Path") -> None:
+    for path in database.parent.glob(f"{database.name}*"):
+        path.unlink()
 
 
 def in_words(outcomes: "Mapping[Outcome, int]") -> Iterator[str]:
