@@ -85,7 +85,7 @@ def answered(lineage: Lineage, name: str, chunks: list[str]) -> float:
 def measure(way: str, number: int, rate: float, texts: list[str]) -> dict[str, Any]:
     grounding = WAYS[way]()
     with TemporaryDirectory() as home:
-        lineage = Lineage(Settings(home=Path(home), spans=False), grounding=grounding)
+        lineage = Lineage(Settings(home=Path(home), spans="none"), grounding=grounding)
         answered(lineage, "warm-up", texts[:PASSAGES])
         took: list[float] = []
         start = time.perf_counter()

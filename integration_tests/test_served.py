@@ -23,7 +23,7 @@ def address(postgres):
 
 @pytest.fixture
 def lineage(tmp_path, address):
-    settings = Settings(home=tmp_path / "home", database=address, spans=False)
+    settings = Settings(home=tmp_path / "home", database=address, spans="none")
     with closing(Lineage(settings)) as lineage:
         yield lineage
 
@@ -58,7 +58,7 @@ def test_answers_are_kept_on_the_server_and_nowhere_else(tmp_path, lineage):
 def test_a_later_process_goes_on_with_a_session(tmp_path, lineage, address):
     answered(lineage, "When is it due?", "In May.", session_id="t")
     assert lineage.flush()
-    settings = Settings(home=tmp_path / "home", database=address, spans=False)
+    settings = Settings(home=tmp_path / "home", database=address, spans="none")
     with closing(Lineage(settings)) as later:
         response = answered(later, "And then?", "Never.", session_id="t")
         assert later.get(response).turn == 2
@@ -104,7 +104,7 @@ def test_a_server_that_moved_is_found_by_those_who_only_read(tmp_path, lineage, 
     answered(lineage, "When is it due?", "In May.")
     assert lineage.flush()
     moved = f"{address}?application_name=moved"
-    settings = Settings(home=tmp_path / "home", database=moved, spans=False)
+    settings = Settings(home=tmp_path / "home", database=moved, spans="none")
     with closing(Lineage(settings)) as later:
         answered(later, "And then?", "Never.")
         assert later.flush()
@@ -116,7 +116,7 @@ def test_what_is_erased_is_gone_from_the_tables_and_every_other_home_is_named(
     tmp_path, lineage, postgres, address
 ):
     answered(lineage, "Is PLANTED due?", "In May.", user_id="anna")
-    other = Lineage(Settings(home=tmp_path / "other", database=address, spans=False))
+    other = Lineage(Settings(home=tmp_path / "other", database=address, spans="none"))
     with closing(other):
         answered(other, "And then?", "Never.")
         assert other.flush()
