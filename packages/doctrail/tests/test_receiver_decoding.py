@@ -298,6 +298,25 @@ def test_any_json_is_a_request_or_refused(document):
         pass
 
 
+@pytest.mark.parametrize("level", range(3))
+def test_a_request_of_too_many_parts_is_refused_before_they_are_looked_at(level):
+    request = ExportTraceServiceRequest()
+    parts = request.resource_spans
+    if level > 0:
+        parts = parts.add().scope_spans
+    if level > 1:
+        parts = parts.add().spans
+    for _ in range(100_001):
+        parts.add()
+    with pytest.raises(MalformedRequestError, match="100,000"):
+        decode(request.SerializeToString(), "protobuf")
+    spans = b"{}," * 100_001
+    names = (b"resourceSpans", b"scopeSpans", b"spans")[: level + 1]
+    body = b"".join(b'{"%s": [' % name for name in names) + spans[:-1] + b"]}" * (level + 1)
+    with pytest.raises(MalformedRequestError, match="100,000"):
+        decode(body, "json")
+
+
 def test_compressed_bodies_are_unpacked():
     assert unpacked(gzip.compress(b"spans"), "gzip", 5) == b"spans"
     assert unpacked(zlib.compress(b"spans"), "deflate", 5) == b"spans"

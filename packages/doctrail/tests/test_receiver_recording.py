@@ -119,6 +119,13 @@ def bench(home):
         yield Bench(home, inbox, lineage)
 
 
+def test_no_text_of_what_was_recorded_stays_in_the_inbox(bench):
+    bench.receive(replace(span(1), attributes={"input.value": "the secret deadline"}))
+    assert any(b"secret" in file.read_bytes() for file in bench.home.glob("inbox.db*"))
+    bench.wait()
+    assert not any(b"secret" in file.read_bytes() for file in bench.home.glob("inbox.db*"))
+
+
 def test_a_complete_trace_becomes_an_answer_and_leaves_the_inbox(bench):
     bench.receive(span(2, 1))
     bench.receive(span(1))

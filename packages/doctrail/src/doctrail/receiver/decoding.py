@@ -4,14 +4,16 @@ One bad span costs the others nothing. Nothing is believed: ids must be ids, num
 only so deep; a body that is not what it says it is raises `MalformedRequestError`, and nothing else does.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from doctrail.receiver.span import ReceivedSpan
 
 __all__ = [
     "KINDS",
+    "MOST",
     "STATUSES",
     "Decoded",
     "Form",
@@ -28,6 +30,10 @@ Form = Literal["protobuf", "json"]
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 """By their numbers in the protocol."""
+
+MOST = 100_000
+"""So many spans a request may have."""
+_Parts = TypeVar("_Parts", bound=Sized)
 
 _PARENT_IS_REMOTE = 0x300
 """Two of a span's flags: that it is known where the parent is, and that it is in another process."""
@@ -48,13 +54,27 @@ class Decoded:
     Attributes:
         rejected: How many spans were none.
         reason: What was wrong with the first of those.
+        most: So many there may be, and so many other parts of each kind.
     """
 
     spans: list[ReceivedSpan] = field(default_factory=list[ReceivedSpan])
     rejected: int = 0
     reason: str = ""
+    most: float = math.inf
+
+    def bounded(self, parts: _Parts) -> _Parts:
+        """The parts of a request, if a request may have so many; a few bytes can be one.
+
+        Raises:
+            MalformedRequestError: There are more.
+        """
+        if len(parts) > self.most:
+            raise MalformedRequestError(f"a request may have at most {self.most:,} spans")
+        return parts
 
     def add(self, make: Callable[[], ReceivedSpan]) -> None:
+        """Take a span, or count it if it is none."""
+        self.bounded(range(len(self.spans) + self.rejected + 1))
         try:
             self.spans.append(make())
         except MalformedSpanError as error:

@@ -66,6 +66,7 @@ class Door:
         while self._ready and not self._stop.is_set():
             try:
                 self._record(list(islice(self._ready, _AT_ONCE)))
+                self._inbox.tidy()
             except Exception as error:  # noqa: BLE001  # everything waits in the inbox, and is tried again
                 self.fault("recording received answers", error)
                 self._stop.wait(_RESPITE)

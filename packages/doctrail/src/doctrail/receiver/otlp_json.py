@@ -3,12 +3,14 @@
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
 from doctrail.receiver.decoding import (
     KINDS,
+    MOST,
     STATUSES,
     Decoded,
     MalformedRequestError,
@@ -39,22 +41,26 @@ def decode_json(body: bytes | str) -> Decoded:
         raise MalformedRequestError(
             f"the body is no JSON that can be read: {type(error).__name__}"
         ) from error
-    return decode_document(document)
+    return decode_document(document, most=MOST)
 
 
-def decode_document(document: object) -> Decoded:
+def decode_document(document: object, *, most: float = math.inf) -> Decoded:
     """The spans of an `ExportTraceServiceRequest` that was read from JSON.
+
+    Args:
+        document: What was read.
+        most: So many spans it may have.
 
     Raises:
         MalformedRequestError: It is none.
     """
-    found = Decoded()
+    found = Decoded(most=most)
     try:
-        for sent in _objects(_object(document), "resourceSpans"):
+        for sent in map(_object, found.bounded(_list(_object(document), "resourceSpans"))):
             resource = _attributes(_object(sent.get("resource") or {}))
-            for written in _objects(sent, "scopeSpans"):
+            for written in map(_object, found.bounded(_list(sent, "scopeSpans"))):
                 scope = _text(_object(written.get("scope") or {}).get("name"))
-                for span in _list(written, "spans"):
+                for span in found.bounded(_list(written, "spans")):
                     found.add(partial(_span, span, scope, resource))
     except MalformedSpanError as error:
         raise MalformedRequestError(f"the body is no ExportTraceServiceRequest: {error}") from error

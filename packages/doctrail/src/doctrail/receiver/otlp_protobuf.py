@@ -12,6 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from doctrail.receiver.decoding import (
     KINDS,
+    MOST,
     STATUSES,
     Decoded,
     MalformedRequestError,
@@ -36,10 +37,10 @@ def decode_protobuf(body: bytes) -> Decoded:
         raise MalformedRequestError(
             "the body is no ExportTraceServiceRequest in protobuf"
         ) from error
-    found = Decoded()
-    for sent in request.resource_spans:
+    found = Decoded(most=MOST)
+    for sent in found.bounded(request.resource_spans):
         resource = _attributes(sent.resource.attributes)
-        for written in sent.scope_spans:
+        for written in found.bounded(sent.scope_spans):
             for span in written.spans:
                 found.add(partial(_span, span, written.scope.name, resource))
     return found
