@@ -104,8 +104,7 @@ class _Telling:
             if run.parent is not None:
                 starts[run.parent].before(start)
                 start.before(ends[run.parent])
-                if run.parent is not root:
-                    end.before(ends[root])
+                end.before(ends[root])
         steps = [self._step(each, starts, ends) for each in self.told.rerankings]
         return [*starts.values(), *ends.values(), *steps]
 
