@@ -5,7 +5,8 @@ same time and take turns of some calls. What counts is the CPU time of the whole
 beginning of its turn to the beginning of its next one, so that whatever a cell leaves to background
 threads is in. A busy machine hits every cell alike: ratios hold where absolute numbers do not.
 
-    python benchmarks/overhead.py                                   # everything, about 10 minutes
+    python benchmarks/overhead.py                                   # everything, about 15 minutes
+    python benchmarks/overhead.py --write-docs                      # and put it into docs/performance.md
     python benchmarks/overhead.py --pipelines llamaindex --runs 3
     python benchmarks/overhead.py --turn 1 --pause 2 --turns 10     # answers few and far between
 
@@ -13,6 +14,7 @@ Needs uv, and network access the first time, when it installs the peers into `be
 """
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -21,15 +23,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator, Iterator, Sequence
+import tracemalloc
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import instrumentations
-from instrumentations import CELLS, PARTS, PIPELINES
+import overhead_tables as tables
+import pipelines as measured_pipelines
+from instrumentations import CELLS, FRESH, PARTS, PIPELINES, SPANLESS
+from overhead_tables import BASELINE, FULL, Measured, Results, Weighed
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / "benchmarks" / ".venvs" / "overhead"
@@ -40,11 +46,20 @@ PEERS = (
     "opentelemetry-instrumentation-genai-langchain==1.3b0",
     "opentelemetry-instrumentation-genai-llama-index==1.3b0",
     "opentelemetry-util-genai==1.3b0",
+    "opentelemetry-instrumentation-langchain==0.62.4",
+    "opentelemetry-instrumentation-llamaindex==0.62.4",
+    "llama-index-llms-openai==0.8.3",  # without it OpenLLMetry's for LlamaIndex cannot be imported
 )
+PLOTTER = "matplotlib==3.11.2"
 OURS = ("doctrail-core", "langchain-doctrail", "llama-index-observability-doctrail")
 HOSTS = ("langchain-core", "llama-index-core", "opentelemetry-sdk")
 WARM_UP = 60
-BASELINE, YARDSTICK, FULL = "nothing", "OpenInference", "doctrail"
+OPEN = 200
+"""Requests that wait for their model at the same time."""
+AGES = (100, 1000, 10_000)
+AGED_TURNS, AGED_TURN = 12, 50
+STORED = (200, 1200)
+"""After so many answers the files are weighed; what counts is the difference."""
 ALL_CELLS = {**CELLS, **{name: instrument for name, (_, instrument) in PARTS.items()}}
 
 
@@ -54,7 +69,7 @@ ALL_CELLS = {**CELLS, **{name: instrument for name, (_, instrument) in PARTS.ite
 def prepare_environment() -> None:
     """Install ours and the peers, on the host versions of our lock."""
     ready = ENVIRONMENT / "ready"
-    wanted = "\n".join((*PEERS, (ROOT / "requirements.lock").read_text()))
+    wanted = "\n".join((*PEERS, PLOTTER, (ROOT / "requirements.lock").read_text()))
     if ready.exists() and ready.read_text() == wanted:
         return
     uv = next(
@@ -65,7 +80,7 @@ def prepare_environment() -> None:
         raise SystemExit("uv is missing: run `make setup`, or install it")
     subprocess.run([uv, "venv", "--quiet", "--clear", str(ENVIRONMENT)], check=True)
     ours = [part for name in OURS for part in ("--editable", str(ROOT / "packages" / name))]
-    command = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *ours, *PEERS]
+    command = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *ours, *PEERS, PLOTTER]
     subprocess.run([*command, "--constraint", str(ROOT / "requirements.lock")], check=True)
     ready.write_text(wanted)
 
@@ -80,18 +95,11 @@ def serve(pipeline: str, cell: str) -> None:
         running = ALL_CELLS[cell](pipeline, Path(folder))
         for _ in range(WARM_UP):
             running.call()
-        spans = _spans_of_one_call(running)
-        if not spans and cell in CELLS and cell != BASELINE:
+        if cell in CELLS and cell not in SPANLESS and not running.exported().spans:
             raise SystemExit(f"{cell} emits no span on {pipeline}: it is not at work")
-        print(json.dumps({"spans": spans}), file=answers, flush=True)
+        print(json.dumps({"ready": 1}), file=answers, flush=True)
         for line in sys.stdin:
             print(json.dumps(_turn(running, int(line))), file=answers, flush=True)
-
-
-def _spans_of_one_call(running: instrumentations.Cell) -> int:
-    before = running.spans()
-    running.call()
-    return running.spans() - before
 
 
 def _turn(running: instrumentations.Cell, calls: int) -> dict[str, int]:
@@ -101,13 +109,47 @@ def _turn(running: instrumentations.Cell, calls: int) -> dict[str, int]:
     return {"cpu_before": cpu, "wall": time.perf_counter_ns() - wall}
 
 
+def weigh(pipeline: str, cell: str) -> dict[str, int | None]:
+    """What one call exports, and what a request holds while its model is at work."""
+    with tempfile.TemporaryDirectory(prefix="doctrail-overhead-") as folder:
+        running = ALL_CELLS[cell](pipeline, Path(folder))
+        for _ in range(WARM_UP):
+            running.call()
+        exported = asdict(running.exported())
+        held = _held(running) if pipeline == "langchain-async" else None
+        return {**exported, "open_bytes": held}
+
+
+def _held(running: instrumentations.Cell) -> int:
+    tracemalloc.start()
+
+    def taken() -> int:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    before = taken()
+    unchanged = measured_pipelines.unchanged
+    full = measured_pipelines.langchain_open(running.callbacks, unchanged, OPEN, taken)
+    return (full - before) // OPEN
+
+
+def sizes(pipeline: str, calls: int) -> dict[str, int]:
+    """What the files of so many answers take."""
+    with tempfile.TemporaryDirectory(prefix="doctrail-overhead-") as folder:
+        running = ALL_CELLS[FULL](pipeline, Path(folder))
+        for _ in range(calls):
+            running.call()
+        running.close()
+        return {path.name: path.stat().st_size for path in sorted(Path(folder).glob("*.db"))}
+
+
 class Worker:
     """A cell's process, seen from the driver."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         """Wait until it is warm."""
         self._process = process
-        self.spans = self._answer()["spans"]
+        self._answer()
 
     def turn(self, calls: int) -> dict[str, int]:
         """Have it make so many calls."""
@@ -127,14 +169,12 @@ class Worker:
 @contextmanager
 def worker(pipeline: str, cell: str) -> Generator[Worker]:
     """Start a cell's process, and end it."""
-    ignored = ("OTEL_", "DOCTRAIL_", "LANGCHAIN_", "LANGSMITH_")
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
     process = subprocess.Popen(
         [str(PYTHON), __file__, "--serve", pipeline, cell],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=clean,
+        env=_clean_environment(),
     )
     try:
         yield Worker(process)
@@ -147,18 +187,21 @@ def worker(pipeline: str, cell: str) -> Generator[Worker]:
             process.kill()
 
 
+def alone(task: str, *arguments: str) -> dict[str, Any]:
+    """Do a task in a process of its own."""
+    command = [str(PYTHON), __file__, task, *arguments]
+    done = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=_clean_environment()
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _clean_environment() -> dict[str, str]:
+    ignored = ("OTEL_", "DOCTRAIL_", "LANGCHAIN_", "LANGSMITH_", "TRACELOOP_")
+    return {k: v for k, v in os.environ.items() if not k.startswith(ignored)}
+
+
 # --- measuring
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A cell's microseconds per call: of every run the median turn."""
-
-    pipeline: str
-    cell: str
-    spans: int
-    cpu: list[float]
-    wall: list[float]
 
 
 def measure(
@@ -167,7 +210,7 @@ def measure(
     """Let the cells take turns, in the same order every time."""
     with ExitStack() as stack:
         workers = {c: stack.enter_context(worker(pipeline, c)) for c in cells}
-        found = {c: Measured(pipeline, c, workers[c].spans, [], []) for c in cells}
+        found = {c: Measured(pipeline, c, [], []) for c in cells}
         for run in range(options.runs):
             turns: dict[str, list[dict[str, int]]] = {c: [] for c in cells}
             for _ in range(options.turns):
@@ -184,63 +227,34 @@ def measure(
     return found
 
 
-def added(cell: Measured, base: Measured) -> list[float]:
-    """CPU time that the cell's calls cost more than the base's, run by run."""
-    return [mine - theirs for mine, theirs in zip(cell.cpu, base.cpu, strict=True)]
-
-
-def shares(cell: Measured, yardstick: Measured, base: Measured) -> list[float]:
-    """What the cell adds, as a share of what the yardstick adds, run by run."""
-    pairs = zip(added(cell, base), added(yardstick, base), strict=True)
-    return [mine / theirs for mine, theirs in pairs]
-
-
-# --- telling
-
-
-def side_by_side(found: dict[str, Measured]) -> Iterator[list[str]]:
-    """One row per instrumentation, ratios first."""
-    base, yardstick = found[BASELINE], found[YARDSTICK]
-    yield ["", "adds, of OpenInference's", "lowest-highest run", "CPU time of a call",
-           "added CPU us", "added wall us", "spans"]  # fmt: skip
-    for name in CELLS:
-        cell = found[name]
-        share = shares(cell, yardstick, base)
-        times = statistics.median(m / b for m, b in zip(cell.cpu, base.cpu, strict=True))
-        wall = statistics.median(m - b for m, b in zip(cell.wall, base.wall, strict=True))
-        if cell is base:
-            yield [name, "", "", f"1.00 x = {statistics.median(base.cpu):.0f} us", "", "", ""]
-        else:
-            yield [
-                f"**{name}**" if name == FULL else name,
-                f"**{statistics.median(share):.2f}**",
-                f"{min(share):.2f}-{max(share):.2f}",
-                f"{times:.2f} x",
-                f"{statistics.median(added(cell, base)):.0f}",
-                f"{wall:.0f}",
-                f"{cell.spans}",
+def age(pipeline: str) -> dict[int, list[float]]:
+    """Microseconds of CPU that doctrail adds after so many calls, turn by turn."""
+    with worker(pipeline, BASELINE) as plain, worker(pipeline, FULL) as full:
+        done = WARM_UP
+        costs: dict[int, list[float]] = {}
+        for calls in AGES:
+            for each in (plain, full):
+                each.turn(calls - done)
+            done = calls + AGED_TURNS * AGED_TURN
+            turns = [(full.turn(AGED_TURN), plain.turn(AGED_TURN)) for _ in range(AGED_TURNS)]
+            turns.append((full.turn(0), plain.turn(0)))
+            costs[calls] = [
+                ((b["cpu_before"] - a["cpu_before"]) - (d["cpu_before"] - c["cpu_before"]))
+                / AGED_TURN
+                / 1000
+                for (a, c), (b, d) in pairwise(turns)
             ]
+        return costs
 
 
-def by_part(found: dict[str, Measured]) -> Iterator[list[str]]:
-    """One row per part of doctrail: what it costs on top of the parts above it."""
-    base, yardstick = found[BASELINE], found[YARDSTICK]
-    whole = statistics.median(added(yardstick, base))
-    yield ["part", "what it does", "adds, of OpenInference's", "added CPU us", "lowest-highest run"]
-    before = base
-    for name, (does, _) in PARTS.items():
-        cost = added(found[name], before)
-        middle = statistics.median(cost)
-        spread = f"{min(cost):.0f}-{max(cost):.0f}"
-        yield [name, does, f"{middle / whole:.2f}", f"{middle:.0f}", spread]
-        before = found[name]
-
-
-def table(rows: Iterator[list[str]]) -> str:
-    """A Markdown table; the first row is the header."""
-    header, *body = rows
-    lines = [header, ["---"] * len(header), *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+def store() -> dict[str, dict[str, float]]:
+    """Bytes per response, by what is found."""
+    few, many = STORED
+    found: dict[str, dict[str, float]] = {}
+    for finds, suffix in (("the same five chunks", ""), ("five new chunks", FRESH)):
+        first, last = (alone("--sizes", f"langchain{suffix}", str(calls)) for calls in STORED)
+        found[finds] = {name: (last[name] - first[name]) / (many - few) for name in last}
+    return found
 
 
 def conditions(options: argparse.Namespace) -> dict[str, Any]:
@@ -251,19 +265,34 @@ def conditions(options: argparse.Namespace) -> dict[str, Any]:
         [str(PYTHON), "-c", ask], check=True, capture_output=True, text=True
     ).stdout.split()
     return {
-        "python": sys.version.split()[0],
+        "python": subprocess.run(
+            [str(PYTHON), "-V"], check=True, capture_output=True, text=True
+        ).stdout.split()[1],
         "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
+        "load before": os.getloadavg()[0],
         "runs": options.runs,
         "turns": options.turns,
         "calls per turn": options.turn,
         "seconds between rounds": options.pause,
-        **dict(zip(names, versions, strict=True)),
+        "versions": dict(zip(names, versions, strict=True)),
     }
 
 
 def main() -> None:
     """Measure, and print tables."""
+    options = _options()
+    if options.serve:
+        serve(*options.serve)
+    elif options.weigh:
+        print(json.dumps(weigh(*options.weigh)))
+    elif options.sizes:
+        print(json.dumps(sizes(options.sizes[0], int(options.sizes[1]))))
+    else:
+        prepare_environment()
+        _measure_all(options)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -273,27 +302,35 @@ def main() -> None:
     parser.add_argument("--turn", type=int, default=100, help="calls per turn")
     parser.add_argument("--pause", type=float, default=0.0, help="seconds after every round")
     parser.add_argument("--without-parts", action="store_true", help="only the instrumentations")
+    parser.add_argument("--only-time", action="store_true", help="neither bytes nor flatness")
     parser.add_argument("--json", type=Path, help="also write all numbers here")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/performance.md")
     parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        serve(*options.serve)
-        return
-    prepare_environment()
-    told = conditions(options)
-    print("\n".join(f"- {name}: {value}" for name, value in told.items()))
-    cells = list(CELLS) if options.without_parts else list(ALL_CELLS)
-    everything: list[Measured] = []
+    parser.add_argument("--weigh", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", nargs=2, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def _measure_all(options: argparse.Namespace) -> None:
+    parts = {} if options.without_parts else {name: does for name, (does, _) in PARTS.items()}
+    results = Results(conditions(options), parts)
     for pipeline in options.pipelines:
-        found = measure(pipeline, cells, options)
-        everything += found.values()
-        print(f"\n## {pipeline}\n\n{table(side_by_side(found))}", flush=True)
-        if not options.without_parts:
-            print(f"\n{table(by_part(found))}", flush=True)
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        measured = [asdict(cell) for cell in everything]
-        options.json.write_text(json.dumps({"conditions": told, "cells": measured}, indent=1))
+        results.cells.extend(measure(pipeline, [*CELLS, *parts], options).values())
+    results.conditions["load after"] = os.getloadavg()[0]
+    if not options.only_time:
+        for pipeline in options.pipelines:
+            results.flat[pipeline] = age(pipeline)
+            weighed = {cell: alone("--weigh", pipeline, cell) for cell in CELLS}
+            results.weights.extend(Weighed(pipeline, c, **each) for c, each in weighed.items())
+        results.stored.update(store())
+    print(tables.page(results))
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = options.json or Path(folder) / "overhead.json"
+        results.write(numbers)
+        if options.write_docs:
+            tables.write_docs(results, ROOT / "docs")
+            picture = str(ROOT / "docs" / tables.PICTURE)
+            subprocess.run([str(PYTHON), tables.__file__, str(numbers), picture], check=True)
 
 
 if __name__ == "__main__":
