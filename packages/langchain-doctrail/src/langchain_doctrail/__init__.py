@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_doctrail.ambient import follow_scopes
 from langchain_doctrail.callbacks import LineageCallbackHandler
+from langchain_doctrail.neighbours import follow_neighbours
 from langchain_doctrail.retriever import LineageRetriever
 from langchain_doctrail.tagging import format_tagged, tag_documents
 
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 follow_scopes()
+follow_neighbours()
 
 _HOMES = {
     "DOC_ID_PROMPT": "document_prompt",

@@ -7,6 +7,7 @@ chain, unless answers that cannot be put on record are to be refused. Which resp
 import asyncio
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
@@ -24,6 +25,7 @@ from doctrail_core.capture.events import (
     ContextSelected,
     GenerationStreamed,
     PromptSent,
+    Reranked,
     RetrievalDescribed,
     RetrievalEnded,
     RetrievalStarted,
@@ -39,6 +41,7 @@ from doctrail_core.model import Message
 from langchain_doctrail import generation
 from langchain_doctrail.artifacts import of_message, of_tool
 from langchain_doctrail.choices import Choice, choice_between
+from langchain_doctrail.compression import Passage
 from langchain_doctrail.documents import as_documents, retrieved, scores_in
 from langchain_doctrail.fields import fields
 from langchain_doctrail.graphs import (
@@ -160,6 +163,33 @@ class LineageCallbackHandler(BaseCallbackHandler):
     def chosen(self, run_id: object, by: str, choice: Choice) -> None:
         """A step of a running one dropped some of the documents that it was given."""
         self.lineage.record(ContextSelected(str(run_id), choice.kept, by, among=choice.among))
+
+    def passed(self, run_id: object, passage: Passage) -> None:
+        """Documents passed through a step of a running retriever's compression."""
+        if ranking := passage.ranking():
+            self.lineage.record(
+                Reranked(
+                    str(run_id),
+                    passage.by,
+                    passage.started,
+                    ranking.given,
+                    ranking.kept,
+                    query=passage.query,
+                    model=ranking.model,
+                    top_k=ranking.top_k,
+                    at=passage.ended,
+                )
+            )
+        if choice := passage.choice():
+            self.chosen(run_id, passage.by, choice)
+
+    def within(self, run_id: object) -> AbstractContextManager[None]:
+        """Be inside the span of a running one."""
+        try:
+            return self.lineage.within(str(run_id))
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.swallow("within", error)
+            return nullcontext()
 
     def open_run(self, run_id: object) -> OpenRun | None:
         """What is known of this run, while it is open."""

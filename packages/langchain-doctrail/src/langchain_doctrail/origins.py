@@ -16,7 +16,7 @@ from doctrail_core.model import ScoreKind
 from langchain_doctrail.documents import named_after, retrieved, stamp_of
 from langchain_doctrail.fields import fields
 
-__all__ = ["Search", "chunk_of", "traced"]
+__all__ = ["Search", "chunk_of", "score_before", "scored_anew", "traced"]
 
 _RERANKED = "relevance_score"  # where LangChain's rerankers put their scores
 _COMPARED = "query_similarity_score"  # where its embeddings filter does
@@ -57,13 +57,21 @@ def chunk_of(document: Document, inner: Sequence[Document]) -> RetrievedChunk:
     Scores of the search itself are the inner retrievers'.
     """
     chunk = retrieved(document)
-    if inner and (scored := _scored_anew(document, inner)):
+    if inner and (scored := scored_anew(document, inner)):
         score, kind = scored
         return replace(chunk, score=score, score_kind=kind)
     return chunk
 
 
-def _scored_anew(document: Document, inner: Sequence[Document]) -> tuple[float, ScoreKind] | None:
+def score_before(document: Document) -> float | None:
+    """The score that the document came with: that of the last step that gave one, or of the search."""
+    stamp = stamp_of(document)
+    given = (_reranked(document), _compared(document), stamp.score if stamp else None)
+    return next((score for score in given if score is not None), None)
+
+
+def scored_anew(document: Document, inner: Sequence[Document]) -> tuple[float, ScoreKind] | None:
+    """The score that a step gave the document, and of what kind; None if it has that of one before."""
     given: dict[ScoreKind, Callable[[Document], float | None]] = {
         "rerank": _reranked,
         "similarity": _compared,

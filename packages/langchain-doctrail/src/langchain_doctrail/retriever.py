@@ -6,7 +6,7 @@ comes back only if all of them admit it, whatever else goes wrong.
 """
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ from langchain_core.callbacks import (
 )
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever, LangSmithRetrieverParams
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStore
 from typing_extensions import override
 
 from doctrail_core.capture.events import AccessDecided, RetrievedChunk
-from langchain_doctrail.callbacks import RETRIEVAL_EVENT, LineageCallbackHandler, who_asks
-from langchain_doctrail.choices import WatchedCompression
+from langchain_doctrail.asking import Run, aask, ask, listening_to
+from langchain_doctrail.callbacks import RETRIEVAL_EVENT, who_asks
+from langchain_doctrail.compression import WatchedCompression
 from langchain_doctrail.documents import retrieved, stamp_of, stamped
 from langchain_doctrail.origins import traced
 from langchain_doctrail.replaying import Asked
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from doctrail_core.model import AccessPolicy
 
 __all__ = ["LineageRetriever"]
-
-_Run = CallbackManagerForRetrieverRun | AsyncCallbackManagerForRetrieverRun
 
 
 class LineageRetriever(BaseRetriever):
@@ -97,14 +96,12 @@ class LineageRetriever(BaseRetriever):
         search = asked.search
         watched = None if search else _watched(asked.inner, run_manager)
         with _interrupts_told(run_manager):
-            if search is None:
-                inner, config = (
-                    watched.retriever if watched else asked.inner,
-                    _delegated(run_manager),
-                )
-                found = Found.unscored(inner.invoke(query, config, **asked.called_with))
-            else:
-                found = search.run(query)
+            with _inside(run_manager):
+                if search is None:
+                    inner = watched.retriever if watched else asked.inner
+                    found = Found.unscored(ask(inner, query, run_manager, asked.called_with))
+                else:
+                    found = search.run(query)
             found = _traced(asked.kept(found), search, run_manager)
             for gate in self.gates:
                 passing = gate.admits(*_shown(found, run_manager), user_id=_user(run_manager))
@@ -119,14 +116,13 @@ class LineageRetriever(BaseRetriever):
         search = asked.search
         watched = None if search else _watched(asked.inner, run_manager)
         with _interrupts_told(run_manager):
-            if search is None:
-                inner, config = (
-                    watched.retriever if watched else asked.inner,
-                    _delegated(run_manager),
-                )
-                found = Found.unscored(await inner.ainvoke(query, config, **asked.called_with))
-            else:
-                found = await search.arun(query)
+            with _inside(run_manager):
+                if search is None:
+                    inner = watched.retriever if watched else asked.inner
+                    documents = await aask(inner, query, run_manager, asked.called_with)
+                    found = Found.unscored(documents)
+                else:
+                    found = await search.arun(query)
             found = _traced(asked.kept(found), search, run_manager)
             for gate in self.gates:
                 passing = await gate.aadmits(
@@ -144,20 +140,20 @@ class LineageRetriever(BaseRetriever):
         found: Found,
         how: VectorSearch | WatchedCompression | None,
         arguments: dict[str, Any],
-        run: _Run,
+        run: Run,
     ) -> list[Document]:
         """Stamp what was found and describe the search to the lineage handlers of this run.
 
         Other handlers are not told: they may show filters and scores to whoever follows their events.
         """
-        listening = _lineage_handlers(run)
+        listening = listening_to(run)
         search = how if isinstance(how, VectorSearch) else None
         try:
             documents = _stamped(found, keep=search is None)
             if isinstance(how, WatchedCompression):
-                for by, choice in how.choices(_found_inside(run), documents):
+                for passage in how.passages(_found_inside(run)):
                     for handler in listening:
-                        handler.chosen(run.run_id, by, choice)
+                        handler.passed(run.run_id, passage)
             if listening:
                 told = description(self.inner, search, arguments) | _scores(documents, found)
                 for handler in listening:
@@ -169,16 +165,12 @@ class LineageRetriever(BaseRetriever):
             return [document for document, _ in found.hits]
 
 
-def _lineage_handlers(run: _Run) -> list[LineageCallbackHandler]:
-    return [handler for handler in run.handlers if isinstance(handler, LineageCallbackHandler)]
-
-
-def _found_inside(run: _Run) -> Sequence[Document]:
-    listening = _lineage_handlers(run)
+def _found_inside(run: Run) -> Sequence[Document]:
+    listening = listening_to(run)
     return listening[0].found_inside(run.run_id) if listening else ()
 
 
-def _traced(found: Found, search: VectorSearch | None, run: _Run) -> Found:
+def _traced(found: Found, search: VectorSearch | None, run: Run) -> Found:
     """What was found, each document named after the one that it was cut from, where it has no name."""
     if search is not None:
         return found
@@ -187,21 +179,21 @@ def _traced(found: Found, search: VectorSearch | None, run: _Run) -> Found:
             return found
         return replace(found, hits=[(traced(d, inner), score) for d, score in found.hits])
     except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
-        for handler in _lineage_handlers(run):
+        for handler in listening_to(run):
             handler.swallow("retriever", error)
         return found
 
 
-def _user(run: _Run) -> str | None:
+def _user(run: Run) -> str | None:
     """Who asked, as the request says it."""
     return who_asks(run.metadata)["user_id"]
 
 
-def _shown(found: Found, run: _Run) -> tuple[Sequence[RetrievedChunk], str, "Told"]:
+def _shown(found: Found, run: Run) -> tuple[Sequence[RetrievedChunk], str, "Told"]:
     """What a gate is to be told of a search: what it found, which one it is, and where decisions go."""
 
     def told(decided: AccessDecided) -> None:
-        listening = _lineage_handlers(run)
+        listening = listening_to(run)
         try:
             for lineage in {id(h.lineage): h.lineage for h in listening}.values():
                 lineage.record(decided)
@@ -213,34 +205,33 @@ def _shown(found: Found, run: _Run) -> tuple[Sequence[RetrievedChunk], str, "Tol
 
 
 @contextmanager
-def _interrupts_told(run: _Run) -> Generator[None]:
+def _interrupts_told(run: Run) -> Generator[None]:
     """LangChain reports exceptions only, so that a cancelled search would seem to run forever."""
     try:
         yield
     except Exception:
         raise
     except BaseException as error:
-        for handler in _lineage_handlers(run):
+        for handler in listening_to(run):
             handler.on_retriever_error(error, run_id=run.run_id)
         raise
 
 
-def _watched(retriever: BaseRetriever, run: _Run) -> WatchedCompression | None:
+def _inside(run: Run) -> AbstractContextManager[None]:
+    """Spans that clients of databases and models open in here are children of the search's."""
+    listening = listening_to(run)
+    return listening[0].within(run.run_id) if listening else nullcontext()
+
+
+def _watched(retriever: BaseRetriever, run: Run) -> WatchedCompression | None:
     """The steps of its compression, if it has any and somebody is to be told of them."""
-    listening = _lineage_handlers(run)
+    listening = listening_to(run)
     try:
-        return WatchedCompression.of(retriever) if listening else None
+        return WatchedCompression.of(retriever, listening[0].lineage.now) if listening else None
     except Exception as error:  # noqa: BLE001  # it can be searched all the same
         for handler in listening:
             handler.swallow("compression", error)
         return None
-
-
-def _delegated(run: _Run) -> RunnableConfig:
-    """The configuration of the inner retriever's run, which is to be the same search on record."""
-    for handler in _lineage_handlers(run):
-        handler.delegates(run.run_id)
-    return RunnableConfig(callbacks=run.get_child())
 
 
 def _stamped(found: Found, *, keep: bool) -> list[Document]:
