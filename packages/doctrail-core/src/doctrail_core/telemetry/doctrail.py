@@ -6,7 +6,7 @@ from doctrail_core.model import Arrival, Generation, Hit, Retrieval, SpanStart, 
 from doctrail_core.telemetry import semconv as sc
 from doctrail_core.telemetry.content import Shown
 from doctrail_core.telemetry.evaluation import Evaluation
-from doctrail_core.telemetry.stages import Assembly, Stage, Written, as_json, finite, present
+from doctrail_core.telemetry.stages import Assembly, Stage, Written, as_json, finite
 
 __all__ = ["write"]
 
@@ -54,16 +54,14 @@ def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
 
 def _hit(hit: Hit, shown: Shown) -> dict[str, Any]:
     chunk = hit.chunk
-    return present(
-        {
-            "chunk_id": chunk.chunk_id,
-            "document_id": chunk.document_id,
-            "index": chunk.index,
-            "score": hit.score,
-            "score_kind": hit.score_kind if hit.score is not None else None,
-            "content_hash": chunk.content_hash if shown.hashes else None,
-        }
-    )
+    told: dict[str, Any] = {"chunk_id": chunk.chunk_id, "document_id": chunk.document_id}
+    if chunk.index is not None:
+        told["index"] = chunk.index
+    if hit.score is not None:
+        told |= {"score": hit.score, "score_kind": hit.score_kind}
+    if shown.hashes and chunk.content_hash is not None:
+        told["content_hash"] = chunk.content_hash
+    return told
 
 
 def _evaluation(evaluation: Evaluation, into: Written) -> None:
@@ -106,14 +104,16 @@ def _assembly(assembly: Assembly, into: Written) -> None:
 
 
 def _arrival(arrival: Arrival) -> dict[str, Any]:
-    return present(
-        {
-            "chunk_id": arrival.chunk_id,
-            "state": arrival.state,
-            "coverage": arrival.coverage,
-            "order": arrival.order,
-            "share": arrival.share,
-            "reason": arrival.reason,
-            "by": arrival.reason_detail,
-        }
-    )
+    told: dict[str, Any] = {
+        "chunk_id": arrival.chunk_id,
+        "state": arrival.state,
+        "coverage": arrival.coverage,
+    }
+    if arrival.order is not None:
+        told["order"] = arrival.order
+    told["share"] = arrival.share
+    if arrival.reason is not None:
+        told["reason"] = arrival.reason
+    if arrival.reason_detail is not None:
+        told["by"] = arrival.reason_detail
+    return told

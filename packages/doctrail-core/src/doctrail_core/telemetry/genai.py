@@ -56,7 +56,12 @@ def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
 
 
 def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
-    found = [present({"id": h.chunk.chunk_id, "score": h.score}) for h in retrieval.hits]
+    found = [
+        {"id": hit.chunk.chunk_id}
+        if hit.score is None
+        else {"id": hit.chunk.chunk_id, "score": hit.score}
+        for hit in retrieval.hits
+    ]
     into.core |= {
         sc.GENAI_RETRIEVAL_DOCUMENTS: as_json(found),
         sc.GENAI_RETRIEVAL_QUERY: retrieval.query if shown.inputs else None,

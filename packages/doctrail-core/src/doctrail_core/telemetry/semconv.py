@@ -5,6 +5,7 @@ lacks are written out. So are the GenAI names, because no published package carr
 general conventions (v1.42.0). Our own `doctrail.*` names exist only for what neither convention has.
 """
 
+from functools import cache
 from typing import Final
 
 from openinference.semconv.trace import (
@@ -149,6 +150,7 @@ GROUNDING_DEGRADED_FROM = "doctrail.grounding.degraded_from"
 AUXILIARY = "doctrail.generation.auxiliary"
 
 
+@cache  # of few names, and of the first numbers
 def item(prefix: str, index: int, name: str) -> str:
     """A flattened list element: `item("retrieval.documents", 0, "document.id")`."""
     return f"{prefix}.{index}.{name}"

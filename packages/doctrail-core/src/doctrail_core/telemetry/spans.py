@@ -229,7 +229,7 @@ class Spans:
 class StageSpan:
     """The span of a stage that is under way: ours, or that of another instrumentation."""
 
-    __slots__ = ("_around", "_settling", "_span", "_spans", "_start")
+    __slots__ = ("_around", "_reference", "_settling", "_span", "_spans", "_start")
 
     def __init__(
         self, spans: Spans, start: SpanStart, around: otel.Context, *, suppressed: bool
@@ -239,6 +239,7 @@ class StageSpan:
         self._start = start
         self._around = around
         self._settling = threading.RLock()  # children may be begun in several threads at once
+        self._reference: SpanReference | None = None
         self._span = trace.INVALID_SPAN if suppressed else self._elsewhere()
 
     @property
@@ -250,13 +251,13 @@ class StageSpan:
     def reference(self) -> SpanReference | None:
         """Which span it is; None where no tracing is set up."""
         context = self._settled().get_span_context()
-        if not context.is_valid:
-            return None
-        return SpanReference(
-            trace.format_trace_id(context.trace_id),
-            trace.format_span_id(context.span_id),
-            context.trace_flags.sampled,
-        )
+        if self._reference is None and context.is_valid:
+            self._reference = SpanReference(
+                trace.format_trace_id(context.trace_id),
+                trace.format_span_id(context.span_id),
+                context.trace_flags.sampled,
+            )
+        return self._reference
 
     def child(self, start: SpanStart) -> "StageSpan":
         """Begin the span of a stage inside this one."""

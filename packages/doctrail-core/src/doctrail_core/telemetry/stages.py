@@ -128,8 +128,13 @@ def present(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def writable(values: Mapping[str, Any]) -> Attributes:
     """What is there, in a form that every exporter can encode: one that cannot loses a whole batch of spans."""
-    found = ((name, _fit(value)) for name, value in values.items() if value is not None)
-    return {name: value for name, value in found if value is not None}
+    fit: Attributes = {}
+    for name, value in values.items():
+        if type(value) is str and value.isascii():  # as most are
+            fit[name] = value
+        elif value is not None and (found := _fit(value)) is not None:
+            fit[name] = found
+    return fit
 
 
 def _fit(value: object) -> AttributeValue | None:
