@@ -282,7 +282,7 @@ def _score(score: object, kind: ScoreKind) -> tuple[float | None, ScoreKind]:
         return None, "unknown"
     try:
         number = float(score)  # type: ignore[arg-type]  # whatever a store hands out
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001  # whatever an object does when it is made a number
         return None, "unknown"
     return (number, kind) if number - number == 0 else (None, "unknown")
 
