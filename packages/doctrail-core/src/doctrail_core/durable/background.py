@@ -5,12 +5,16 @@ forked child.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from doctrail_core.durable.forks import remake_after_fork
 
 __all__ = ["Background"]
+
+_GLANCE = 0.25
+"""Seconds between looks at how much has come."""
 
 
 class Background:
@@ -54,10 +58,17 @@ class Background:
         """Wait, as part of the work; True, and early, if it is to end."""
         return self._stop.wait(seconds)
 
-    def await_more(self, seconds: float) -> None:
-        """Wait until there is more to do, as part of the work, or it is to end."""
-        if self._news.wait(seconds) and not self._stop.is_set():
-            self._news.clear()
+    def gather(self, seconds: float, enough: Callable[[], bool]) -> bool:
+        """Let more come, as part of the work, until that is enough; False, and early, if it is to end.
+
+        It looks now and then instead of being woken by each: that would cost more than what comes.
+        """
+        deadline = time.monotonic() + seconds
+        while not enough() and (left := deadline - time.monotonic()) > 0:
+            if self._stop.wait(min(left, _GLANCE)):
+                return False
+        self._news.clear()
+        return True
 
     def _start(self) -> None:
         with self._starting:

@@ -106,12 +106,8 @@ class Sequencer:
             self._faults.note("syncing the spool", error)
 
     def _gather_and_move(self) -> None:
-        deadline = time.monotonic() + _GATHER
-        while self._spool.pending < _ENOUGH and (left := deadline - time.monotonic()) > 0:
-            self._moving.await_more(left)
-            if self._moving.is_stopped:
-                return
-        self._move()
+        if self._moving.gather(_GATHER, lambda: self._spool.pending >= _ENOUGH):
+            self._move()
 
     def _move(self) -> None:
         """Move what there is; what was moved is sealed, so that its file is deleted and its texts gone."""
