@@ -175,8 +175,11 @@ class Runs:
         if isinstance(result, StreamingAgentChatResponse):
             self._await_writing(span_id, result)
             return
+        around = self._open.get(span_id)
         span = self._take(span_id)
         if span is None:
+            if isinstance(result, _STREAMING):
+                self._await_drawing(span_id, around)
             return
         try:
             self._returned(span, result)
@@ -229,6 +232,12 @@ class Runs:
         span = self._open.pop(span_id, None)
         return span if span is not None and span.span_id == span_id else None
 
+    def _await_drawing(self, span_id: str, around: Span | None) -> None:
+        """Another span goes on to stand for one that returned a stream, which may be drawn inside of it."""
+        if around is not None and around.kind != "llm" and not around.over:
+            self._open[span_id] = around
+            around.others.append(span_id)
+
     def _returned(self, span: Span, result: Any) -> None:
         if span.kind == "retrieval":
             self._end(span, contexts.retrieved(span, result))
@@ -277,6 +286,7 @@ class Runs:
                 if self._take(span.span_id) is not None:
                     self._finish(span, text, error)
             except Exception as fault:  # noqa: BLE001  # it would surface where the tokens are drawn
+                self._forget(span)
                 self.fault("stream", fault)
 
         span.returned = True
@@ -328,14 +338,19 @@ class Runs:
             for calling in list(tree.calls.values()):
                 self._lose(calling)
         span.over = True
+        self._forget(span)
         if event is not None:
             tree.record(event)
         self._elsewhere.pop(span.run_id or "", None)
         if span.parent is None:
             for left in tree.awaiting:
-                self._open.pop(left.span_id, None)
+                self._forget(left)
             for note in tree.notes:
                 note["complete"] = not isinstance(event, RunFailed)
+
+    def _forget(self, span: Span) -> None:
+        for span_id in (span.span_id, *span.others):
+            self._open.pop(span_id, None)
 
     # --- LLM calls
 
@@ -474,6 +489,7 @@ class Runs:
 
 _ENTERED: Mapping[Kind, Callable[[Span, _Arguments], None]] = {**contexts.ENTERED, **agents.ENTERED}
 _ANSWERING = ("query", "chat", "workflow")
+_STREAMING = (Generator, AsyncGenerator, StreamingResponse, AsyncStreamingResponse)
 _RESPONSES = (Response, StreamingResponse, AsyncStreamingResponse, PydanticResponse)
 
 

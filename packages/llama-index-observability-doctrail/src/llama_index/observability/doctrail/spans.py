@@ -249,6 +249,7 @@ class Span:
         handed_on: Whether an LLM call inside of it is on record.
         call_id: The id that a model gave to this tool call.
         cut: Whether it was cancelled at its work.
+        others: Ids of the host's spans that have returned a stream, and that this one stands for.
         over: Whether it has ended; a stream that began in it may still be drawn.
         agent: The agent whose turn it is.
         written: The span that another instrumentation has written for it.
@@ -276,6 +277,7 @@ class Span:
     handed_on: bool = False
     call_id: str | None = None
     cut: bool = False
+    others: list[str] = field(default_factory=list[str])
     over: bool = False
     agent: Agent | None = None
     written: SpanReference | None = None

@@ -65,14 +65,16 @@ class Stream:
         """What has come so far."""
         return self.heard.text
 
-    def drives(self, source: object) -> bool:
-        """Whether this generator is the one that we put in place."""
+    def drives(self, source: Any) -> bool:
+        """Whether this generator is the one that we put in place, or what others have put around it."""
+        while (inside := getattr(source, "__wrapped__", None)) is not None:
+            source = inside
         return self._drawn() is source
 
-    def replace(self, response: _Streaming, name: str) -> None:
+    def replace(self, response: _Streaming, name: str, *, asynchronous: bool) -> None:
         """Put our generator in the place of the host's."""
         source: Any = getattr(response, name)
-        steps: Any = _async_steps if isinstance(source, AsyncGenerator) else _steps
+        steps: Any = _async_steps if asynchronous else _steps
         drawn = steps(source, self)
         setattr(response, name, drawn)
         self._drawn = weakref.ref(drawn)
@@ -103,19 +105,22 @@ def follow(result: object, span_id: str, known: Sequence[Stream]) -> Stream | No
         return None
     source: Any = result.response_gen
     ours = next((stream for stream in known if stream.drives(source)), None)
-    if ours is None and isinstance(source, Generator | AsyncGenerator):
+    # What another instrumentation has put in its place may be a generator of both kinds.
+    asynchronous = isinstance(result, AsyncStreamingResponse)
+    if ours is None and isinstance(source, AsyncGenerator if asynchronous else Generator):
         ours = Stream(span_id)
-        ours.replace(result, "response_gen")
+        ours.replace(result, "response_gen", asynchronous=asynchronous)
     return ours
 
 
 def follow_chat(response: StreamingAgentChatResponse, span_id: str) -> Stream | None:
     """The stream of a chat answer that is drawn by nobody but its reader; else None."""
-    name = "chat_stream" if response.achat_stream is None else "achat_stream"
+    asynchronous = response.achat_stream is not None
+    name = "achat_stream" if asynchronous else "chat_stream"
     if response.is_writing_to_memory or getattr(response, name) is None:
         return None
     stream = Stream(span_id)
-    stream.replace(response, name)
+    stream.replace(response, name, asynchronous=asynchronous)
     return stream
 
 
