@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -21,6 +22,7 @@ from doctrail_core.capture.events import (
     RunEnded,
     RunStarted,
 )
+from doctrail_core.durable.faults import read_faults
 from doctrail_core.durable.home import Home
 from doctrail_core.ledger import open_ledger
 from doctrail_core.model import Message, SpanReference
@@ -284,3 +286,25 @@ def test_a_door_that_is_closed_leaves_the_rest_in_the_inbox(bench):
     bench.door.close()
     bench.wait()
     assert bench.inbox.traces() == [TRACE]
+
+
+def test_what_real_instrumentations_wrote_is_recorded_as_it_is_translated(bench):
+    pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
+    from doctrail.receiver.decoding import decode
+    from doctrail.receiver.translation import translate as really
+
+    bench.recording.translate = really
+    sent = []
+    for file in sorted((Path(__file__).parent / "recorded").glob("*_*.*.json")):
+        spans = decode(file.read_bytes(), "json").spans
+        bench.receive(*reversed(spans))
+        sent += spans
+    bench.wait(600)
+    expected = {response.response_id for response in really(sent)}
+    assert len(expected) > 30
+    assert set(bench.answers()) == expected
+    assert bench.recording.outcomes["recorded"] == len(expected)
+    assert set(bench.recording.outcomes) <= {"recorded", "no answer"}
+    assert bench.lineage.open_count == 0
+    assert not bench.lineage.tally.dropped
+    assert list(read_faults(Home(bench.home))) == []
