@@ -142,7 +142,7 @@ def result(evaluation: Evaluation) -> Attributes:
             sc.GENAI_EVALUATION_LABEL: evaluation.label,
             sc.GENAI_EVALUATION_EXPLANATION: evaluation.explanation,
             sc.GENAI_RESPONSE_ID: evaluation.message_id,
-            sc.ERROR_TYPE: error and error_type(error),
+            sc.ERROR_TYPE: None if error is None else error_type(error),
         }
     )
 
