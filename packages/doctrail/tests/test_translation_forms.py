@@ -264,6 +264,17 @@ def test_parts_of_a_message_are_read_and_pictures_are_not() -> None:
     assert generation.messages == (Message("user", f"Look:\n{QUESTION}"),)
 
 
+def test_a_message_whose_text_is_hidden_has_none() -> None:
+    told = {
+        "llm.input_messages.0.message.role": "user",
+        "llm.input_messages.0.message.content": "__REDACTED__",
+        "llm.input_messages.1.message.role": "user",
+        "llm.input_messages.1.message.contents.0.message_content.text": "__REDACTED__",
+    }
+    (generation,) = trail_of(span(1, "LLM", attributes=told)).generations
+    assert generation.messages == (Message("user", None), Message("user", None))
+
+
 # --- searches
 
 
@@ -356,6 +367,31 @@ def test_a_reranked_chunk_without_an_id_has_the_one_that_the_recorder_derives() 
     assert kept.chunk_id == trail.retrievals[0].hits[0].chunk.chunk_id
 
 
+def test_a_reranker_drops_only_what_it_was_given() -> None:
+    told = "retrieval.documents.0.document"
+    other = {f"{told}.id": "c2", f"{told}.content": "Lunch is served from noon on."}
+    given = {
+        "reranker.input_documents.0.document.id": "c3",
+        "reranker.input_documents.1.document.id": "c1",
+        "reranker.output_documents.0.document.id": "c1",
+    }
+    third = {f"{told}.id": "c3", f"{told}.content": "The canteen is closed on Sundays."}
+    trail = trail_of(
+        span(1, "CHAIN", at=(0, 9)),
+        search(2, 1),
+        search(3, 1, more=other),
+        search(4, 1, more=third),
+        span(5, "RERANKER", 1, (2, 3), given),
+        model(6, 1),
+    )
+    (context,) = trail.contexts
+    assert {a.chunk_id: a.reason for a in context.arrivals} == {
+        "c1": None,
+        "c2": "not observed",
+        "c3": "filtered",
+    }
+
+
 # --- which spans are what
 
 
@@ -405,6 +441,29 @@ def test_a_providers_call_inside_a_frameworks_is_one_call_told_by_both() -> None
     assert generation.span_id == outer.span_id
 
 
+def provider(number: int, at: tuple[float, float], said: str = ANSWER, **rest: Any) -> ReceivedSpan:
+    told = CHAT | {
+        "gen_ai.usage.input_tokens": 7,
+        "gen_ai.output.messages": [{"role": "assistant", "parts": [{"content": said}]}],
+    }
+    return span(number, None, 1, at, told, **{"scope": "opentelemetry.openai", **rest})
+
+
+def test_a_providers_call_beside_a_frameworks_is_one_call_if_it_said_the_same_meanwhile() -> None:
+    request = span(1, at=(0, 30), scope="fastapi")
+    (generation,) = trail_of(request, *chain(10, 1, 0), provider(2, (3.1, 3.9))).generations
+    assert generation.span_id == f"{12:016x}"
+    assert generation.usage
+    assert (generation.usage.input_tokens, generation.model) == (7, "m")
+    for other in (
+        provider(2, (3.1, 3.9), said="Something else."),
+        provider(2, (3.1, 4.1)),
+        provider(2, (3.1, 3.9), scope="openinference.instrumentation.example"),
+    ):
+        trails = trails_of(request, *chain(10, 1, 0), other)
+        assert sum(len(trail.generations) for trail in trails) == 2
+
+
 def test_several_calls_inside_one_are_several() -> None:
     outer = span(2, "LLM", 1, (3, 9))
     trail = trail_of(span(1, "CHAIN", at=(0, 9)), outer, model(3, 2, (4, 5)), model(4, 2, (6, 7)))
@@ -425,6 +484,22 @@ def test_a_sub_agent_is_a_step() -> None:
         span(1, "AGENT", at=(0, 9)), span(2, "AGENT", 1, (1, 8), told), search(3, 2), model(4, 2)
     )
     assert [step.name for step in trail.steps] == ["researcher"]
+
+
+def test_an_agent_or_a_tool_that_is_told_twice_is_one() -> None:
+    agent, tool = {"agent.name": "researcher"}, {"tool.name": "look_up"}
+    trail = trail_of(
+        span(1, "AGENT", None, (0, 9), agent),
+        span(2, "AGENT", 1, (1, 8), agent | {"input.value": QUESTION}),
+        span(3, "TOOL", 2, (1, 3), tool),
+        span(4, "TOOL", 3, (1.1, 2.9), tool | {"output.value": TEXT}),
+        search(5, 4, (1.5, 2)),
+        model(6, 2),
+    )
+    assert (trail.question, trail.steps) == (QUESTION, ())
+    (call,) = trail.tool_calls
+    assert call.result == TEXT
+    assert trail.retrievals[0].parent_id == call.tool_run_id
 
 
 def test_a_chain_that_nothing_happens_in_is_no_step() -> None:
@@ -471,6 +546,12 @@ def test_spans_under_one_parent_that_never_came_are_one_answer() -> None:
     assert trail.trace_id == TRACE
     other_parents = trail_of(search(2, 1), model(3, 8))
     assert (len(other_parents.retrievals), len(other_parents.generations)) == (1, 1)
+
+
+def test_a_search_that_asks_a_model_first_has_not_answered_yet() -> None:
+    request = span(1, at=(0, 9), scope="fastapi")
+    trail = trail_of(request, search(2, 1), model(3, 2, (1.1, 1.9)), model(4, 1))
+    assert [g.auxiliary for g in trail.generations] == [True, False]
 
 
 def chain(number: int, parent: int | None, start: float) -> list[ReceivedSpan]:
@@ -613,6 +694,9 @@ def test_times_that_are_missing_or_reversed_are_those_around_them() -> None:
     told = moments(span(1, "CHAIN", at=(0, 9)), reversed_, model(3, 1))
     assert ("RetrievalStarted", 2.0) in told
     assert ("RetrievalEnded", 2.0) in told
+    ended = _timed(search(2, 1), 0, EPOCH + 2 * SECOND)
+    told = moments(span(1, "CHAIN", at=(0, 9)), ended, model(3, 1))
+    assert ("RetrievalStarted", 2.0) in told
     lost = _timed(search(2, 1), 0, 0)
     assert trail_of(span(1, "CHAIN", at=(0, 9)), lost, model(3, 1)).retrievals
 

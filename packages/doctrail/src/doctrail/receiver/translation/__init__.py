@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from doctrail.receiver.span import ReceivedSpan
+from doctrail.receiver.translation.doubles import join_doubles
 from doctrail.receiver.translation.responses import Whole, wholes
 from doctrail.receiver.translation.runs import runs
 from doctrail.receiver.translation.telling import tell
@@ -53,7 +54,9 @@ def _responses(
     """The responses of one trace, each with its place among all."""
     own = str(uuid.UUID(trace_id))
     taken: set[str] = set()
-    for whole in wholes(tree(spans)):
+    trace = tree(spans)
+    join_doubles(trace)
+    for whole in wholes(trace):
         told = runs(whole.root, whole.others)
         given = (run.operation.response_id for run in told.told)
         response_id = next((i for i in given if i and i not in taken), None)

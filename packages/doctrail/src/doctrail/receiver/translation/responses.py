@@ -55,9 +55,7 @@ def wholes(trace: Node) -> list[Whole]:
     for node in reversed(list(_tops_and_around(trace))):
         if node.operation.kind in _ASIDE:
             parts = [part for child in node.children for part in left.pop(child, ())]
-            whole = (
-                len(parts) > 1 and any(p.informs for p in parts) and any(p.answers for p in parts)
-            )
+            whole = any(p.informs for p in parts) and any(p.answers for p in parts)
         else:
             parts = [_part(node)]
             whole = parts[0].searches and parts[0].answers

@@ -62,8 +62,7 @@ def _fullness(span: ReceivedSpan) -> tuple[int, int, str]:
 
 
 def _times(span: ReceivedSpan) -> tuple[int, int]:
-    start = span.start if span.start > 0 else max(span.end, 0)
-    return start, max(start, span.end)
+    return max(span.start, 0), max(span.start, span.end, 0)
 
 
 def _parents(nodes: dict[str, Node], trace: Node) -> Iterator[tuple[Node, Node]]:
@@ -104,10 +103,9 @@ def _settle(trace: Node) -> None:
     """Give those that were not received the times of what they hold, and put all within what holds it."""
     for node in reversed(list(trace.walk())):
         if not node.start:
-            node.start = min((c.start for c in node.children if c.start), default=0)
+            node.start = min((c.start for c in node.children if c.start), default=node.end)
         if node.span is None:
             node.end = max((c.end for c in node.children), default=0)
-        node.end = max(node.start, node.end)
     waiting = [(trace, 0)]
     while waiting:
         node, moved = waiting.pop()
