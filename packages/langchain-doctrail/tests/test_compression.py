@@ -326,3 +326,156 @@ def test_whatever_documents_hold_the_response_closes(captured):
     assert captured.open_count == handler._open.open_count == 0
     assert captured.errors
     captured.errors.clear()
+
+
+# --- rerankers
+
+
+def rankings(trail):
+    return [
+        (r.by, [c.chunk_id for c in r.given], [(c.chunk_id, c.score) for c in r.kept])
+        for r in trail.reranks
+    ]
+
+
+@pytest.fixture
+def compressing(plain):
+    """Build a compressing retriever that is wrapped as a whole, around one that has scores."""
+
+    def build(compressor, inner=None):
+        return LineageRetriever.wrap(
+            retrievers.ContextualCompressionRetriever(
+                base_compressor=compressor, base_retriever=inner or LineageRetriever.wrap(plain)
+            )
+        )
+
+    return build
+
+
+def test_a_cross_encoder_is_a_reranker_though_it_tells_no_scores(compressing, rag, handler):
+    class Encoder(LengthEncoder):
+        model_name = "length-1"
+
+    trail = answer(
+        rag, compressing(compressors.CrossEncoderReranker(model=Encoder(), top_n=2)), handler
+    )
+    (rerank,) = trail.reranks
+    assert rankings(trail) == [
+        ("CrossEncoderReranker", ids(inner(trail)[0]), [(RENEWAL, None), (REFUND, None)])
+    ]
+    assert (rerank.query, rerank.model, rerank.top_k) == (QUESTION, "length-1", 2)
+    assert [c.score for c in rerank.given] == [hit.score for hit in inner(trail)[0].hits]
+    assert rerank.parent_id == outer(trail).retrieval_id
+    assert outer(trail).started_at < rerank.started_at < rerank.ended_at < outer(trail).ended_at
+    assert "CrossEncoderReranker" in arrivals(trail)[SUPPORT].reason_detail
+
+
+def test_a_reranker_that_tells_scores_is_told_with_them(compressing, rag, handler):
+    trail = answer(rag, compressing(Reranker()), handler)
+    given = ids(inner(trail)[0])
+    assert rankings(trail) == [("Reranker", given, [(given[1], 0.9), (given[0], 0.8)])]
+    assert trail.reranks[0].top_k is None
+
+
+def test_a_filter_that_compares_embeddings_scores_anew(compressing, rag, handler):
+    trail = answer(
+        rag, compressing(compressors.EmbeddingsFilter(embeddings=EMBEDDINGS, k=1)), handler
+    )
+    ((by, given, ((kept, score),)),) = rankings(trail)
+    assert (by, len(given), kept) == ("EmbeddingsFilter", 3, RENEWAL)
+    assert score == outer(trail).hits[0].score
+    assert trail.reranks[0].top_k == 1
+
+
+def test_a_model_that_sorts_is_a_reranker_and_its_call_is_auxiliary(compressing, rag, handler):
+    listwise = compressors.LLMListwiseRerank.from_llm(SortingModel(responses=[]), top_n=2)
+    trail = answer(rag, compressing(listwise), handler)
+    given = ids(inner(trail)[0])
+    assert rankings(trail) == [("LLMListwiseRerank", given, [(given[2], None), (given[0], None)])]
+    assert [g.auxiliary for g in trail.generations] == [False]
+
+
+def test_a_transformer_that_reorders_is_told(compressing, rag, handler):
+    pipeline = compressors.DocumentCompressorPipeline(
+        transformers=[transformers.LongContextReorder()]
+    )
+    trail = answer(rag, compressing(pipeline), handler)
+    ((by, given, kept),) = rankings(trail)
+    assert by == "LongContextReorder"
+    assert [chunk_id for chunk_id, _ in kept] != given
+    assert trail.reranks[0].query is None
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: compressors.LLMChainFilter.from_llm(
+            FakeListChatModel(responses=["YES", "NO", "YES"])
+        ),
+        lambda: compressors.LLMChainExtractor.from_llm(
+            FakeListChatModel(responses=["is February 28th", "NO_OUTPUT", "within four hours"])
+        ),
+        lambda: compressors.DocumentCompressorPipeline(
+            transformers=[
+                splitters.RecursiveCharacterTextSplitter(chunk_size=30, chunk_overlap=0),
+                transformers.EmbeddingsRedundantFilter(embeddings=EMBEDDINGS),
+            ]
+        ),
+    ],
+    ids=["filter", "extractor", "splitter and redundancy filter"],
+)
+def test_what_only_filters_or_cuts_is_no_reranker(make, compressing, rag, handler):
+    assert answer(rag, compressing(make()), handler).reranks == ()
+
+
+async def test_each_reranker_of_a_pipeline_is_told_in_its_turn(compressing, rag, handler, captured):
+    pipeline = compressors.DocumentCompressorPipeline(
+        transformers=[
+            Reranker(),
+            compressors.CrossEncoderReranker(model=LengthEncoder(), top_n=1),
+        ]
+    )
+    await rag(compressing(pipeline)).ainvoke(QUESTION, {"callbacks": [handler]})
+    first, second = handler.last.reranks
+    assert (first.by, second.by) == ("Reranker", "CrossEncoderReranker")
+    assert second.given == first.kept
+    assert first.ended_at < second.started_at
+    spans = {s.context.span_id: s for s in captured.spans}
+    told = [s for s in spans.values() if s.name.startswith("rerank ")]
+    assert [s.name for s in told] == ["rerank Reranker", "rerank CrossEncoderReranker"]
+    around = {spans[s.parent.span_id].attributes["openinference.span.kind"] for s in told}
+    assert around == {"RETRIEVER"}
+
+
+def test_a_reranker_that_fails_fails_the_search_and_nothing_is_told(compressing, rag, handler):
+    class Broken(BaseDocumentCompressor):
+        top_n: int = 1
+
+        def compress_documents(self, documents, query, callbacks=None):
+            raise ConnectionError("the reranker is away")
+
+    with pytest.raises(ConnectionError, match="away"):
+        answer(rag, compressing(Broken()), handler)
+    assert handler.last.reranks == ()
+    assert outer(handler.last).error
+
+
+def test_a_compressor_without_callbacks_works_in_a_pipeline_as_ever(compressing, rag, handler):
+    class Bare(BaseDocumentCompressor):
+        def compress_documents(self, documents, query):
+            return documents[::-1]
+
+        async def acompress_documents(self, documents, query):
+            return documents[::-1]
+
+    pipeline = compressors.DocumentCompressorPipeline(transformers=[Bare()])
+    trail = answer(rag, compressing(pipeline), handler)
+    assert [by for by, _, _ in rankings(trail)] == ["Bare"]
+
+
+def test_watching_changes_no_object_of_the_user(compressing, rag, handler):
+    step = compressors.CrossEncoderReranker(model=LengthEncoder(), top_n=2)
+    pipeline = compressors.DocumentCompressorPipeline(transformers=[step])
+    answer(rag, compressing(pipeline), handler)
+    assert pipeline.transformers == [step]
+    assert pipeline.transformers[0] is step

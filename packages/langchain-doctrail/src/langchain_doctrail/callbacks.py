@@ -46,6 +46,7 @@ from langchain_doctrail.documents import as_documents, retrieved, scores_in
 from langchain_doctrail.fields import fields
 from langchain_doctrail.graphs import (
     Place,
+    agent_of,
     asked_of,
     is_control_flow,
     state_of,
@@ -76,6 +77,7 @@ CHECK_KEY = "doctrail_check"
 """Where a request says in its metadata whether its answer is to be checked: True or False."""
 
 _FRAMEWORK = "langchain"
+_AGENT_CHAIN = "AgentExecutor"  # LangChain calls the run of a classic chain after its class
 _SESSION_KEYS = ("thread_id", "session_id", "conversation_id")
 _USER_KEYS = ("user_id",)
 _DESCRIPTION = ("k", "filters", "search_type", "store", "retriever", "scores", "score_kind")
@@ -232,13 +234,22 @@ class LineageCallbackHandler(BaseCallbackHandler):
         run, parent = str(run_id), self._parent(run_id, parent_run_id)
         name = _name(serialized, kwargs, "chain")
         place = Place.of(metadata, self.lineage.now) if metadata else None
-        if response := self._open.step_started(run, parent, name, inputs, place):
+        agent = agent_of(metadata)
+        if response := self._open.step_started(run, parent, name, inputs, place, agent):
             response.within = self._scope()
             asked, who = question_in(inputs) or question_in(state_of(inputs)), who_asks(metadata)
             check = check_wanted(metadata)
             self.lineage.record(
                 RunStarted(
-                    run, parent, name, _FRAMEWORK, asked, **who, checks=self._checks, check=check
+                    run,
+                    parent,
+                    name,
+                    _FRAMEWORK,
+                    asked,
+                    **who,
+                    checks=self._checks,
+                    check=check,
+                    agent=agent is not None or name == _AGENT_CHAIN,
                 )
             )
 
@@ -474,7 +485,15 @@ class LineageCallbackHandler(BaseCallbackHandler):
         for step in self._open.untold.around(run):
             asked = asked_of(step.inputs)
             self.lineage.record(
-                RunStarted(step.run_id, step.parent_id, step.name, _FRAMEWORK, asked, at=step.at)
+                RunStarted(
+                    step.run_id,
+                    step.parent_id,
+                    step.name,
+                    _FRAMEWORK,
+                    asked,
+                    at=step.at,
+                    agent=step.agent,
+                )
             )
             self._open.untold.discard(step.run_id)
 

@@ -1,4 +1,4 @@
-"""LangGraph as callbacks show it: where a run happens, what nodes hand on, what is no failure.
+"""LangGraph as callbacks show it: where a run happens, whose it is, what nodes hand on, what is no failure.
 
 LangGraph is no dependency, so its objects are known by their names and shapes.
 """
@@ -16,6 +16,7 @@ from langchain_doctrail.messages import question_in
 __all__ = [
     "WRAPPERS",
     "Place",
+    "agent_of",
     "asked_of",
     "is_control_flow",
     "name_of_its_own",
@@ -52,6 +53,16 @@ class Place:
     def is_apart_from(self, other: "Place | None") -> bool:
         """Whether what happens here is in another node's execution than what happens there."""
         return other is None or self.name != other.name
+
+
+def agent_of(metadata: Mapping[str, Any] | None) -> str | None:
+    """The agent that a run is part of, as `create_agent` marks its graph; its name, or an empty text.
+
+    All runs inside bear the same mark, so that an agent begins where it is another one than around it.
+    """
+    if not metadata or metadata.get("ls_integration") != "langchain_create_agent":
+        return None
+    return str(metadata.get("lc_agent_name") or "")
 
 
 def name_of_its_own(graph: str, node: str) -> bool:

@@ -86,10 +86,17 @@ class OpenRun:
     is_node: bool = False
     is_outermost_node: bool = False
     is_graph: bool = False
+    agent: str | None = None
+    """The agent that it is part of."""
     tool_call_id: str | None = None
     search: Search | None = None
     called: list[str] = field(default_factory=list[str])
     """The models' calls that began in here, however deep."""
+
+    @property
+    def begins_agent(self) -> bool:
+        """Whether it is an agent as a whole, and not only a part of the one around it."""
+        return self.agent is not None and (self.outer is None or self.outer.agent != self.agent)
 
     def said(self) -> Iterator[Sequence[str]]:
         """What models said, as answers would be given side by side, the latest first.
@@ -210,18 +217,22 @@ class OpenRuns:
         name: str,
         inputs: object,
         place: Place | None = None,
+        agent: str | None = None,
     ) -> OpenResponse | None:
         """A chain or a step of one began; returns the new response if it is the outermost one."""
         parent = self._runs.get(parent_id) if parent_id else None
         if parent_id is None or parent is None:
             response = OpenResponse(run_id, inputs)
             _hand_in(response, inputs)
-            self._add(run_id, OpenRun(response, run_id, name, inputs, searches=True, place=place))
+            run = OpenRun(response, run_id, name, inputs, searches=True, place=place)
+            run.agent = agent
+            self._add(run_id, run)
             return response
         if name == _CONSTRUCTOR:
             parent = self._constructing(parent_id, parent, inputs)
         run = OpenRun(parent.response, parent.told_as, name, inputs, True, place, parent)  # noqa: FBT003  # keywords cost
         run.search, run.tool_call_id = parent.search, parent.tool_call_id
+        run.agent = agent
         if place is not None and place.is_apart_from(parent.place):
             self._enter(run_id, run, parent_id, parent)
         self._add(run_id, run)
@@ -233,6 +244,8 @@ class OpenRuns:
         if graph.told_as != graph_id and around and _is_apart(graph, around):
             self.untold.add(_step(graph_id, graph))
             graph.told_as = graph_id
+        elif graph.begins_agent:
+            self.untold.is_agent(graph.told_as)
         node.is_node = graph.is_graph = True
         node.is_outermost_node = graph.place is None
         node.told_as = graph.told_as
@@ -248,7 +261,7 @@ class OpenRuns:
         """A tool began, to answer a model's call; what runs inside it belongs to the same response."""
         if parent_id and (parent := self._runs.get(parent_id)):
             run = OpenRun(parent.response, run_id, name, inputs, searches=False, outer=parent)
-            run.tool_call_id = call_id
+            run.tool_call_id, run.agent = call_id, parent.agent
             if call_id:
                 run.response.tool_calls.add(call_id)
             self._add(run_id, run)
@@ -272,7 +285,8 @@ class OpenRuns:
         run = OpenRun(response, run_id, "", None, searches=False, outer=parent)
         outer = parent.search if parent else None
         run.search = Search(outer, run_id, outer.around if outer else parent_id, query)
-        run.tool_call_id = parent.tool_call_id if parent else None
+        if parent:
+            run.tool_call_id, run.agent = parent.tool_call_id, parent.agent
         self._add(run_id, run)
 
     def found_inside(self, run_id: str) -> Sequence[Document]:
@@ -376,7 +390,7 @@ def _told_late(inputs: object) -> bool:
 
 def _step(run_id: str, run: OpenRun) -> InnerStep:
     since = run.place.since if run.place else None
-    return InnerStep(run_id, run.told_as, run.name, run.inputs, since)
+    return InnerStep(run_id, run.told_as, run.name, run.inputs, since, run.begins_agent)
 
 
 def _found_by(node: OpenRun, outputs: object) -> list[Document]:

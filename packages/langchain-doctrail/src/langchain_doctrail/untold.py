@@ -5,7 +5,7 @@ then with all that it is inside of, outermost first: an event whose parent nobod
 response of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 __all__ = ["InnerStep", "UntoldSteps"]
 
@@ -19,6 +19,7 @@ class InnerStep:
     name: str
     inputs: object
     at: int | None
+    agent: bool = False
 
 
 class UntoldSteps:
@@ -34,6 +35,11 @@ class UntoldSteps:
     def add(self, step: InnerStep) -> None:
         """A step began."""
         self._steps[step.run_id] = step
+
+    def is_agent(self, run_id: str) -> None:
+        """A step turned out to be an agent."""
+        if step := self._steps.get(run_id):
+            self._steps[run_id] = replace(step, agent=True)
 
     def around(self, run_id: str | None) -> list[InnerStep]:
         """What is to be told before anything inside this run, outermost first."""
