@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make` alone runs the tests.
 .DEFAULT_GOAL := test
-.PHONY: setup demo test soak lint alone lowest nli matrix wheels bench lock clean
+.PHONY: setup demo test soak test-backends lint alone lowest nli matrix wheels bench lock clean
 
 PYTHON ?= python3
 # nltk, with which llama-index-core splits sentences, refuses hard-linked data.
@@ -28,6 +28,10 @@ test: setup
 # Memory over 20,000 requests under each framework; about half an hour.
 soak: setup
 	DOCTRAIL_SOAK=20000 .venv/bin/python -m pytest -k memory_stays_flat packages
+
+# Traces sent to real servers of other projects, installed for it; `make test-backends BACKENDS="phoenix mlflow"`.
+test-backends: setup
+	sh tools/test_backends.sh $(BACKENDS)
 
 lint: setup
 	.venv/bin/ruff check .
