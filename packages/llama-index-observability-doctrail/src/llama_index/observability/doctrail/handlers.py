@@ -29,6 +29,7 @@ from llama_index_instrumentation.base import BaseEvent
 import doctrail_core
 from doctrail_core.capture.scope import Scope
 from llama_index.observability.doctrail.runs import Runs
+from llama_index.observability.doctrail.searching import span_around
 
 if TYPE_CHECKING:
     from doctrail_core import Lineage, Trail
@@ -149,10 +150,7 @@ class LineageSpans(BaseSpanHandler[BaseSpan]):
         """Take note that a span begins."""
         if parent_id is None and _is_told_early():
             return
-        try:
-            RUNS.enter(id_, bound_args.arguments, instance, parent_id)
-        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
-            RUNS.fault("span_enter", error)
+        RUNS.begin(id_, bound_args.arguments, instance, span_around(parent_id))
 
     def span_exit(
         self,
@@ -163,10 +161,7 @@ class LineageSpans(BaseSpanHandler[BaseSpan]):
         **kwargs: Any,  # noqa: ARG002  # likewise
     ) -> None:
         """Take note that a span returned."""
-        try:
-            RUNS.exit(id_, result)
-        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
-            RUNS.fault("span_exit", error)
+        RUNS.end(id_, result)
 
     def span_drop(
         self,
@@ -177,10 +172,7 @@ class LineageSpans(BaseSpanHandler[BaseSpan]):
         **kwargs: Any,  # noqa: ARG002  # likewise
     ) -> None:
         """Take note that a span ended by an exception."""
-        try:
-            RUNS.drop(id_, err or RuntimeError("dropped"))
-        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
-            RUNS.fault("span_drop", error)
+        RUNS.fail(id_, err or RuntimeError("dropped"))
 
     def new_span(self, *args: Any, **kwargs: Any) -> None:
         """Keep nothing."""

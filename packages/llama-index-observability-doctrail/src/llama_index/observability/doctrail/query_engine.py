@@ -84,13 +84,15 @@ class LineageQueryEngine(Wrapper, BaseQueryEngine):
     aquery = _answering_later(BaseQueryEngine.aquery)
 
     def _query(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        response = self._noted(self.base.query(query_bundle))
+        with RUNS.inside(active_span_id.get()):
+            response = self._noted(self.base.query(query_bundle))
         if self.postprocessor is not None:
             return self.postprocessor.postprocess_response(response, query_bundle)
         return response
 
     async def _aquery(self, query_bundle: QueryBundle) -> RESPONSE_TYPE:
-        response = self._noted(await self.base.aquery(query_bundle))
+        with RUNS.inside(active_span_id.get()):
+            response = self._noted(await self.base.aquery(query_bundle))
         if self.postprocessor is not None:
             return await self.postprocessor.apostprocess_response(response, query_bundle)
         return response

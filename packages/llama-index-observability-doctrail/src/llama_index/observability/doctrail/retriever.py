@@ -3,18 +3,20 @@
 Invariant: with gates, a node comes back only if all of them admit it, whatever else goes wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from itertools import compress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import NodeWithScore, QueryBundle, QueryType
+from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from doctrail_core.capture.events import AccessDecided, RetrievedChunk
 from llama_index.observability.doctrail.handlers import RUNS, install_on_demand
 from llama_index.observability.doctrail.hits import chunks
 from llama_index.observability.doctrail.replaying import as_asked
+from llama_index.observability.doctrail.searching import Search, begun
 from llama_index.observability.doctrail.sessions import tagged_session
 from llama_index.observability.doctrail.wrapper import Wrapper
 
@@ -25,7 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["LineageRetriever"]
 
+_Search = TypeVar("_Search", bound=Callable[..., Any])
 _OWN = ("base", "gates", "lineage", "callback_manager", "object_map", "_verbose")
+
+
+def _unseen(method: _Search) -> _Search:
+    """Have the host make no span of it: whoever else listens would take the search for two."""
+    setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
+    return method
 
 
 class LineageRetriever(Wrapper, BaseRetriever):
@@ -71,20 +80,42 @@ class LineageRetriever(Wrapper, BaseRetriever):
 
     # Both levels pass through: of one query, callback handlers see one retrieval, the base's.
 
+    @_unseen
     def retrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Retrieve as the base does."""
-        nodes = as_asked(self.base).retrieve(str_or_query_bundle)
-        for gate in self.gates:
-            nodes = list(compress(nodes, gate.admits(*_shown(nodes), user_id=tagged_session()[1])))
+        with self._searching(str_or_query_bundle) as search:
+            with RUNS.inside(search.span_id):
+                nodes = as_asked(self.base).retrieve(str_or_query_bundle)
+            for gate in self.gates:
+                user_id = tagged_session()[1]
+                passing = gate.admits(*_shown(nodes, search), user_id=user_id)
+                nodes = list(compress(nodes, passing))
+            search.found = nodes
         return nodes
 
+    @_unseen
     async def aretrieve(self, str_or_query_bundle: QueryType) -> list[NodeWithScore]:
         """Retrieve as the base does."""
-        nodes = await as_asked(self.base).aretrieve(str_or_query_bundle)
-        for gate in self.gates:
-            passing = await gate.aadmits(*_shown(nodes), user_id=tagged_session()[1])
-            nodes = list(compress(nodes, passing))
+        with self._searching(str_or_query_bundle) as search:
+            with RUNS.inside(search.span_id):
+                nodes = await as_asked(self.base).aretrieve(str_or_query_bundle)
+            for gate in self.gates:
+                user_id = tagged_session()[1]
+                passing = await gate.aadmits(*_shown(nodes, search), user_id=user_id)
+                nodes = list(compress(nodes, passing))
+            search.found = nodes
         return nodes
+
+    @contextmanager
+    def _searching(self, query: QueryType) -> Generator[Search]:
+        with begun(self) as search:
+            RUNS.begin(search.span_id, {"str_or_query_bundle": query}, self, search.around)
+            try:
+                yield search
+            except BaseException as error:
+                RUNS.fail(search.span_id, error)
+                raise
+            RUNS.end(search.span_id, search.found)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return self.retrieve(query_bundle)
@@ -101,14 +132,15 @@ class LineageRetriever(Wrapper, BaseRetriever):
             setattr(self.base, name, value)
 
 
-def _shown(nodes: Sequence[NodeWithScore]) -> tuple[Sequence[RetrievedChunk], str, "Told"]:
+def _shown(
+    nodes: Sequence[NodeWithScore], search: Search
+) -> tuple[Sequence[RetrievedChunk], str, "Told"]:
     """What a gate is to be told of a search: what it found, which one it is, and where decisions go."""
-    span_id = active_span_id.get()
 
     def told(decided: AccessDecided) -> None:
         try:
-            RUNS.decided(span_id, decided)
+            RUNS.decided(search.span_id, decided)
         except Exception as error:  # noqa: BLE001  # what is not on record is decided all the same
             RUNS.fault("access", error)
 
-    return chunks(nodes, "unknown"), span_id or "", told
+    return chunks(nodes, "unknown"), search.span_id, told

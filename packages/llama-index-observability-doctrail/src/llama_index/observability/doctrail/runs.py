@@ -7,6 +7,7 @@ below it.
 
 import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -143,12 +144,47 @@ class Runs:
             if span.written is not None:
                 self._elsewhere[span.run_id] = span.written
 
-    # --- spans
+    def inside(self, span_id: str | None) -> AbstractContextManager[None]:
+        """Have what the code in here opens, such as a database's client, be part of the span of this run.
 
-    def enter(
+        Other instrumentations see to that for searches that they write themselves, and those are part of what
+        is around the search.
+        """
+        span = self._open.get(span_id or "")
+        if span is None or span.tree.lineage is None:
+            return nullcontext()
+        theirs = span.kind == "retrieval" and neighbours.any_listens()
+        run_id = span.enclosing_run() if theirs else span.run_id
+        return nullcontext() if run_id is None else span.tree.lineage.within(run_id)
+
+    # --- spans: never raises
+
+    def begin(
         self, span_id: str, arguments: _Arguments, instance: object, parent_id: str | None
     ) -> None:
         """A span begins."""
+        try:
+            self._enter(span_id, arguments, instance, parent_id)
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.fault("span_enter", error)
+
+    def end(self, span_id: str, result: Any) -> None:
+        """A span returned."""
+        try:
+            self._exit(span_id, result)
+        except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.fault("span_exit", error)
+
+    def fail(self, span_id: str, error: BaseException) -> None:
+        """A span ended by an exception."""
+        try:
+            self._drop(span_id, error)
+        except Exception as fault:  # noqa: BLE001  # lineage never breaks the user's chain
+            self.fault("span_drop", fault)
+
+    def _enter(
+        self, span_id: str, arguments: _Arguments, instance: object, parent_id: str | None
+    ) -> None:
         if span_id in self._open:  # told by a list of handlers that has changed meanwhile
             return
         parent = self._open.get(parent_id) if parent_id else None
@@ -170,8 +206,7 @@ class Runs:
             if kind in _ENTERED:
                 _ENTERED[kind](span, arguments)
 
-    def exit(self, span_id: str, result: Any) -> None:
-        """A span returned."""
+    def _exit(self, span_id: str, result: Any) -> None:
         if isinstance(result, StreamingAgentChatResponse):
             self._await_writing(span_id, result)
             return
@@ -187,8 +222,7 @@ class Runs:
             self._finish(span, None, None)
             raise
 
-    def drop(self, span_id: str, error: BaseException) -> None:
-        """A span ended by an exception."""
+    def _drop(self, span_id: str, error: BaseException) -> None:
         span = self._take(span_id)
         if span is None:
             return
