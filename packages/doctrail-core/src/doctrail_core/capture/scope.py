@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from doctrail_core.capture.events import Event
 from doctrail_core.model import Principal, SpanReference
@@ -34,6 +34,8 @@ class Scope:
     response_id: str
     run_id: str
 
+
+_Value = TypeVar("_Value")
 
 _SCOPE: ContextVar[Scope | None] = ContextVar("doctrail_scope", default=None)
 _PRINCIPAL: ContextVar[Principal | None] = ContextVar("doctrail_principal", default=None)
@@ -81,11 +83,24 @@ def entered(scope: Scope) -> Generator[Scope]:
     """Be in this scope."""
     for prepare in _prepare:
         prepare()
-    token = _SCOPE.set(scope)
-    try:
+    with _holding(_SCOPE, scope):
         yield scope
+
+
+@contextmanager
+def _holding(variable: ContextVar[_Value], value: _Value) -> Generator[None]:
+    """Have the variable hold this.
+
+    A token could not be reset where a generator goes on, or is closed, in another context, as that of a thread
+    pool; there it is left alone unless it still holds this.
+    """
+    before = variable.get()
+    variable.set(value)
+    try:
+        yield
     finally:
-        _SCOPE.reset(token)
+        if variable.get() is value:
+            variable.set(before)
 
 
 def current_principal() -> Principal | None:
@@ -108,11 +123,8 @@ def acting_for(principal: Principal | str | None) -> Generator[None]:
     """
     around = _PRINCIPAL.get()
     named = principal if isinstance(principal, Principal) else _named(principal, around)
-    token = _PRINCIPAL.set(named)
-    try:
+    with _holding(_PRINCIPAL, named):
         yield
-    finally:
-        _PRINCIPAL.reset(token)
 
 
 @contextmanager
