@@ -123,7 +123,7 @@ def generation_record(
             ToolRequest(clean_text(r.name), cleaned(r.arguments), cleaned(r.tool_call_id))
             for r in (ended.tool_requests if ended else ())
         ),
-        span_id=reference.span_id if (reference := run.reference) else None,
+        span_id=run.span_id,
     )
 
 

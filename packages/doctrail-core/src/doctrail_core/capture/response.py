@@ -103,6 +103,12 @@ class OpenRun:
         """Which span it has, whoever wrote it."""
         return self.start.span if self.span is None else self.span.reference
 
+    @property
+    def span_id(self) -> str | None:
+        """Its span, if that is in the trace of the response; others may begin one for each run."""
+        own, root = self.reference, self.response.root.reference
+        return own.span_id if own and root and own.trace_id == root.trace_id else None
+
 
 @dataclass(slots=True, eq=False)
 class OpenResponse:
