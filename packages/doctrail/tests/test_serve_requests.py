@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("google.rpc.status_pb2")
 pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
 
 import uvicorn
@@ -24,7 +26,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from doctrail.receiver.door import Door
 from doctrail.receiver.inbox import Inbox
-from doctrail.receiver.listening import address_of, listening
+from doctrail.receiver.listening import address_of, listening, served_with
 from doctrail.receiver.recording import Recording
 from doctrail.receiver.server import Limits, application
 from doctrail_core import Lineage, Settings
@@ -91,9 +93,7 @@ def serving(home):
         with closing(Inbox(home / "inbox.db", room=room)) as inbox, closing(lineage):
             door = Door(Recording(lineage, inbox, lambda _: []))
             with closing(listening("127.0.0.1", 0)) as listens:
-                config = uvicorn.Config(
-                    application(door, token, limits), log_config=None, lifespan="off", http="h11"
-                )
+                config = served_with(application(door, token, limits))
                 server = uvicorn.Server(config)
                 thread = threading.Thread(target=server.run, kwargs={"sockets": [listens]})
                 thread.start()
@@ -236,6 +236,30 @@ def test_a_sender_that_takes_too_long_is_sent_away_and_holds_up_nobody(serving):
             slow.sendall(head(1000) + b"\x00")
             assert server.post(request_with(1))[0].status == 200
             assert b" 408 " in slow.recv(1000)
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"POST /v1/traces HT", head(5)[:-2]], ids=["", "line", "head"]
+)
+def test_who_connects_and_begins_no_request_is_let_go(serving, monkeypatch, begun):
+    monkeypatch.setattr("doctrail.receiver.listening._PATIENCE", 0.5)
+    with serving() as server:
+        line = socket.create_connection(("127.0.0.1", server.port), DEADLINE)
+        with closing(line):
+            line.sendall(begun)
+            assert line.recv(1000) == b""
+        assert server.post(request_with(1))[0].status == 200
+
+
+def test_who_sends_one_request_after_the_other_keeps_the_connection(server):
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)) as line:
+        line.connect()
+        first = line.sock
+        for number in (1, 2, 3):
+            line.request("POST", "/v1/traces", request_with(number), {"Content-Type": PROTOBUF})
+            assert line.getresponse().read() == b""
+            assert line.sock is first
+    assert len(server.spans()) == 3
 
 
 def test_a_sender_that_goes_away_in_the_middle_leaves_nothing_behind(server):

@@ -108,7 +108,7 @@ def _check_installed() -> None:
 
 
 def _token(options: Namespace) -> str | None:
-    where, token = _TOKEN, os.environ.get(_TOKEN)
+    where, token = _TOKEN, os.environ.get(_TOKEN) or None
     if options.token_file:
         where = options.token_file
         token = Path(where).read_text("utf-8")

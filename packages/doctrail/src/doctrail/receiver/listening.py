@@ -1,5 +1,6 @@
 """Where the door listens, and for how long."""
 
+import asyncio
 import ipaddress
 import signal
 import socket
@@ -7,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from doctrail import exit_codes
 from doctrail.errors import UsageError
@@ -14,11 +16,13 @@ from doctrail.errors import UsageError
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
-__all__ = ["address_of", "is_loopback", "listening", "serve"]
+__all__ = ["address_of", "is_loopback", "listening", "serve", "served_with"]
 
 _CONNECTIONS = 512
 _GRACE = 10
 """Seconds in which requests may end when the door closes."""
+_PATIENCE = 30.0
+"""Seconds in which a request has to begin."""
 
 
 def is_loopback(host: str) -> bool:
@@ -57,11 +61,11 @@ def address_of(listens: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(application: "Starlette", listens: socket.socket) -> None:
-    """Answer requests until the process is told to end; those that are being answered are finished first."""
-    config = uvicorn.Config(
+def served_with(application: "Starlette") -> uvicorn.Config:
+    """How requests are read and answered."""
+    return uvicorn.Config(
         application,
-        http="h11",
+        http=_Impatient,
         ws="none",
         loop="asyncio",
         lifespan="off",
@@ -72,12 +76,42 @@ def serve(application: "Starlette", listens: socket.socket) -> None:
         limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE,
     )
+
+
+def serve(application: "Starlette", listens: socket.socket) -> None:
+    """Answer requests until the process is told to end; those that are being answered are finished first."""
     # When all is answered, uvicorn raises the signal again that ended it; there is still something to close.
     before = signal.signal(signal.SIGTERM, _leave)
     try:
-        uvicorn.Server(config).run(sockets=[listens])
+        uvicorn.Server(served_with(application)).run(sockets=[listens])
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class _Impatient(H11Protocol):
+    """Gives up connections on which no request begins in time; uvicorn does that only after the first answer."""
+
+    _since = 0.0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as its base
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        is_answering: bool = self.cycle is not None and not self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]  # it is None at first
+        if not is_answering and self.timeout_keep_alive_task is None:
+            self._wait()
+
+    def on_response_complete(self) -> None:
+        self._since = self.loop.time()
+        super().on_response_complete()
+
+    def _wait(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_at(
+            self._since + _PATIENCE, self.timeout_keep_alive_handler
+        )
 
 
 def _leave(*_: object) -> NoReturn:
