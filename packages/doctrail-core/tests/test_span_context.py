@@ -421,6 +421,7 @@ def test_what_is_suppressed_in_the_middle_has_no_spans_and_the_rest_has():
             lineage.record(RunStarted("quiet", "r", "quiet", "test"))
             ranked = [RankedChunk("c0", 0.5)]
             lineage.record(Reranked("r", "Judge", lineage.now(), ranked, ranked))
+            ask(lineage, "r", "muted")
         ask(lineage, "quiet", "unheard")
         lineage.record(RunEnded("quiet"))
         ask(lineage)
@@ -428,9 +429,9 @@ def test_what_is_suppressed_in_the_middle_has_no_spans_and_the_rest_has():
         below = [["retrieval R", []], ["context assembly", []], ["chat m-1", []]]
         assert lineage.span_tree() == [["invoke_workflow app", below]]
         (trail,) = lineage.trails
-        assert [g.generation_id for g in trail.generations] == ["unheard", "llm"]
-        assert [g.span_id is None for g in trail.generations] == [True, False]
-        assert len(trail.contexts) == 2
+        assert [g.generation_id for g in trail.generations] == ["muted", "unheard", "llm"]
+        assert [g.span_id is None for g in trail.generations] == [True, True, False]
+        assert len(trail.contexts) == 3
         assert len(trail.reranks) == 1
 
 

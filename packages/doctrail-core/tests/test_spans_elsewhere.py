@@ -333,6 +333,17 @@ def test_with_all_spans_ours_are_there_beside_those_that_the_events_bring(finder
 
 def test_threads_that_begin_children_at_once_ask_and_settle_once(lineage, others):
     lineage.record(RunStarted("r", None, "app", "test", "q"))
+    asked, another = [], threading.Event()
+
+    def slowly(run_id):
+        """Stay until another thread asks, too, which none does."""
+        if run_id == "r":
+            asked.append(run_id)
+            if len(asked) == 1:
+                another.wait(0.3)
+            another.set()
+
+    scope.when_traced_elsewhere(slowly)
     gate = threading.Barrier(8)
 
     def begin(number):
