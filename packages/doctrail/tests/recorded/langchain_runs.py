@@ -210,6 +210,17 @@ def agent() -> None:
     built.invoke({"messages": [("user", QUESTION)]}, {"configurable": {"thread_id": "thread-9"}})
 
 
+def tool_called() -> None:
+    """A model that chose a tool is told what that returned, with no agent around."""
+    from langchain_core.messages import HumanMessage, ToolMessage
+
+    calls = [{"name": "today", "args": {"zone": "UTC"}, "id": "call-1"}]
+    model = FakeChatModel(replies=[AIMessage("", tool_calls=calls), ANSWER])
+    asked = [HumanMessage(QUESTION)]
+    chose = model.invoke(asked)
+    model.invoke([*asked, chose, ToolMessage("January 15th", tool_call_id="call-1")])
+
+
 def conversation() -> None:
     """Two questions of one session."""
     prompt = ChatPromptTemplate.from_messages(

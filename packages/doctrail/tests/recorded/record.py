@@ -4,6 +4,8 @@
     uv pip install --python benchmarks/.venvs/recording -r packages/doctrail/tests/recorded/requirements.txt
     benchmarks/.venvs/recording/bin/python packages/doctrail/tests/recorded/record.py [INSTRUMENTATION ...]
 
+What is named in `OLDER` is recorded by its name, in an environment of `requirements-older.txt`.
+
 Each run has a process of its own, because instrumentations patch their host and stay. Frameworks,
 stores and instrumentations are the real ones; models are fakes that say what the runs have written.
 """
@@ -31,7 +33,7 @@ def main(names: list[str]) -> None:
         _record(*names[0].split("."))
         return
     for name in names or [*INSTRUMENTATIONS]:
-        for scenario in INSTRUMENTATIONS[name][2]:
+        for scenario in (INSTRUMENTATIONS | OLDER)[name][2]:
             subprocess.run([sys.executable, __file__, f"{name}.{scenario}"], check=True)
 
 
@@ -40,7 +42,7 @@ def _record(name: str, scenario: str) -> None:
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    module, instrument, _ = INSTRUMENTATIONS[name]
+    module, instrument, _ = (INSTRUMENTATIONS | OLDER)[name]
     run = getattr(import_module(module), _RUN_OF.get(scenario, scenario))
     exporter = InMemorySpanExporter()
     provider = TracerProvider(id_generator=_ids(f"{name}.{scenario}"))
@@ -184,10 +186,26 @@ def _openllmetry(scenario: str) -> tuple[Any, dict[str, Any]]:
     return LangchainInstrumentor(), {}
 
 
+def _older_openllmetry(_: str) -> tuple[Any, dict[str, Any]]:
+    from opentelemetry.instrumentation.langchain import LangchainInstrumentor
+
+    return LangchainInstrumentor(), {}
+
+
+def _chroma(_: str) -> tuple[Any, dict[str, Any]]:
+    from opentelemetry.instrumentation.chromadb import ChromaInstrumentor
+
+    return ChromaInstrumentor(), {}
+
+
 _RUN_OF = {"in_session": "asked", "hidden": "asked", "documents_hidden": "asked"}
 """Which run a scenario is of, where it is not the one of its name."""
 
 Instrument = Callable[[str], tuple[Any, dict[str, Any]]]
+OLDER: dict[str, tuple[str, Instrument, tuple[str, ...]]] = {
+    "openllmetry_langchain_0_40": ("langchain_runs", _older_openllmetry, ("asked", "tool_called")),
+}
+"""What needs packages that do not go together with those of the others."""
 INSTRUMENTATIONS: dict[str, tuple[str, Instrument, tuple[str, ...]]] = {
     "openinference_langchain": (
         "langchain_runs",
@@ -238,6 +256,7 @@ INSTRUMENTATIONS: dict[str, tuple[str, Instrument, tuple[str, ...]]] = {
         partial(_genai, "llama_index", "LlamaIndexInstrumentor"),
         ("asked", "agent", "failing_search"),
     ),
+    "openllmetry_chroma": ("chroma_runs", _chroma, ("asked",)),
     "openllmetry_langchain": (
         "langchain_runs",
         _openllmetry,

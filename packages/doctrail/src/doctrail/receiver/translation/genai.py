@@ -44,6 +44,10 @@ _KINDS: dict[str, Kind] = {
     "search_memory": "retrieval",
     "text_completion": "generation",
 }
+_FRAMEWORKS = ("langchain", "langgraph", "llamaindex", "llama_index")
+"""What OpenLLMetry names in place of the provider."""
+_EMPTY = '""'
+"""What an earlier one wrote where a model only chose tools."""
 _LEFT_OUT = ("model", "choice.count", "top_k")
 _UNNAMED = ("gen_ai.prompt.", "gen_ai.completion.", "gen_ai.usage.", "gen_ai.response.")
 _PROMPTS = ("gen_ai.content.prompt", "gen_ai.client.inference.operation.details")
@@ -138,7 +142,8 @@ def _generation(span: ReceivedSpan, attributes: _Attributes) -> Operation:
     replies = _json(attributes.get("gen_ai.output.messages"))
     told = _from_events(span.events)
     listed = items(attributes, "gen_ai.completion")
-    spoken = next((s for each in listed if (s := readable(each.get("content")))), None)
+    texts = (readable(each.get("content")) for each in listed)
+    spoken = next((s for s in texts if s and s != _EMPTY), None)
     return Operation(
         name=span.name,
         said=answer_in(replies) or spoken or told.said,
@@ -160,7 +165,8 @@ def _model(value: object) -> str | None:
 
 
 def _provider(attributes: _Attributes) -> str | None:
-    return name(attributes.get("gen_ai.provider.name")) or name(attributes.get("gen_ai.system"))
+    told = (name(attributes.get(key)) for key in ("gen_ai.provider.name", "gen_ai.system"))
+    return next((each for each in told if each and each.lower() not in _FRAMEWORKS), None)
 
 
 def _messages(attributes: _Attributes) -> tuple[Message, ...]:

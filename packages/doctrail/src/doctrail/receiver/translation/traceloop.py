@@ -26,6 +26,8 @@ _Attributes = Mapping[str, Any]
 _ABOUT = "traceloop.association.properties"
 _SESSIONS = ("session_id", "conversation_id", "chat_id", "thread_id")
 _RESULT = "db.query.result"
+_LIMITS = (".top_k", ".n_results", ".limit")
+_FILTERS = (".where", ".filter")
 _FOUND = (_RESULT, "db.query.embeddings", "db.search.result")
 
 
@@ -37,7 +39,8 @@ def read(span: ReceivedSpan, attributes: _Attributes) -> Operation:
     told = _told(kind, span, attributes)
     return Operation(
         kind,
-        name=name(attributes.get("traceloop.entity.name")),
+        name=name(attributes.get("traceloop.entity.name"))
+        or (span.name if kind == "retrieval" else None),
         session_id=next(filter(None, session), None),
         user_id=name(about.get("user_id")),
         store=name(about.get("ls_vector_store_provider")) or name(attributes.get("db.system")),
@@ -71,11 +74,11 @@ def _told(kind: Kind, span: ReceivedSpan, attributes: _Attributes) -> dict[str, 
     asked, said = _inside(attributes, "input"), _inside(attributes, "output")
     if kind == "retrieval":
         found = documents_in(said) or _results(span.events)
-        k = (attributes.get(key) for key in ("db.vector.query.top_k", "db.query.top_k"))
         return {
             "asked": question_in(asked),
             "documents": tuple(found),
-            "k": next(filter(None, map(whole, k)), None),
+            "k": next(filter(None, map(whole, _of_a_store(attributes, _LIMITS))), None),
+            "filters": next(filter(None, map(text, _of_a_store(attributes, _FILTERS))), None),
         }
     if kind == "tool":
         return {"asked": _arguments(asked), **_result(said)}
@@ -108,6 +111,12 @@ def _result(said: object) -> dict[str, Any]:
     if len(told) == 1 and told[0].role == "tool":
         return {"said": told[0].text, "tool_call_id": told[0].tool_call_id}
     return {"said": text(said)}
+
+
+def _of_a_store(attributes: _Attributes, endings: tuple[str, ...]) -> list[Any]:
+    """What the spans of vector stores tell under names of their own, such as `db.chroma.query.where`."""
+    named = (key for key in sorted(attributes) if key.startswith("db.") and key.endswith(endings))
+    return [attributes[key] for key in named]
 
 
 def _results(events: tuple[ReceivedEvent, ...]) -> list[RetrievedChunk]:
