@@ -98,9 +98,13 @@ def require_key_of(first: bytes, tagger: Tagger | None) -> None:
 
 def chunk_tag(fact: ChunkFact, tagger: Tagger) -> bytes:
     """The tag of a version of a chunk: another text, source or version is another one."""
-    what = (fact.content_hash, fact.source, fact.version)
     return tagger.tag(
-        "chunk version", fact.document_id, fact.chunk_id, *(each or "" for each in what)
+        "chunk version",
+        fact.document_id,
+        fact.chunk_id,
+        fact.content_hash or "",
+        fact.source or "",
+        fact.version or "",
     )
 
 
@@ -120,6 +124,7 @@ class Batch:
         self._next = state.frontier.size
         self._leaves: list[bytes] = []
         self._references: dict[str, tuple[bytes, bool]] = {}
+        self._chunk_tags: dict[tuple[str | None, ...], bytes] = {}
         self._responses: dict[bytes, int] = {}
         self._histories: dict[int, list[Entry]] = {}
         self._touched: dict[int, bool] = {}
@@ -162,7 +167,7 @@ class Batch:
                 documents |= {event.body["document"], *event.body["from"]}
         self._known.learn(
             [self._tagger.tag("document", each) for each in documents],
-            [chunk_tag(fact, self._tagger) for fact in facts],
+            [self._chunk_tag(fact) for fact in facts],
             names,
             [record.writer for record in records],
         )
@@ -174,6 +179,14 @@ class Batch:
             self._histories[first] = [decode(body, seq) for seq, body in history]
         uses = (u for h in self._histories.values() for entry in h for u in entry.chunks)
         self._known.learn_documents_of({use.chunk for use in uses})
+
+    def _chunk_tag(self, fact: ChunkFact) -> bytes:
+        """The tag of a version, which most records of a batch share with others."""
+        version = fact.document_id, fact.chunk_id, fact.content_hash, fact.source, fact.version
+        known = self._chunk_tags.get(version)
+        if known is None:
+            known = self._chunk_tags[version] = chunk_tag(fact, self._tagger)
+        return known
 
     def _name_tags(self, record: LedgerRecord) -> list[bytes]:
         named = (
@@ -319,7 +332,7 @@ class Batch:
         )
 
     def _chunk(self, fact: ChunkFact, time_us: int) -> int:
-        tag = chunk_tag(fact, self._tagger)
+        tag = self._chunk_tag(fact)
         known = self._known.chunks.get(tag)
         if known is not None:
             return known[0]
