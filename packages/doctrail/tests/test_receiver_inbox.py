@@ -130,6 +130,28 @@ def test_what_cannot_be_kept_is_not_kept_by_halves(path, inbox):
     assert inbox.size == 0
 
 
+def test_a_disk_that_is_full_costs_nothing_that_was_kept(path, inbox):
+    inbox.put([span(1)])
+    pages = inbox._connection.execute("PRAGMA page_count").fetchone()[0]
+    inbox._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+    with pytest.raises(StoreError, match="full"):
+        inbox.put([span(n, text="x" * 10_000) for n in range(2, 10)])
+    assert inbox.take(TRACE).spans == (span(1),)
+    inbox._connection.execute("PRAGMA max_page_count = 1000000")
+    inbox.put([span(2)])
+    assert inbox.take(TRACE).spans == (span(1), span(2))
+
+
+def test_a_trace_that_is_large_beyond_measure_is_taken_in_parts(inbox, monkeypatch):
+    monkeypatch.setattr("doctrail.receiver.inbox._LARGEST_TRACE", 2000)
+    inbox.put([span(n, text="x" * 600) for n in range(1, 6)])
+    first = inbox.take(TRACE)
+    assert 1 < len(first.spans) < 5
+    assert not first.is_all
+    inbox.forget(TRACE, [f"{n:016x}" for n in range(1, 5)])
+    assert inbox.take(TRACE).is_all
+
+
 def test_only_the_owner_may_read_what_was_received(path, inbox):
     assert path.stat().st_mode & 0o077 == 0
 

@@ -1,11 +1,14 @@
 """Answers of received traces are put on record, each once, whatever comes between."""
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from doctrail.receiver.assembling import Waits
 from doctrail.receiver.door import Door
@@ -113,12 +116,18 @@ def home(tmp_path):
     return tmp_path / "home"
 
 
+@contextmanager
+def bench_in(home):
+    Home(home).ensure()
+    kept = Settings(home=home, spans="none", durability="strict", when_unrecorded="refuse")
+    with closing(Inbox(home / "inbox.db")) as inbox, closing(Lineage(kept)) as lineage:
+        yield Bench(home, inbox, lineage)
+
+
 @pytest.fixture
 def bench(home):
-    Home(home).ensure()
-    settings = Settings(home=home, spans="none", durability="strict", when_unrecorded="refuse")
-    with closing(Inbox(home / "inbox.db")) as inbox, closing(Lineage(settings)) as lineage:
-        yield Bench(home, inbox, lineage)
+    with bench_in(home) as bench:
+        yield bench
 
 
 def test_no_text_of_what_was_recorded_stays_in_the_inbox(bench):
@@ -214,6 +223,15 @@ def test_an_answer_that_comes_late_in_a_trace_gets_an_id_of_its_own(bench):
     assert bench.lineage.get(f"{ANSWER}:late:{7:016x}").generations
 
 
+def test_of_a_trace_that_is_large_beyond_measure_nothing_stays_in_the_inbox(bench, monkeypatch):
+    monkeypatch.setattr("doctrail.receiver.inbox._LARGEST_TRACE", 500)
+    bench.receive(*(span(n, 1 if n > 1 else None) for n in range(1, 20)))
+    bench.wait()
+    assert bench.answers() == [ANSWER]
+    assert bench.inbox.traces() == []
+    assert bench.recording.outcomes["too late"] > 0
+
+
 def test_spans_in_a_circle_are_recorded_at_last_as_what_they_are(bench):
     bench.receive(span(1))
     bench.wait()
@@ -289,7 +307,6 @@ def test_a_door_that_is_closed_leaves_the_rest_in_the_inbox(bench):
 
 
 def test_what_real_instrumentations_wrote_is_recorded_as_it_is_translated(bench):
-    pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
     from doctrail.receiver.decoding import decode
     from doctrail.receiver.translation import translate as really
 
@@ -308,3 +325,33 @@ def test_what_real_instrumentations_wrote_is_recorded_as_it_is_translated(bench)
     assert bench.lineage.open_count == 0
     assert not bench.lineage.tally.dropped
     assert list(read_faults(Home(bench.home))) == []
+
+
+def recordings():
+    return sorted((Path(__file__).parent / "recorded").glob("openinference_*.*.json"))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.data())
+def test_what_is_recorded_depends_neither_on_order_nor_on_repeats_nor_on_restarts(
+    tmp_path_factory, data
+):
+    from doctrail.receiver.decoding import decode
+    from doctrail.receiver.translation import translate as really
+
+    chosen = data.draw(st.lists(st.sampled_from(recordings()), min_size=1, max_size=3, unique=True))
+    spans = [span for file in chosen for span in decode(file.read_bytes(), "json").spans]
+    sent = data.draw(st.permutations(spans + data.draw(st.lists(st.sampled_from(spans)))))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=5)))
+    with bench_in(tmp_path_factory.mktemp("any") / "home") as bench:
+        bench.recording.translate = really
+        for start, end in pairwise([0, *cuts, len(sent)]):
+            bench.receive(*sent[start:end])
+            if data.draw(st.booleans()):
+                bench.door = bench.reopened()
+        bench.wait(600)
+        bench.receive(*sent)
+        bench.wait(600)
+        assert set(bench.answers()) == {response.response_id for response in really(spans)}
+        assert set(bench.recording.outcomes) <= {"recorded", "no answer"}
+        assert bench.inbox.traces() == []

@@ -62,10 +62,12 @@ class Taken:
 
     Attributes:
         known: The spans of the trace that are on record already.
+        is_all: Whether nothing else of it waits.
     """
 
     spans: tuple[ReceivedSpan, ...]
     known: frozenset[str]
+    is_all: bool = True
 
 
 class Inbox:
@@ -140,7 +142,9 @@ class Inbox:
         with self._at_work() as asked:
             rows = asked("SELECT body FROM span WHERE trace_id = ? ORDER BY arrival", (trace_id,))
             spans = tuple(_bounded(body for (body,) in rows))
-            return Taken(spans, self._recorded(asked, {trace_id}).get(trace_id, frozenset()))
+            is_all = rows.fetchone() is None
+            known = self._recorded(asked, {trace_id}).get(trace_id, frozenset())
+        return Taken(spans, known, is_all)
 
     def forget(self, trace_id: str, span_ids: Sequence[str]) -> None:
         """Delete spans of a trace, which are on record; they are known when they come again."""

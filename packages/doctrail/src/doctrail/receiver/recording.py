@@ -74,6 +74,11 @@ class Recording:
                 yield trace_id
 
     def _record(self, trace_id: str, trails: "TrailReading | None") -> None:
+        while not self._record_some(trace_id, trails):
+            pass
+
+    def _record_some(self, trace_id: str, trails: "TrailReading | None") -> bool:
+        """Record a trace, or the first of it, where it is large beyond measure; returns whether that was all."""
         taken = self.inbox.take(trace_id)
         known = _in_trace(trace_id, trails)
         ours = _answer_id(trace_id)
@@ -82,6 +87,7 @@ class Recording:
         else:
             self._record_new(taken, ours, known, trails)
         self.inbox.forget(trace_id, [span.span_id for span in taken.spans])
+        return taken.is_all
 
     def _record_new(
         self, taken: Taken, ours: str, known: Collection[str], trails: "TrailReading | None"
