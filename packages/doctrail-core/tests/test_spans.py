@@ -85,6 +85,7 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "retrieval.documents.0.document.score": 0.5,
                     "retrieval.documents.1.document.id": "c1",
                     "retrieval.documents.1.document.score": 0.5,
+                    "doctrail.response.id": "r",
                     "doctrail.retrieval.hits": '[{"chunk_id":"c0","document_id":"doc_4821","index":0,"score":0.5,"score_kind":"distance","content_hash":"sha256:bbd3c2e63a473c8de87b4e0cd188cc9e0def1ce8957702db51cab470ba831b81"},{"chunk_id":"c1","document_id":"doc_4821","index":1,"score":0.5,"score_kind":"distance","content_hash":"sha256:987446a4edef0894fe2f948ee4ecec9e33fad5b86812738b2f849c64971b0f90"}]',
                     "gen_ai.retrieval.documents": '[{"id":"c0","score":0.5},{"id":"c1","score":0.5}]',
                     "doctrail.retrieval.search_type": "similarity",
@@ -99,6 +100,7 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "openinference.span.kind": "RETRIEVER",
                 },
                 "execute_tool search": {
+                    "doctrail.response.id": "r",
                     "session.id": "session-7",
                     "user.id": "ada",
                     "tool.name": "search",
@@ -109,6 +111,7 @@ def test_spans_say_by_ids_what_each_stage_did():
                     "openinference.span.kind": "TOOL",
                 },
                 "chat m-1": {
+                    "doctrail.response.id": "r",
                     "session.id": "session-7",
                     "user.id": "ada",
                     "llm.token_count.prompt": 10,

@@ -287,6 +287,7 @@ class Recorder:
             start.span,
             response.session_id,
             response.user_id,
+            response.response_id,
         )
         outer = run.outer_span()
         return outer.child(opened) if outer else self.spans.root(opened)

@@ -33,3 +33,4 @@ class SpanStart:
     elsewhere: SpanReference | None = None
     session_id: str | None = None
     user_id: str | None = None
+    response_id: str | None = None

@@ -13,8 +13,9 @@ __all__ = ["write"]
 _MOST_IDS = 128
 
 
-def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:  # noqa: ARG001  # one form for all
+def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
     """Write what only we know."""
+    into.core[sc.RESPONSE_ID] = start.response_id
     match stage:
         case Retrieval():
             _retrieval(stage, shown, into)
@@ -38,7 +39,6 @@ def _request(trail: Trail, into: Written) -> None:
         sc.QUERY_HASH: trail.query_hash,
         sc.SESSION_TURN: trail.turn,
         sc.STATUS: trail.status,
-        sc.RESPONSE_ID: trail.response_id,
     }
 
 
@@ -72,7 +72,6 @@ def _evaluation(evaluation: Evaluation, into: Written) -> None:
         sc.GROUNDING_DEGRADED_FROM: assessment.degraded_from,
         sc.GROUNDING_VERIFIER: assessment.verifier,
         sc.GROUNDING_STATUS: assessment.status,
-        sc.RESPONSE_ID: evaluation.trail.response_id,
     }
 
 
@@ -99,7 +98,6 @@ def _assembly(assembly: Assembly, into: Written) -> None:
         sc.CONTEXT_TRUNCATED: sum(a.state == "partial" for a in context.arrivals),
         sc.CONTEXT_PROMPT_LENGTH: context.prompt_length,
         sc.CONTEXT_UNEXPLAINED: context.unexplained_length,
-        sc.RESPONSE_ID: assembly.response_id,
     }
 
 

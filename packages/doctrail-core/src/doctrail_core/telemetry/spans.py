@@ -128,6 +128,7 @@ class Spans:
             nanoseconds(assessment.started_at),
             session_id=trail.session_id,
             user_id=trail.user_id,
+            response_id=trail.response_id,
         )
         checked = evaluation.checked
         links = [Link(_context_of(checked, remote=True))] if checked else None
@@ -308,8 +309,7 @@ class StageSpan:
     def _write_inside(self, name: str, start: int, stage: Stage, end: int) -> None:
         if self.suppressed:
             return
-        session_id, user_id = self._start.session_id, self._start.user_id
-        told = SpanStart("step", name, "", start, None, session_id, user_id)
+        told = replace(self._start, kind="step", name=name, at=start, elsewhere=None)
         span = self._spans.start(told, self._inside())
         try:
             if span.is_recording():

@@ -64,7 +64,6 @@ class Assembly:
         arrived: Those that the model read, in the order of the prompt.
     """
 
-    response_id: str
     context: Context
     offered: tuple[RankedChunk, ...]
     arrived: tuple[RankedChunk, ...]
@@ -77,7 +76,6 @@ class Assembly:
         }
         read = sorted((a for a in context.arrivals if a.state != "absent"), key=_place)
         return cls(
-            trail.response_id,
             context,
             tuple(RankedChunk(a.chunk_id, scores.get(a.chunk_id)) for a in context.arrivals),
             tuple(RankedChunk(a.chunk_id) for a in read),
