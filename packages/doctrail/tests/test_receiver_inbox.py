@@ -1,6 +1,5 @@
 """What is received is kept, once, until its answer is on record."""
 
-import sqlite3
 from contextlib import closing
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from doctrail.receiver.assembling import Assembling, Waits
 from doctrail.receiver.inbox import Inbox, InboxFullError
 from doctrail.receiver.span import ReceivedEvent, ReceivedLink, ReceivedSpan
 from doctrail_core.durable.errors import StoreError
+from doctrail_core.durable.newer_sqlite import connect
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 OTHER = "1af7651916cd43dd8448eb211c80319c"
@@ -121,11 +121,11 @@ def test_no_more_is_taken_than_there_is_room_for(path):
 
 
 def test_what_cannot_be_kept_is_not_kept_by_halves(path, inbox):
-    with closing(sqlite3.connect(path)) as other:
+    with closing(connect(f"file:{path}", timeout=0)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked"):
             inbox.put([span(1), span(2)])
-        other.rollback()
+        other.execute("ROLLBACK")
     assert inbox.traces() == []
     assert inbox.size == 0
 

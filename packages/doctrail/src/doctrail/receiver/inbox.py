@@ -141,8 +141,7 @@ class Inbox:
         """What waits of a trace, or the first of it, where it is large beyond measure. It stays."""
         with self._at_work() as asked:
             rows = asked("SELECT body FROM span WHERE trace_id = ? ORDER BY arrival", (trace_id,))
-            spans = tuple(_bounded(body for (body,) in rows))
-            is_all = rows.fetchone() is None
+            spans, is_all = _bounded(body for (body,) in rows)
             known = self._recorded(asked, {trace_id}).get(trace_id, frozenset())
         return Taken(spans, known, is_all)
 
@@ -250,13 +249,16 @@ def _decoded(body: str) -> ReceivedSpan:
     return ReceivedSpan(**form)
 
 
-def _bounded(bodies: Iterable[str]) -> Iterator[ReceivedSpan]:
+def _bounded(bodies: Iterable[str]) -> tuple[tuple[ReceivedSpan, ...], bool]:
+    """The spans, as far as they are not too large together, and whether those are all."""
+    spans: list[ReceivedSpan] = []
     size = 0
     for body in bodies:
-        yield _decoded(body)
-        size += len(body)
         if size > _LARGEST_TRACE:
-            return
+            return tuple(spans), False
+        spans.append(_decoded(body))
+        size += len(body)
+    return tuple(spans), True
 
 
 def _ids(packed: bytes) -> Iterator[str]:
