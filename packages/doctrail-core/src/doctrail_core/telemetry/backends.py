@@ -64,10 +64,10 @@ def write(stage: Stage, start: SpanStart, shown: Shown, into: Written) -> None:
 
 def _found(hit: Hit, shown: Shown) -> dict[str, Any]:
     chunk = hit.chunk
-    text = chunk.text if shown.documents else None
-    told = dict(chunk.metadata) if shown.documents else {}
-    about = {"document_id": chunk.document_id, "score": hit.score}
-    return _document(chunk.chunk_id, text, told | present(about))
+    about = present({"document_id": chunk.document_id, "score": hit.score})
+    if not shown.documents:
+        return _document(chunk.chunk_id, None, about)
+    return _document(chunk.chunk_id, chunk.text, {**about, **chunk.metadata, **about})
 
 
 def _kept(chunk: RankedChunk) -> dict[str, Any]:
@@ -75,8 +75,16 @@ def _kept(chunk: RankedChunk) -> dict[str, Any]:
 
 
 def _document(chunk_id: str, text: str | None, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Without a text it is an empty one: it is no document to them if it has none."""
-    return {"page_content": text or "", "id": chunk_id, "metadata": metadata, "type": "Document"}
+    """Without a text it is an empty one: it is no document to them if it has none.
+
+    Of ids and metadata they show the latter, so the id is there, too.
+    """
+    return {
+        "page_content": text or "",
+        "id": chunk_id,
+        "metadata": {"chunk_id": chunk_id} | metadata,
+        "type": "Document",
+    }
 
 
 def _message(message: Message) -> dict[str, Any]:
