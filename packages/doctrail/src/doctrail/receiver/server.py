@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["PATH", "Limits", "application"]
 
 PATH = "/v1/traces"
-_RETRY = 5
-_RETRY_WHEN_FULL = 30
-"""Seconds after which a sender may come again."""
+_RETRY = 2
+"""Seconds after which a sender may come again; exporters give up after ten in all."""
 
 _Brought = tuple[list["ReceivedSpan"], asyncio.Future[None]]
 """What a request brought, and who waits for it to be safe."""
@@ -117,7 +116,7 @@ class _Desk:
         try:
             self.door.check_room()
         except InboxFullError as error:
-            _later(str(error), _RETRY_WHEN_FULL)
+            _later(str(error))
 
     @asynccontextmanager
     async def _body(self, request: "Request") -> AsyncGenerator[bytearray]:
@@ -143,7 +142,7 @@ class _Desk:
 
     def _hold(self, size: int) -> None:
         if self._held + size > self.limits.bodies:
-            _later("too much is being received at this moment", 1)
+            _later("too much is being received at this moment")
         self._held += size
 
     async def _decoded(self, body: bytes, encoding: str, form: Form) -> Decoded:
@@ -160,7 +159,7 @@ class _Desk:
         try:
             await self._arrivals.put(decoded.spans)
         except InboxFullError as error:
-            _later(str(error), _RETRY_WHEN_FULL)
+            _later(str(error))
         except (StoreError, OSError) as error:
             raise HTTPException(503, "nothing can be kept", {"Retry-After": str(_RETRY)}) from error
 
@@ -226,8 +225,8 @@ def _encoding(headers: Mapping[str, str]) -> str:
     return said
 
 
-def _later(message: str, seconds: int) -> NoReturn:
-    raise HTTPException(429, message, {"Retry-After": str(seconds)})
+def _later(message: str) -> NoReturn:
+    raise HTTPException(429, message, {"Retry-After": str(_RETRY)})
 
 
 async def _explained(request: "Request", error: Exception) -> "Response":
