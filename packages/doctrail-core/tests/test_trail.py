@@ -1,5 +1,7 @@
 """A whole trail, as the recorder makes it with fixed ids and a fixed clock."""
 
+from datetime import UTC, datetime
+
 from inline_snapshot import snapshot
 from pydantic import TypeAdapter
 
@@ -12,7 +14,8 @@ from doctrail_core.capture.events import (
     RunEnded,
     RunStarted,
 )
-from doctrail_core.model import Message, Trail
+from doctrail_core.graph import evidence_graph
+from doctrail_core.model import Arrival, Context, Message, Trail
 from doctrail_core.testing import capture_trails
 
 
@@ -117,5 +120,18 @@ def test_a_trail_holds_what_happened_and_nothing_else():
             "assessments": [],
             "diagnoses": [],
             "derivations": [],
-            "reused": [], "reranks": []}
+            "reused": [],
+            "reranks": [],
+        }
     )
+
+
+def test_drawing_a_graph_of_a_trail_adds_no_chunk_to_it():
+    now = datetime.now(UTC)
+    seen_only_in_a_prompt = Arrival("c-1", "doc_1", "full", 1.0)
+    context = Context("llm", (seen_only_in_a_prompt,), prompt_length=10, unexplained_length=0)
+    trail = Trail("r", "ok", now, now, "hash", contexts=(context,))
+
+    assert "chunk:c-1" in {node.node_id for node in evidence_graph(trail).nodes}
+
+    assert not trail.chunks

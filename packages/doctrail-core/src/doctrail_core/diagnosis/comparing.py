@@ -79,7 +79,7 @@ def compared(before: Trail, after: Trail, verifier: Verifier | None = None) -> C
 
 def _moved(before: Trail, after: Trail) -> Iterator[Moved]:
     old, new = _fates(before), _fates(after)
-    known = before.chunks | after.chunks
+    known = {**before.chunks, **after.chunks}
     for chunk_id in dict.fromkeys((*old, *new)):
         if old.get(chunk_id) != new.get(chunk_id):
             document_id = known[chunk_id].document_id

@@ -130,7 +130,8 @@ class Evidence:
     @property
     def topic(self) -> Topic:
         """The question over all chunks that are known by now."""
-        known = self.retrieved | {found.chunk.chunk_id: found.chunk for found in self._looked}
+        looked = {found.chunk.chunk_id: found.chunk for found in self._looked}
+        known = {**self.retrieved, **looked}
         if self._topic is None or self._topic[0] != len(known):
             self._topic = len(known), Topic(self.trail.question, known.values())
         return self._topic[1]

@@ -94,7 +94,7 @@ class _Writing:
     @cached_property
     def _known_chunks(self) -> Mapping[str, Chunk]:
         """Every chunk; one of which only a prompt or a verdict knows has an id and no more."""
-        known = self._trail.chunks
+        known = dict(self._trail.chunks)
         for arrival in (a for context in self._trail.contexts for a in context.arrivals):
             known.setdefault(arrival.chunk_id, Chunk(arrival.chunk_id, arrival.document_id, None))
         return known

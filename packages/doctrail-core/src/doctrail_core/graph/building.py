@@ -31,7 +31,7 @@ def evidence_graph(trail: Trail) -> EvidenceGraph:
 
 def _chunks(trail: Trail) -> Iterator[Node]:
     """Every chunk; one of which only a prompt knows has no text."""
-    known = trail.chunks
+    known = dict(trail.chunks)
     for arrival in (a for c in trail.contexts for a in c.arrivals):
         known.setdefault(arrival.chunk_id, Chunk(arrival.chunk_id, arrival.document_id, None))
     return (Node(f"chunk:{chunk_id}", "chunk", chunk) for chunk_id, chunk in known.items())

@@ -1,6 +1,6 @@
 """All that is known of one response."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -99,7 +99,7 @@ class Trail:
     reranks: tuple[Rerank, ...] = ()
 
     @cached_property
-    def chunks(self) -> dict[str, Chunk]:
+    def chunks(self) -> Mapping[str, Chunk]:
         """Every chunk by id, as the outermost retrieval returned it; those of earlier turns too."""
         outermost_last = self.retrievals
         if len(outermost_last) > 1:
@@ -115,7 +115,7 @@ class Trail:
         return *earlier, *(hit.chunk for retrieval in self.retrievals for hit in retrieval.hits)
 
     @cached_property
-    def chunk_grades(self) -> dict[str, Grade]:
+    def chunk_grades(self) -> Mapping[str, Grade]:
         """The grade each chunk reached; one that an earlier answer brought had been in its prompt."""
         cited = cited_in([*self.citations, *(c for a in self.assessments for c in a.citations)])
         supporting = supporting_in(self.assessments)
@@ -132,7 +132,7 @@ class Trail:
         return grades
 
     @cached_property
-    def involvements(self) -> dict[str, Involvement]:
+    def involvements(self) -> Mapping[str, Involvement]:
         """How each chunk that played a part reached the answer; those that played none are not in it."""
         from doctrail_core.model.involvement import involvements
 
