@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from uuid import UUID
@@ -265,6 +266,58 @@ def test_answers_are_checked_where_that_is_asked_for(serve, home):
         assert trails.get(response_id(1)).assessments
 
 
+@pytest.fixture
+def backend():
+    """A collector that keeps what it is sent."""
+    sent = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            sent.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/traces", sent
+        server.shutdown()
+        thread.join(DEADLINE)
+
+
+def test_what_was_found_out_is_sent_on_in_the_traces_that_it_belongs_to(serve, home, backend):
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    from doctrail.receiver.decoding import decode
+
+    url, sent = backend
+    running = serve("--send", url, "--ground", "1")
+    assert running.post(body(*answer(1))) == 200
+    until(lambda: recorded(home))
+    assert running.stop()[0] == 0
+    assert {path for path, _ in sent} == {"/traces"}
+    spans = [span for _, content in sent for span in decode(content, "protobuf").spans]
+    assembly, grounding = sorted(spans, key=lambda span: span.name)
+    assert (assembly.name, grounding.name) == ("context assembly", "grounding embedded")
+    assert (assembly.trace_id, assembly.parent_id) == (f"{1:032x}", f"{1:016x}")
+    assert [(link.trace_id, link.span_id) for link in grounding.links] == [
+        (f"{1:032x}", f"{3:016x}")
+    ]
+    assert {span.scope for span in spans} == {"doctrail"}
+
+
+def test_the_door_does_not_send_to_itself(command):
+    for host in ("127.0.0.1", "localhost"):
+        with closing(socket.create_server(("127.0.0.1", 0))) as free:
+            port = free.getsockname()[1]
+        own = f"http://{host}:{port}/v1/traces"
+        code, said = refused(command("--port", str(port), "--send", own))
+        assert code == 2
+        assert "this door itself" in said
+
+
 def test_with_a_token_only_who_has_it_may_send(serve, tmp_path):
     file = tmp_path / "token"
     file.write_text(f"{TOKEN}\n")
@@ -323,6 +376,8 @@ def test_a_second_door_to_the_same_home_is_refused(serve, command):
         ("--verifier", "nli", "--model", "x"),
         ("--host", "no.such.host.invalid"),
         ("--token-file", "/no/such/file"),
+        ("--port", "0", "--send", "127.0.0.1:6006"),
+        ("--port", "0", "--send", "http://127.0.0.1:no/v1/traces"),
     ],
     ids=" ".join,
 )

@@ -2,7 +2,7 @@
 
 import os
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,11 @@ from doctrail.terminal import Terminal
 from doctrail.verifiers import add_verifier, share, verifier_of
 
 if TYPE_CHECKING:
+    import socket
+    from contextlib import AbstractContextManager
+
+    from opentelemetry.trace import TracerProvider
+
     from doctrail.receiver.recording import Recording
     from doctrail_core.grounding.settings import Grounding
 
@@ -66,6 +71,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="check this share of the answers, above 0 and at most 1 (default: none)",
     )
     add_verifier(parser)
+    parser.add_argument(
+        "--send",
+        metavar="URL",
+        help="send spans of what was found out about answers (what arrived in prompts, checks) to where another"
+        " collector or backend takes traces, in the traces that they belong to",
+    )
 
 
 def run(options: Namespace, terminal: Terminal) -> int:
@@ -84,7 +95,11 @@ def run(options: Namespace, terminal: Terminal) -> int:
         )
     listens = listening(options.host, options.port)
     waits = Waits(quiet=options.quiet, patience=options.patience)
-    with closing(listens), recording(settings_of(options), "inbox", grounding) as records:
+    with (
+        closing(listens),
+        _sending(options, listens) as spans,
+        recording(settings_of(options), "inbox", grounding, spans=spans) as records,
+    ):
         door = Door(records, waits)
         try:
             door.open()
@@ -94,6 +109,16 @@ def run(options: Namespace, terminal: Terminal) -> int:
             door.close()
             _sum_up(records, options, terminal)
     return exit_codes.OK
+
+
+def _sending(
+    options: Namespace, listens: "socket.socket"
+) -> "AbstractContextManager[TracerProvider | None]":
+    if options.send is None:
+        return nullcontext()
+    from doctrail.receiver.sending import sending
+
+    return sending(options.send, listens)
 
 
 def _check_installed() -> None:

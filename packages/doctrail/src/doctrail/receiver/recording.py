@@ -21,10 +21,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from opentelemetry.trace import TracerProvider
+
     from doctrail.receiver.span import ReceivedSpan
     from doctrail.receiver.translation import Response
     from doctrail_core import Lineage, Settings
     from doctrail_core.capture.events import Event
+    from doctrail_core.capture.settings import Spans
     from doctrail_core.durable.home import Home
     from doctrail_core.durable.lease import Lease
     from doctrail_core.grounding.settings import Grounding
@@ -181,14 +184,20 @@ def _renamed(event: "Event", old_id: str, new_id: str) -> "Event":
 
 @contextmanager
 def recording(
-    settings: "Settings", name: str, grounding: "Grounding | None" = None, *, lasting: bool = True
+    settings: "Settings",
+    name: str,
+    grounding: "Grounding | None" = None,
+    *,
+    spans: "TracerProvider | None" = None,
+    lasting: bool = True,
 ) -> "Generator[Recording]":
     """What puts received answers on record in a home; one process at a time has the inbox of this name.
 
     Args:
-        settings: Those of the home; when it records, and that no span is written, is not theirs to say.
+        settings: Those of the home; when it records, and which spans it writes, is not theirs to say.
         name: Of the inbox.
         grounding: Which answers are checked, and by whom.
+        spans: Who takes the spans of what nobody wrote spans of; None for none.
         lasting: Whether what is left in the inbox waits for the next time; if not, it may be of any size.
 
     Raises:
@@ -202,7 +211,8 @@ def recording(
     from doctrail_core.durable.home import Home
     from doctrail_core.durable.lease import Lease
 
-    told = replace(settings, spans="none", durability="strict", when_unrecorded="refuse")
+    written: Spans = "missing" if spans else "none"
+    told = replace(settings, spans=written, durability="strict", when_unrecorded="refuse")
     home = Home(settings.home.absolute())
     check_is_local(home.path)
     home.ensure()
@@ -212,7 +222,8 @@ def recording(
             _remove(path)  # what a process left that was killed
             opened.callback(_remove, path)
         inbox = opened.enter_context(closing(Inbox(path, room=ROOM if lasting else None)))
-        lineage = opened.enter_context(closing(Lineage(told, grounding=grounding)))
+        lineage = Lineage(told, tracer_provider=spans, grounding=grounding)
+        opened.callback(lineage.close)
         yield Recording(lineage, inbox, translate)
 
 
