@@ -123,6 +123,15 @@ def test_a_check_is_a_trace_of_its_own_with_the_result_as_output(arrived):
     assert (told["name"], told["score"]) == ("grounding_risk", assessment.risk)
 
 
+def test_an_answer_and_its_check_are_found_by_the_response_id(arrived):
+    sent, experiment = arrived
+    trail = sent.trail("llama_index")
+    wanted = f"span.attributes.`doctrail.response.id` LIKE '%{trail.response_id}%'"
+    found = found_by(experiment, wanted)
+    assert trail.trace_id in found
+    assert len(found) == 2
+
+
 def test_no_text_comes_unless_it_was_asked_for(texts_in_mlflow, ids_in_mlflow):
     def everything(arrived) -> str:
         sent, experiment = arrived

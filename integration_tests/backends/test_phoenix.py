@@ -158,11 +158,14 @@ def test_the_user_is_on_every_span_of_an_answer(arrived):
     assert {span.attributes["user.id"] for span in seen} == {USER}
 
 
-def test_an_answer_is_found_by_its_response_id(arrived):
+def test_an_answer_and_its_check_are_found_by_the_response_id(arrived):
     trail = arrived.sent.trail("llama_index")
     path = f"/v1/projects/{arrived.name}/spans?attribute=doctrail.response.id:{trail.response_id}"
     found = arrived.server.ask(path)["data"]
-    assert trail.trace_id in {span["context"]["trace_id"] for span in found}
+    kinds = {span["context"]["trace_id"]: span["span_kind"] for span in found}
+    assert trail.trace_id in kinds
+    assert len(kinds) == 2
+    assert "EVALUATOR" in kinds.values()
 
 
 def test_a_check_comes_as_an_evaluator_of_the_response(arrived):
