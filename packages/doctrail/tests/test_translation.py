@@ -274,9 +274,17 @@ def test_making_an_index_is_no_answer() -> None:
     assert len(trail.retrievals) == 1
 
 
-def test_a_missing_score_of_llama_index_cannot_be_told_from_zero() -> None:
-    trail = trail_of("openinference_llama_index.unscored")
-    assert [hit.score for hit in trail.retrievals[0].hits] == [0.0, 0.0]
+def test_a_missing_score_of_llama_index_is_told_from_zero_by_what_was_printed() -> None:
+    spans = recorded("openinference_llama_index.unscored")
+    (found_by,) = [s for s in spans if "retrieval.documents.0.document.score" in s.attributes]
+    assert found_by.attributes["retrieval.documents.0.document.score"] == 0.0
+    (trail,) = trails_of(spans)
+    assert [hit.score for hit in trail.retrievals[0].hits] == [None, None]
+    printed = str(found_by.attributes["output.value"])
+    for output in (printed.replace("None", "0.0"), "__REDACTED__"):
+        told = _with(found_by, attributes=found_by.attributes | {"output.value": output})
+        (zero,) = trails_of([told])
+        assert [hit.score for hit in zero.retrievals[0].hits] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

@@ -350,6 +350,82 @@ def test_a_tool_that_found_documents_is_a_search() -> None:
     assert [h.chunk.chunk_id for h in retrieval.hits] == ["c1"]
 
 
+def test_a_retriever_that_is_called_an_agent_is_a_search() -> None:
+    told = dict(search(1).attributes) | {"openinference.span.kind": "AGENT"}
+    trail = trail_of(
+        span(1, "CHAIN", at=(0, 9)),
+        span(2, None, 1, (1, 2), told, name="AgentDocsRetriever"),
+        model(3, 1),
+    )
+    assert [r.retriever for r in trail.retrievals] == ["AgentDocsRetriever"]
+    assert trail.steps == ()
+
+
+def test_a_step_that_kept_no_document_filtered_all_of_them() -> None:
+    given = "<NodeWithScore(node=TextNode(id_=c1), score=0.9)>"
+    told = {"input.value": json.dumps({"nodes": [given]}), "output.value": "[]"}
+    step = span(3, "CHAIN", 1, (2, 3), told, name="Cutoff._postprocess_nodes")
+    other = {"llm.input_messages.0.message.content": QUESTION}
+    trail = trail_of(span(1, "CHAIN", at=(0, 9)), search(2, 1), step, model(4, 1, more=other))
+    (context,) = trail.contexts
+    assert [(a.reason, a.reason_detail) for a in context.arrivals] == [("filtered", "by Cutoff")]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (
+            "Cutoff._postprocess_nodes",
+            {
+                "input.value": json.dumps(
+                    {
+                        "nodes": [
+                            "<NodeWithScore(node=TextNode(id_=c1), score=0.9)>",
+                            "<NodeWithScore(node=TextNode(id_=c(2)), score=None)>",
+                        ]
+                    }
+                ),
+                "output.value": json.dumps(["<NodeWithScore(node=TextNode(id_=c1), score=0.9)>"]),
+            },
+        ),
+        (
+            "Cutoff",
+            {
+                "input.documents.0.document.id": "c1",
+                "input.documents.1.document.id": "c(2)",
+                "output.documents.0.document.id": "c1",
+            },
+        ),
+    ],
+)
+def test_a_step_that_kept_some_documents_filtered_the_others(
+    name: str, told: dict[str, Any]
+) -> None:
+    doc = "retrieval.documents.1.document"
+    both = {f"{doc}.id": "c(2)", f"{doc}.content": "Lunch is served from noon on."}
+    trail = trail_of(
+        span(1, "CHAIN", at=(0, 9)),
+        search(2, 1, more=both),
+        span(3, "CHAIN", 1, (2, 3), told, name=name),
+        model(4, 1),
+    )
+    (context,) = trail.contexts
+    assert {a.chunk_id: (a.reason, a.reason_detail) for a in context.arrivals} == {
+        "c1": (None, None),
+        "c(2)": ("filtered", "by Cutoff"),
+    }
+    assert (trail.reranks, trail.steps) == ((), ())
+
+
+@pytest.mark.parametrize("printed", ["[1]", '["<Node>"]', '["<NodeWithScore(node=None)>"]', "{"])
+def test_nodes_that_are_printed_otherwise_choose_nothing(printed: str) -> None:
+    given = "<NodeWithScore(node=TextNode(id_=c1), score=0.9)>"
+    told = {"input.value": json.dumps({"nodes": [given]}), "output.value": printed}
+    step = span(3, "CHAIN", 1, (2, 3), told, name="Cutoff._postprocess_nodes")
+    trail = trail_of(span(1, "CHAIN", at=(0, 9)), search(2, 1), step, model(4, 1))
+    assert [a.reason for c in trail.contexts for a in c.arrivals] == [None]
+
+
 def test_a_reranked_chunk_without_an_id_has_the_one_that_the_recorder_derives() -> None:
     found = {"retrieval.documents.0.document.content": TEXT}
     ranked = {

@@ -1,8 +1,8 @@
 """The spans of a trace become the events of the responses in it.
 
-Ids and scores are taken where they are and never invented. What cannot be known from spans: a score of 0.0
-of OpenInference's LlamaIndex instrumentation may stand for none at all; OpenLLMetry tells neither ids nor
-scores of what LangChain retrieved.
+Ids and scores are taken where they are and never invented. What cannot be known from spans: where outputs are
+hidden, a score of 0.0 of OpenInference's LlamaIndex instrumentation may stand for none at all; OpenLLMetry
+tells neither ids nor scores of what LangChain retrieved, and earlier versions of it tell of no search.
 """
 
 import uuid

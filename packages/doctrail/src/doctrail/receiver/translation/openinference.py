@@ -1,17 +1,21 @@
 """What a span of an OpenInference instrumentation says, in Python, JavaScript, Java or Go.
 
 Traps: LangChain's retriever spans have the documents' ids only in `output.value`; LlamaIndex's have a
-score of 0.0 where there was none, which cannot be told from a real one and is taken as it is; LlamaIndex
-writes an LLM span for what only prepares a call; `llm.prompts` may be a list.
+score of 0.0 where there was none, which only the nodes printed in `output.value` tell from a real one, so
+where outputs are hidden it is taken as it is; LlamaIndex writes an LLM span for what only prepares a call;
+`llm.prompts` may be a list.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from doctrail.receiver.span import ReceivedSpan
 from doctrail.receiver.translation.attributes import (
     items,
     name,
+    number,
     parsed,
     record,
     text,
@@ -45,10 +49,22 @@ _KINDS: dict[str, Kind] = {
     "RETRIEVER": "retrieval",
     "TOOL": "tool",
 }
-_METHODS = ("retrieve", "_retrieve", "aretrieve", "_aretrieve", "run", "run_async", "__call__")
+_METHODS = (
+    "_postprocess_nodes",
+    "postprocess_nodes",
+    "retrieve",
+    "_retrieve",
+    "aretrieve",
+    "_aretrieve",
+    "run",
+    "run_async",
+    "__call__",
+)
 _NODES = ("langgraph_node", "node_name")
 _LEFT_OUT = ("tools", "functions", "messages", "input", "_type")
 _USER_SCOPES = ("openinference", "instrumentation")
+_POSTPROCESSES = ("._postprocess_nodes", ".postprocess_nodes")
+_NODE = re.compile(r"<NodeWithScore\(node=\w+\(id_=(.{1,512})\), score=([^()]*)\)>")
 _PREPARES = "._prepare_chat_with_tools"
 
 
@@ -63,6 +79,7 @@ def read(span: ReceivedSpan, attributes: _Attributes) -> Operation:
         "rerank": _rerank,
         "retrieval": _retrieval,
         "run": _run,
+        "selection": _selection,
         "tool": _tool,
     }
     reader = readers.get(kind)
@@ -72,12 +89,16 @@ def read(span: ReceivedSpan, attributes: _Attributes) -> Operation:
 def _kind(span: ReceivedSpan, attributes: _Attributes) -> Kind:
     told = attributes.get("openinference.span.kind")
     kind = _KINDS.get(told.strip().upper(), "nothing") if isinstance(told, str) else "nothing"
+    if kind == "chain" and _selects(span, attributes):
+        return "selection"
     if kind == "chain" and _is_a_step(span, attributes):
         return "run"
     if kind == "generation" and span.name.endswith(_PREPARES):
         return "chain"
-    found = "retrieval.documents.0.document.content" in attributes
-    return "retrieval" if kind in ("nothing", "tool") and told and found else kind
+    # LangChain's makes an agent of whatever has that word in its name.
+    may_search = told and kind in ("nothing", "tool", "agent", "chain", "run")
+    found = any(key.startswith("retrieval.documents.") for key in attributes)
+    return "retrieval" if may_search and found else kind
 
 
 def _is_a_step(span: ReceivedSpan, attributes: _Attributes) -> bool:
@@ -131,7 +152,9 @@ def _retrieval(span: ReceivedSpan, attributes: _Attributes) -> Operation:
     return Operation(
         name=_bare(span.name),
         asked=question_in(_input(attributes)),
-        documents=_with_ids(_documents(attributes, "retrieval.documents"), _output(attributes)),
+        documents=_with_ids(
+            _first_of(attributes, "retrieval.documents", "output.documents"), _output(attributes)
+        ),
         k=next(filter(None, (whole(asked.get(key)) for key in ("top_k", "k"))), None),
         filters=next((f for key in ("filters", "filter") if (f := asked.get(key))), None),
         store=name(about.get("ls_vector_store_provider")),
@@ -163,11 +186,20 @@ def _document(told: _Attributes) -> RetrievedChunk | None:
 def _with_ids(told: list[RetrievedChunk], output: object) -> tuple[RetrievedChunk, ...]:
     """The documents as the attributes have them, with ids and texts that only the output has."""
     if told and all(one.chunk_id and one.text for one in told):
-        return tuple(told)
+        return _unscored(told, output)
     printed = documents_in(output)
     if len(told) != len(printed):
-        return tuple(told or printed)
+        return _unscored(told, output) if told else tuple(printed)
     return tuple(map(_completed, told, printed)) if told else tuple(printed)
+
+
+def _unscored(told: Sequence[RetrievedChunk], output: object) -> tuple[RetrievedChunk, ...]:
+    """The documents, without the scores that were 0.0 for none."""
+    without = {node.chunk_id for node in _nodes(parsed(output)) or () if node.score is None}
+    return tuple(
+        replace(one, score=None) if one.score == 0 and one.chunk_id in without else one
+        for one in told
+    )
 
 
 def _completed(told: RetrievedChunk, printed: RetrievedChunk) -> RetrievedChunk:
@@ -187,9 +219,50 @@ def _rerank(span: ReceivedSpan, attributes: _Attributes) -> Operation:
         asked=question_in(attributes.get("reranker.query")) or question_in(_input(attributes)),
         model=name(attributes.get("reranker.model_name")),
         k=whole(attributes.get("reranker.top_k")),
-        given=tuple(_documents(attributes, "reranker.input_documents")),
-        documents=tuple(_documents(attributes, "reranker.output_documents")),
+        given=tuple(_first_of(attributes, "reranker.input_documents", "input.documents")),
+        documents=_unscored(
+            _first_of(attributes, "reranker.output_documents", "output.documents"),
+            _output(attributes),
+        ),
     )
+
+
+def _first_of(attributes: _Attributes, *prefixes: str) -> list[RetrievedChunk]:
+    told = (_documents(attributes, prefix) for prefix in prefixes)
+    return next(filter(None, told), list[RetrievedChunk]())
+
+
+def _selection(span: ReceivedSpan, attributes: _Attributes) -> Operation:
+    given, kept = _given_and_kept(span, attributes)
+    chosen = Operation(name=_bare(span.name), given=tuple(given or ()), documents=tuple(kept or ()))
+    return together(chosen, _run(span, attributes))
+
+
+def _selects(span: ReceivedSpan, attributes: _Attributes) -> bool:
+    given, kept = _given_and_kept(span, attributes)
+    return bool(given) and kept is not None
+
+
+def _given_and_kept(
+    span: ReceivedSpan, attributes: _Attributes
+) -> tuple[list[RetrievedChunk] | None, list[RetrievedChunk] | None]:
+    """What went into a step and came out of it, where both are documents; None where that is not told."""
+    if span.name.endswith(_POSTPROCESSES):
+        nodes = _asked_with(attributes).get("nodes")
+        return _nodes(nodes), _nodes(parsed(_output(attributes)))
+    given, kept = (_documents(attributes, f"{way}.documents") for way in ("input", "output"))
+    return given or None, kept or None
+
+
+def _nodes(value: object) -> list[RetrievedChunk] | None:
+    """The nodes that LlamaIndex's instrumentation prints in its own form, if all are in that."""
+    if not isinstance(value, list | tuple):
+        return None
+    listed = cast("list[object]", value)
+    found = [_NODE.fullmatch(each) if isinstance(each, str) else None for each in listed]
+    nodes = [each for each in found if each]
+    told = [RetrievedChunk(None, node[1], score=number(node[2])) for node in nodes]
+    return told if len(told) == len(listed) else None
 
 
 # --- models and tools

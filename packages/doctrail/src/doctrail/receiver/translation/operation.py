@@ -16,13 +16,15 @@ Kind = Literal[
     "agent",
     "retrieval",
     "rerank",
+    "selection",
     "generation",
     "tool",
     "guard",
     "check",
 ]
-"""A `run` is a step that a person would look for, a `chain` is what holds other spans together; what happens
-in a `guard` prepares or protects an answer, a `check` is about answers and no part of one."""
+"""A `run` is a step that a person would look for, a `chain` is what holds other spans together; a `selection`
+keeps some of what was found; what happens in a `guard` prepares or protects an answer, a `check` is about
+answers and no part of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class Operation:
     Attributes:
         asked: The question of a run, the query of a search, the arguments of a tool.
         said: The answer of a run or of a model, the result of a tool.
-        given: What a reranker got, best first.
-        documents: What a search found or a reranker kept, best first.
+        given: What a reranker or a selection got, best first.
+        documents: What a search found or they kept, best first.
     """
 
     kind: Kind = "nothing"

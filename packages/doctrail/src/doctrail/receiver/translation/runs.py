@@ -12,7 +12,7 @@ from doctrail.receiver.translation.operation import Kind, Operation, together
 from doctrail.receiver.translation.tree import Node
 from doctrail_core.model import SpanReference
 
-__all__ = ["Reranking", "Run", "Runs", "reference", "runs"]
+__all__ = ["Choice", "Run", "Runs", "reference", "runs"]
 
 RunKind = Literal["run", "retrieval", "generation", "tool"]
 
@@ -48,8 +48,8 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Reranking:
-    """A step between search and prompt that ordered anew, and the run that it happened in."""
+class Choice:
+    """A step between search and prompt that ordered anew or kept some, and the run that it happened in."""
 
     node: Node
     run: Run
@@ -60,7 +60,7 @@ class Runs:
     """The runs of a response, parents first, the response itself before all."""
 
     told: list[Run] = field(default_factory=list[Run])
-    rerankings: list[Reranking] = field(default_factory=list[Reranking])
+    choices: list[Choice] = field(default_factory=list[Choice])
 
 
 def runs(root: Node, others: Collection[Node] = ()) -> Runs:
@@ -77,8 +77,8 @@ def runs(root: Node, others: Collection[Node] = ()) -> Runs:
         run = _run(node, parent, bearing, preparing=preparing)
         if run is not parent:
             found.told.append(run)
-        if node.operation.kind == "rerank":
-            found.rerankings.append(Reranking(node, run))
+        if node.operation.kind in ("rerank", "selection"):
+            found.choices.append(Choice(node, run))
         inside = preparing or node.operation.kind in _PREPARING
         waiting += _below(node, run, preparing=inside)
     return found

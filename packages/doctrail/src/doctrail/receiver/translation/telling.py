@@ -14,7 +14,7 @@ from typing import cast
 from doctrail.receiver.span import ReceivedSpan
 from doctrail.receiver.translation.attributes import flat, name, text
 from doctrail.receiver.translation.reading import framework
-from doctrail.receiver.translation.runs import Reranking, Run, Runs, reference
+from doctrail.receiver.translation.runs import Choice, Run, Runs, reference
 from doctrail_core.capture.events import (
     ContextSelected,
     Event,
@@ -105,14 +105,12 @@ class _Telling:
                 starts[run.parent].before(start)
                 start.before(ends[run.parent])
                 end.before(ends[root])
-        steps = [self._step(each, starts, ends) for each in self.told.rerankings]
+        steps = [self._step(each, starts, ends) for each in self.told.choices]
         return [*starts.values(), *ends.values(), *steps]
 
-    def _step(
-        self, each: Reranking, starts: dict[Run, _Moment], ends: dict[Run, _Moment]
-    ) -> _Moment:
+    def _step(self, each: Choice, starts: dict[Run, _Moment], ends: dict[Run, _Moment]) -> _Moment:
         node = each.node
-        step = _Moment(node.end, _STEP, node.span_id, list(self._reranked(each)))
+        step = _Moment(node.end, _STEP, node.span_id, list(self._chosen(each)))
         starts[each.run].before(step)
         step.before(ends[each.run])
         return step
@@ -232,25 +230,27 @@ class _Telling:
 
     # --- steps between
 
-    def _reranked(self, each: Reranking) -> Iterator[Event]:
+    def _chosen(self, each: Choice) -> Iterator[Event]:
         told, run_id = each.node.operation, self._run_id(each.run)
         given, kept = _ranked(told.given), _ranked(told.documents)
         by = told.name or "reranker"
-        yield Reranked(
-            run_id,
-            by,
-            each.node.start,
-            given,
-            kept,
-            query=told.asked,
-            model=told.model,
-            top_k=told.k,
-            at=each.node.end,
-            span=reference(each.node, self.trace_id),
-        )
-        if given and kept:
-            among = [chunk.chunk_id for chunk in given]
-            yield ContextSelected(run_id, [chunk.chunk_id for chunk in kept], by, among=among)
+        if told.kind == "rerank":
+            yield Reranked(
+                run_id,
+                by,
+                each.node.start,
+                given,
+                kept,
+                query=told.asked,
+                model=told.model,
+                top_k=told.k,
+                at=each.node.end,
+                span=reference(each.node, self.trace_id),
+            )
+        among = [chunk.chunk_id for chunk in given]
+        left = [chunk.chunk_id for chunk in kept]
+        if among and set(left) <= set(among):
+            yield ContextSelected(run_id, left, by, among=among)
 
 
 def _ranked(chunks: Sequence[RetrievedChunk]) -> list[RankedChunk]:
