@@ -8,7 +8,8 @@ import pytest
 
 from doctrail.receiver.span import ReceivedEvent, ReceivedSpan
 from doctrail.receiver.translation import translate
-from doctrail.receiver.translation.content import answer_in, messages_in, question_in
+from doctrail.receiver.translation.exchange import answer_in, question_in
+from doctrail.receiver.translation.messages import messages_in
 from doctrail_core.capture.events import (
     GenerationEnded,
     PromptSent,

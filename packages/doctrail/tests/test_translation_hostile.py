@@ -212,7 +212,7 @@ def sane(events: Sequence[Event], response_id: str) -> None:
     assert [e for e in events if isinstance(e, STARTS) and e.parent_id is None] == [events[0]]
 
 
-HARD = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=80)
+HARD = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 
 
 @HARD

@@ -18,15 +18,9 @@ from doctrail.receiver.translation.attributes import (
     text,
     whole,
 )
-from doctrail.receiver.translation.content import (
-    answer_in,
-    documents_in,
-    messages_in,
-    question_in,
-    readable,
-    requests_in,
-    role_of,
-)
+from doctrail.receiver.translation.documents import documents_in
+from doctrail.receiver.translation.exchange import answer_in, question_in
+from doctrail.receiver.translation.messages import messages_in, readable, requests_in, role_of
 from doctrail.receiver.translation.operation import Kind, Operation, together
 from doctrail_core.model import Message, ToolRequest, Usage
 

@@ -6,31 +6,26 @@ where outputs are hidden it is taken as it is; LlamaIndex writes an LLM span for
 `llm.prompts` may be a list.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any, cast
 
 from doctrail.receiver.span import ReceivedSpan
 from doctrail.receiver.translation.attributes import (
     items,
     name,
-    number,
     parsed,
     record,
     text,
     whole,
 )
-from doctrail.receiver.translation.content import (
-    answer_in,
-    chunk,
-    documents_in,
-    message_id_in,
-    messages_in,
-    question_in,
-    readable,
-    requests_in,
-    role_of,
+from doctrail.receiver.translation.exchange import answer_in, message_id_in, question_in
+from doctrail.receiver.translation.messages import messages_in, readable, requests_in, role_of
+from doctrail.receiver.translation.openinference_documents import (
+    documents,
+    first_of,
+    printed_nodes,
+    unscored,
+    with_ids,
 )
 from doctrail.receiver.translation.operation import Kind, Operation, together
 from doctrail_core.capture.events import RetrievedChunk
@@ -64,7 +59,6 @@ _NODES = ("langgraph_node", "node_name")
 _LEFT_OUT = ("tools", "functions", "messages", "input", "_type")
 _USER_SCOPES = ("openinference", "instrumentation")
 _POSTPROCESSES = ("._postprocess_nodes", ".postprocess_nodes")
-_NODE = re.compile(r"<NodeWithScore\(node=\w+\(id_=(.{1,512})\), score=([^()]*)\)>")
 _PREPARES = "._prepare_chat_with_tools"
 
 
@@ -152,8 +146,8 @@ def _retrieval(span: ReceivedSpan, attributes: _Attributes) -> Operation:
     return Operation(
         name=_bare(span.name),
         asked=question_in(_input(attributes)),
-        documents=_with_ids(
-            _first_of(attributes, "retrieval.documents", "output.documents"), _output(attributes)
+        documents=with_ids(
+            first_of(attributes, "retrieval.documents", "output.documents"), _output(attributes)
         ),
         k=next(filter(None, (whole(asked.get(key)) for key in ("top_k", "k"))), None),
         filters=next((f for key in ("filters", "filter") if (f := asked.get(key))), None),
@@ -172,64 +166,18 @@ def _bare(told: str) -> str:
     return stem if stem and method in _METHODS else told
 
 
-def _documents(attributes: _Attributes, prefix: str) -> list[RetrievedChunk]:
-    told = (_document(each) for each in items(attributes, prefix))
-    return [one for one in told if one is not None]
-
-
-def _document(told: _Attributes) -> RetrievedChunk | None:
-    about = record(told, "document.metadata")
-    content, score = told.get("document.content"), told.get("document.score")
-    return chunk(content, told.get("document.id"), about, score)
-
-
-def _with_ids(told: list[RetrievedChunk], output: object) -> tuple[RetrievedChunk, ...]:
-    """The documents as the attributes have them, with ids and texts that only the output has."""
-    if told and all(one.chunk_id and one.text for one in told):
-        return _unscored(told, output)
-    printed = documents_in(output)
-    if len(told) != len(printed):
-        return _unscored(told, output) if told else tuple(printed)
-    return tuple(map(_completed, told, printed)) if told else tuple(printed)
-
-
-def _unscored(told: Sequence[RetrievedChunk], output: object) -> tuple[RetrievedChunk, ...]:
-    """The documents, without the scores that were 0.0 for none."""
-    without = {node.chunk_id for node in _nodes(parsed(output)) or () if node.score is None}
-    return tuple(
-        replace(one, score=None) if one.score == 0 and one.chunk_id in without else one
-        for one in told
-    )
-
-
-def _completed(told: RetrievedChunk, printed: RetrievedChunk) -> RetrievedChunk:
-    if told.text and printed.text and told.text != printed.text:
-        return told
-    return RetrievedChunk(
-        told.text or printed.text,
-        told.chunk_id or printed.chunk_id,
-        metadata=told.metadata or printed.metadata,
-        score=printed.score if told.score is None else told.score,
-    )
-
-
 def _rerank(span: ReceivedSpan, attributes: _Attributes) -> Operation:
     return Operation(
         name=span.name.rpartition(".")[0] or span.name,
         asked=question_in(attributes.get("reranker.query")) or question_in(_input(attributes)),
         model=name(attributes.get("reranker.model_name")),
         k=whole(attributes.get("reranker.top_k")),
-        given=tuple(_first_of(attributes, "reranker.input_documents", "input.documents")),
-        documents=_unscored(
-            _first_of(attributes, "reranker.output_documents", "output.documents"),
+        given=tuple(first_of(attributes, "reranker.input_documents", "input.documents")),
+        documents=unscored(
+            first_of(attributes, "reranker.output_documents", "output.documents"),
             _output(attributes),
         ),
     )
-
-
-def _first_of(attributes: _Attributes, *prefixes: str) -> list[RetrievedChunk]:
-    told = (_documents(attributes, prefix) for prefix in prefixes)
-    return next(filter(None, told), list[RetrievedChunk]())
 
 
 def _selection(span: ReceivedSpan, attributes: _Attributes) -> Operation:
@@ -249,20 +197,9 @@ def _given_and_kept(
     """What went into a step and came out of it, where both are documents; None where that is not told."""
     if span.name.endswith(_POSTPROCESSES):
         nodes = _asked_with(attributes).get("nodes")
-        return _nodes(nodes), _nodes(parsed(_output(attributes)))
-    given, kept = (_documents(attributes, f"{way}.documents") for way in ("input", "output"))
+        return printed_nodes(nodes), printed_nodes(parsed(_output(attributes)))
+    given, kept = (documents(attributes, f"{way}.documents") for way in ("input", "output"))
     return given or None, kept or None
-
-
-def _nodes(value: object) -> list[RetrievedChunk] | None:
-    """The nodes that LlamaIndex's instrumentation prints in its own form, if all are in that."""
-    if not isinstance(value, list | tuple):
-        return None
-    listed = cast("list[object]", value)
-    found = [_NODE.fullmatch(each) if isinstance(each, str) else None for each in listed]
-    nodes = [each for each in found if each]
-    told = [RetrievedChunk(None, node[1], score=number(node[2])) for node in nodes]
-    return told if len(told) == len(listed) else None
 
 
 # --- models and tools

@@ -10,13 +10,9 @@ from typing import Any, cast
 
 from doctrail.receiver.span import ReceivedEvent, ReceivedSpan
 from doctrail.receiver.translation.attributes import flat, name, parsed, record, text, whole
-from doctrail.receiver.translation.content import (
-    answer_in,
-    chunk,
-    documents_in,
-    messages_in,
-    question_in,
-)
+from doctrail.receiver.translation.documents import chunk, documents_in
+from doctrail.receiver.translation.exchange import answer_in, question_in
+from doctrail.receiver.translation.messages import messages_in
 from doctrail.receiver.translation.operation import Kind, Operation
 from doctrail_core.capture.events import RetrievedChunk
 
