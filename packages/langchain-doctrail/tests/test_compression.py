@@ -10,7 +10,7 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import RunnableLambda, RunnablePassthrough
 from langchain_core.vectorstores import InMemoryVectorStore
 
-from langchain_doctrail import LineageRetriever
+from langchain_doctrail import LineageCallbackHandler, LineageRetriever
 
 cross_encoders = pytest.importorskip("langchain_core.cross_encoders")
 splitters = pytest.importorskip("langchain_text_splitters")
@@ -479,3 +479,34 @@ def test_watching_changes_no_object_of_the_user(compressing, rag, handler):
     answer(rag, compressing(pipeline), handler)
     assert pipeline.transformers == [step]
     assert pipeline.transformers[0] is step
+
+
+def test_a_step_whose_fields_cannot_be_read_costs_the_record_its_ranking_only(
+    compressing, captured
+):
+    class Odd(Reranker):
+        @property
+        def top_n(self):
+            raise RuntimeError("not now")
+
+    found = compressing(Odd()).invoke(QUESTION, {"callbacks": [LineageCallbackHandler(captured)]})
+    assert len(found) == 2
+    (trail,) = captured.trails
+    assert trail.reranks == ()
+    assert all("doctrail_chunk_id" in document.metadata for document in found)
+    ((where, _),) = captured.errors
+    assert where == "langchain.compression"
+    captured.errors.clear()
+
+
+def test_a_lone_compressor_is_called_as_without_being_watched(compressing, plain, captured):
+    class Bare(BaseDocumentCompressor):
+        def compress_documents(self, documents, query):
+            return documents
+
+    with pytest.raises(TypeError, match="callbacks"):
+        retrievers.ContextualCompressionRetriever(
+            base_compressor=Bare(), base_retriever=plain
+        ).invoke(QUESTION)
+    with pytest.raises(TypeError, match="callbacks"):
+        compressing(Bare()).invoke(QUESTION, {"callbacks": [LineageCallbackHandler(captured)]})

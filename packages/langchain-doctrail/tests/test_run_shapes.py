@@ -24,6 +24,7 @@ from langchain_core.runnables import (
 )
 from langchain_core.runnables.config import ContextThreadPoolExecutor
 from langchain_core.tools import tool
+from opentelemetry import trace
 
 from langchain_doctrail import LineageCallbackHandler, LineageRetriever
 
@@ -98,6 +99,14 @@ def only(captured):
 @pytest.fixture
 def config(handler) -> RunnableConfig:
     return {"callbacks": [handler]}
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_attached(caplog):
+    """However a request ends, the span around it is the one from before, and nothing failed to be so."""
+    yield
+    assert not trace.get_current_span().get_span_context().is_valid
+    assert [r.getMessage() for r in caplog.records if "detach" in r.getMessage()] == []
 
 
 # --- streams that their consumer leaves

@@ -22,7 +22,6 @@ from langchain_doctrail.origins import score_before, scored_anew, traced
 __all__ = ["Passage", "Ranking", "WatchedCompression"]
 
 _Clock = Callable[[], int]
-_Step = BaseDocumentCompressor | BaseDocumentTransformer
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ class WatchedCompression:
             each = [self._watched(step, now) for step in steps]
             watched = compressor.model_copy(update={"transformers": each})
         else:
-            watched = self._watched(compressor, now)
+            watched = _Watched(step=compressor, passed=self._passed, now=now)
         self.retriever = retriever.model_copy(update={"base_compressor": watched})
 
     @classmethod
@@ -104,13 +103,13 @@ class WatchedCompression:
 
     def _watched(self, step: object, now: _Clock) -> Any:
         if isinstance(step, BaseDocumentCompressor):
-            return _WatchedCompressor(step=step, passed=self._passed, now=now)
+            return _WatchedStep(step=step, passed=self._passed, now=now)
         if isinstance(step, BaseDocumentTransformer):
             return _WatchedTransformer(step, self._passed, now)
         return step  # which its pipeline will refuse
 
 
-class _WatchedCompressor(BaseDocumentCompressor):
+class _Watched(BaseDocumentCompressor):
     """Has a compressor do its work, and notes what went through."""
 
     step: Any
@@ -123,7 +122,7 @@ class _WatchedCompressor(BaseDocumentCompressor):
     ) -> Sequence[Document]:
         with _passing(self.step, documents, self.passed, self.now, query) as passage:
             compress = self.step.compress_documents
-            passage.kept = compress(documents, query, **_told(compress, callbacks))
+            passage.kept = compress(documents, query, **self._taken(compress, callbacks))
             return passage.kept
 
     @override
@@ -132,8 +131,20 @@ class _WatchedCompressor(BaseDocumentCompressor):
     ) -> Sequence[Document]:
         with _passing(self.step, documents, self.passed, self.now, query) as passage:
             compress = self.step.acompress_documents
-            passage.kept = await compress(documents, query, **_told(compress, callbacks))
+            passage.kept = await compress(documents, query, **self._taken(compress, callbacks))
             return passage.kept
+
+    def _taken(self, compress: Callable[..., object], callbacks: object) -> dict[str, object]:  # noqa: ARG002  # a step's depends on it
+        return {"callbacks": callbacks}
+
+
+class _WatchedStep(_Watched):
+    """One of several: a pipeline tells its callbacks to those that take them."""
+
+    @override
+    def _taken(self, compress: Callable[..., object], callbacks: object) -> dict[str, object]:
+        takes = "callbacks" in inspect.signature(compress).parameters
+        return {"callbacks": callbacks} if takes else {}
 
 
 class _WatchedTransformer(BaseDocumentTransformer):
@@ -167,12 +178,6 @@ def _passing(
     yield passage
     passage.ended = now()
     passed.append(passage)
-
-
-def _told(compress: Callable[..., object], callbacks: object) -> dict[str, object]:
-    """The callbacks, for compressors that take them; not all do."""
-    takes = "callbacks" in inspect.signature(compress).parameters
-    return {"callbacks": callbacks} if takes else {}
 
 
 def _steps(compressor: BaseDocumentCompressor) -> list[object]:

@@ -148,12 +148,10 @@ class LineageRetriever(BaseRetriever):
         """
         listening = listening_to(run)
         search = how if isinstance(how, VectorSearch) else None
+        if isinstance(how, WatchedCompression):
+            _tell_steps(how, run)
         try:
             documents = _stamped(found, keep=search is None)
-            if isinstance(how, WatchedCompression):
-                for passage in how.passages(_found_inside(run)):
-                    for handler in listening:
-                        handler.passed(run.run_id, passage)
             if listening:
                 told = description(self.inner, search, arguments) | _scores(documents, found)
                 for handler in listening:
@@ -232,6 +230,18 @@ def _watched(retriever: BaseRetriever, run: Run) -> WatchedCompression | None:
         for handler in listening:
             handler.swallow("compression", error)
         return None
+
+
+def _tell_steps(compression: WatchedCompression, run: Run) -> None:
+    """Tell what went through the steps of a compression."""
+    listening = listening_to(run)
+    try:
+        for passage in compression.passages(_found_inside(run)):
+            for handler in listening:
+                handler.passed(run.run_id, passage)
+    except Exception as error:  # noqa: BLE001  # lineage never breaks the user's chain
+        for handler in listening:
+            handler.swallow("compression", error)
 
 
 def _stamped(found: Found, *, keep: bool) -> list[Document]:
