@@ -17,7 +17,6 @@ from doctrail_core.model import Message, Trail
 from doctrail_core.testing import CapturedLineage, capture_trails
 from doctrail_core.text.identity import identify
 
-
 TEXT = "The renewal of an enterprise contract must be declared by February 28th of each year."
 
 
