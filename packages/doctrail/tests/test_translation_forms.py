@@ -667,6 +667,7 @@ def test_questions_that_a_script_asks_one_after_the_other_are_as_many_answers() 
         ("../../etc", RESPONSE),
         ("a b", RESPONSE),
         ("x" * 201, RESPONSE),
+        (f"{RESPONSE}:{3:016x}", RESPONSE),
         (7, RESPONSE),
     ],
 )

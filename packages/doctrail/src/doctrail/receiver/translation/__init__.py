@@ -59,7 +59,9 @@ def _responses(
     for whole in wholes(trace):
         told = runs(whole.root, whole.others)
         given = (run.operation.response_id for run in told.told)
-        response_id = next((i for i in given if i and i not in taken), None)
+        # Those that begin with the trace's are the ids of its runs.
+        free = (i for i in given if i and i not in taken and not i.startswith(own))
+        response_id = next(free, None)
         response_id = response_id or _named(own, whole, taken)
         taken.add(response_id)
         response = Response(response_id, trace_id, tell(told, response_id, trace_id, own))
