@@ -1,10 +1,12 @@
 """Small applications with real vector stores and fake models. Each of them gives answers to one lineage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from langchain.agents import create_agent
+from langchain_classic.retrievers import ContextualCompressionRetriever
 from langchain_community.retrievers import BM25Retriever
+from langchain_core.documents import BaseDocumentCompressor, Document
 from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -79,6 +81,30 @@ def unscored(lineage: Lineage) -> None:
     chain_of(search).invoke(
         QUESTION, {"callbacks": [LineageCallbackHandler(lineage=lineage)], "run_name": "unscored"}
     )
+
+
+class Reranker(BaseDocumentCompressor):
+    """Keeps the last two, last first, and writes its scores where Cohere's and others do."""
+
+    def compress_documents(
+        self, documents: Sequence[Document], query: str, callbacks: Any = None
+    ) -> list[Document]:
+        return [
+            Document(d.page_content, metadata={**d.metadata, "relevance_score": 0.9 - rank / 10})
+            for rank, d in enumerate(documents[:0:-1])
+        ]
+
+
+def reranked(lineage: Lineage) -> None:
+    """A chain over Chroma, with a reranker around the search."""
+    with langchain_shelves.SHELVES["Chroma, cosine"]() as shelf:
+        search = ContextualCompressionRetriever(
+            base_compressor=Reranker(),
+            base_retriever=LineageRetriever.wrap(shelf.store.as_retriever(search_kwargs={"k": 3})),
+        )
+        chain_of(LineageRetriever.wrap(search)).invoke(
+            QUESTION, {"callbacks": [LineageCallbackHandler(lineage=lineage)]}
+        )
 
 
 def agent(lineage: Lineage) -> None:
@@ -177,6 +203,7 @@ def answer_from(chunks: list[dict[str, Any]]) -> None:
 ALL: dict[str, Application] = {
     "langchain": langchain,
     "unscored": unscored,
+    "reranked": reranked,
     "agent": agent,
     "llama_index": llama_index,
     "plain": plain,

@@ -71,7 +71,14 @@ def for_datadog() -> Told:
     return Told(settings, "plain", "agent")
 
 
-everywhere = pytest.mark.parametrize("read", [langfuse.read, langsmith.read, datadog.read])
+everywhere = pytest.mark.parametrize(
+    "read",
+    [langfuse.read, langsmith.read, datadog.read],
+    ids=["Langfuse", "LangSmith", "Datadog"],
+)
+in_outputs = pytest.mark.parametrize(
+    "read", [langfuse.read, langsmith.read], ids=["Langfuse", "LangSmith"]
+)
 
 
 @everywhere
@@ -110,7 +117,7 @@ def test_everybody_shows_a_tool_by_its_name_with_arguments_and_result(texts, rea
     assert texts.hits("agent")[0].chunk.text in str(shown.output)
 
 
-@pytest.mark.parametrize("read", [langfuse.read, langsmith.read])
+@in_outputs
 @pytest.mark.parametrize("application", EVERY)
 def test_a_search_shows_its_documents_with_texts_ids_and_scores(texts, read, application):
     shown = texts(read, application, "RETRIEVER")
@@ -120,7 +127,7 @@ def test_a_search_shows_its_documents_with_texts_ids_and_scores(texts, read, app
     ]
 
 
-@pytest.mark.parametrize("read", [langfuse.read, langsmith.read])
+@in_outputs
 def test_a_search_shows_ids_and_scores_without_texts(ids, read):
     shown = ids(read, "plain", "RETRIEVER")
     assert shown.input is None
@@ -137,7 +144,7 @@ def test_langsmith_knows_who_serves_the_model(texts):
     assert texts(langsmith.read, "plain", "LLM").provider == "openai"
 
 
-@pytest.mark.parametrize("read", [langfuse.read, langsmith.read])
+@in_outputs
 def test_a_rerank_shows_what_was_kept(ids, read):
     shown = ids(read, "plain", "RERANKER")
     assert [(d["id"], d["metadata"]["score"]) for d in shown.output] == [
@@ -146,11 +153,17 @@ def test_a_rerank_shows_what_was_kept(ids, read):
     ]
 
 
-@pytest.mark.parametrize("read", [langfuse.read, langsmith.read])
+@in_outputs
 def test_a_check_shows_its_result(ids, read):
     (assessment,) = ids.sent.trail("plain").assessments
     shown = ids.check(read, "plain")
     assert (shown.output["name"], shown.output["score"]) == ("grounding_risk", assessment.risk)
+
+
+@everywhere
+def test_an_agent_is_one_where_there_is_such_a_kind(texts, read):
+    expected = {langfuse.read: "AGENT", datadog.read: "agent", langsmith.read: "chain"}
+    assert texts.root(read, "agent").kind == expected[read]
 
 
 def test_langfuse_calls_a_check_an_evaluator(ids):

@@ -31,7 +31,13 @@ def test_a_search_for_retrievers_finds_the_answers_that_were_searched_for(arrive
 
 @pytest.mark.parametrize(
     ("kind", "application"),
-    [("TOOL", "agent"), ("RERANKER", "plain"), ("CHAT_MODEL", "llama_index"), ("CHAIN", "many")],
+    [
+        ("AGENT", "agent"),
+        ("TOOL", "agent"),
+        ("RERANKER", "reranked"),
+        ("CHAT_MODEL", "llama_index"),
+        ("CHAIN", "many"),
+    ],
 )
 def test_a_search_by_type_finds_the_other_stages(arrived, kind, application):
     sent, experiment = arrived

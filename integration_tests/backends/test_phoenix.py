@@ -56,12 +56,18 @@ def test_an_answer_is_a_tree_of_stages_by_their_kinds(arrived):
     ]
 
 
-def test_the_search_of_an_agent_is_inside_its_tool(arrived):
-    ((_, name, stages),) = arrived.project.tree(arrived.sent.trail("agent").trace_id)
+def test_an_agent_is_one_and_its_search_is_inside_its_tool(arrived):
+    ((kind, name, stages),) = arrived.project.tree(arrived.sent.trail("agent").trace_id)
+    assert (kind, name) == ("AGENT", "invoke_agent clerk")
     (tool,) = [stage for stage in stages if stage[0] == "TOOL"]
-    assert "clerk" in name
     assert [(kind, name) for kind, name, _ in tool[2]] == [("RETRIEVER", "retrieval FAISS")]
     assert [kind for kind, _, _ in stages].count("LLM") == 2
+
+
+def test_a_reranker_is_inside_the_search_that_it_is_part_of(arrived):
+    ((_, _, stages),) = arrived.project.tree(arrived.sent.trail("reranked").trace_id)
+    (search,) = [stage for stage in stages if stage[0] == "RETRIEVER"]
+    assert [kind for kind, _, _ in search[2]] == ["RETRIEVER", "RERANKER"]
 
 
 @pytest.mark.parametrize("application", EVERY)
@@ -113,19 +119,16 @@ def test_context_assembly_shows_what_was_offered_and_what_arrived(arrived):
     assert [d["id"] for d in assembly.documents("output.documents")] == ["chunk-2", "chunk-0"]
 
 
-def test_a_reranker_shows_what_it_was_given_and_what_it_kept(arrived):
-    trail = arrived.sent.trail("plain")
+@pytest.mark.parametrize("application", ["plain", "reranked"])
+def test_a_reranker_shows_what_it_was_given_and_what_it_kept(arrived, application):
+    trail = arrived.sent.trail(application)
+    (rerank,) = trail.reranks
     seen = arrived.project.one(trail.trace_id, "RERANKER")
-    assert [d["id"] for d in seen.documents("reranker.input_documents")] == [
-        "chunk-0",
-        "chunk-1",
-        "chunk-2",
-    ]
-    assert seen.documents("reranker.output_documents") == [
-        {"id": "chunk-2", "score": 0.9},
-        {"id": "chunk-0", "score": 0.2},
-    ]
-    assert seen.attributes["reranker.top_k"] == 2
+    for prefix, ranked in (("input", rerank.given), ("output", rerank.kept)):
+        assert seen.documents(f"reranker.{prefix}_documents") == [
+            {"id": chunk.chunk_id} | ({} if chunk.score is None else {"score": chunk.score})
+            for chunk in ranked
+        ]
 
 
 def test_tokens_and_model_come(arrived):
