@@ -175,6 +175,16 @@ def test_a_compressed_file_that_was_cut_is_read_as_far_as_it_goes(doctrail, tmp_
     ]
 
 
+def test_where_nothing_can_be_recorded_that_is_told(doctrail, home, file):
+    file.write_text(json.dumps(request(1)))
+    home.mkdir()
+    (home / "spool").write_text("no folder")
+    outcome = doctrail("import", str(file))
+    assert (outcome.code, outcome.out) == (3, "")
+    assert len(outcome.err.splitlines()) == 1
+    assert "a fault of doctrail" not in outcome.err
+
+
 def test_a_file_that_is_not_there_is_told(doctrail, file):
     outcome = doctrail("import", str(file))
     assert outcome.code == 3

@@ -11,6 +11,7 @@ class UsageError(Exception):
 
 def explained(error: Exception) -> tuple[int, str]:
     """The exit code and the line for an error."""
+    from doctrail_core import NotRecordedError
     from doctrail_core.audit.anchors.anchor import AnchorError
     from doctrail_core.capture.settings import SettingsError
     from doctrail_core.durable.errors import NothingRecordedError, StoreError
@@ -22,7 +23,7 @@ def explained(error: Exception) -> tuple[int, str]:
     match error:
         case NothingRecordedError() | HoldError() | ReviewError():
             return exit_codes.NOTHING, str(error)
-        case StoreError() | AnchorError() | ExportError():
+        case StoreError() | AnchorError() | ExportError() | NotRecordedError():
             return exit_codes.UNREADABLE, str(error)
         case SettingsError() | UsageError() | PolicyError():
             return exit_codes.USAGE, str(error)

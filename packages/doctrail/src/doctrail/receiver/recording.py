@@ -40,7 +40,7 @@ Outcome = Literal["recorded", "on record before", "too late", "no answer", "set 
 """What becomes of answers; of spans that come after their answer was recorded; of traces without any answer,
 and of those that we fail to understand."""
 
-_PATIENCE = 5.0
+_NO_ANSWER = str(uuid.UUID(int=0))
 
 
 @dataclass(slots=True)
@@ -125,7 +125,8 @@ class Recording:
         from doctrail_core.durable.home import Home
         from doctrail_core.trails import open_trails
 
-        self.lineage.flush(_PATIENCE)
+        # Asking for any answer has those of all processes moved there; flushing would await the checks, too.
+        self.lineage.get(_NO_ANSWER)
         settings = self.lineage.settings
         home = Home(settings.home.absolute(), settings.database)
         opened: AbstractContextManager[TrailReading | None] = nullcontext()
