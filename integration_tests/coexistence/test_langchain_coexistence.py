@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("langchain.agents")
 pytest.importorskip("langchain_classic")
 pytest.importorskip("langgraph")
 

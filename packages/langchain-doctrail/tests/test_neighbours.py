@@ -127,3 +127,16 @@ def test_a_handler_that_is_not_as_it_was_is_told_of_once(find, instrumented, cap
 def test_another_handler_that_everybody_gets_is_left_alone(find, instrumented):
     instrumented(BaseCallbackHandler())
     assert find(str(RUN)) is None
+
+
+def test_an_instrumentation_that_breaks_callback_managers_is_told_of_once(
+    find, monkeypatch, caplog
+):
+    def broken(self, *args, **kwargs):
+        raise TypeError("the handlers are elsewhere now")
+
+    monkeypatch.setattr(BaseCallbackManager, "__init__", broken)
+    assert [find(str(RUN)), find(str(RUN))] == [None, None]
+    assert [r.getMessage() for r in caplog.records] == [
+        "doctrail cannot tell who else traces LangChain"
+    ]

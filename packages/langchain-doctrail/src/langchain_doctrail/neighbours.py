@@ -74,8 +74,7 @@ class _Neighbours:
         constructor = vars(BaseCallbackManager)["__init__"]
         wrapped, handlers = self._known
         if constructor is not wrapped:
-            given = BaseCallbackManager([]).handlers
-            handlers = [handler for handler in given if type(handler).__name__ in _READ]
+            handlers = _given_to_everybody()
             self._known = constructor, handlers
         return handlers
 
@@ -93,6 +92,16 @@ class _Neighbours:
                     exc_info=True,
                 )
             return None
+
+
+def _given_to_everybody() -> list[Any]:
+    """The handlers that a callback manager has which was given none."""
+    try:
+        handlers = BaseCallbackManager([]).handlers
+    except Exception:
+        log.warning("doctrail cannot tell who else traces LangChain", exc_info=True)
+        return []
+    return [handler for handler in handlers if type(handler).__name__ in _READ]
 
 
 def _reference(context: Any) -> SpanReference | None:
