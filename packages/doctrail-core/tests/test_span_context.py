@@ -238,6 +238,34 @@ def test_what_a_block_opens_is_below_it_and_the_context_is_as_before_after_it():
         assert {child for child, _ in below} == {"SELECT", "app"}
 
 
+async def test_what_blocks_by_hand_open_is_below_them():
+    from doctrail_core.manual import generation, response, retrieval, tool
+
+    with capture_trails() as lineage:
+        before = context.get_current()
+        with response("q", lineage=lineage):
+            users(lineage, "in response")
+            with retrieval("q", lineage=lineage) as search:
+                users(lineage, "in retrieval")
+                search.found([TEXT])
+            async with tool("search", lineage=lineage):
+                users(lineage, "in tool")
+            with generation(TEXT, model="m-1", lineage=lineage) as call:
+                users(lineage, "in generation")
+                call.said("It is.")
+        assert context.get_current() is before
+        by_id = {span.context.span_id: span.name for span in lineage.spans}
+        above = {s.name: by_id[s.parent.span_id] for s in lineage.spans if s.name.startswith("in ")}
+        assert [
+            above[f"in {block}"].split(" ")[0] for block in ("retrieval", "tool", "generation")
+        ] == [
+            "retrieval",
+            "execute_tool",
+            "chat",
+        ]
+        assert above["in response"].startswith("invoke_workflow")
+
+
 def test_a_block_that_raises_leaves_the_context_as_it_was():
     with capture_trails() as lineage:
         before = context.get_current()

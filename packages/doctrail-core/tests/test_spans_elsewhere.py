@@ -132,6 +132,18 @@ def test_a_span_without_children_is_looked_for_until_its_end(lineage, others):
     assert lineage.trails[0].trace_id == reference(others.open["ret"]).trace_id
 
 
+def test_what_is_put_on_record_before_a_model_answers_settles_nothing(lineage, others):
+    told = [RetrievedChunk(TEXT, "c0", "doc")]
+    sent = PromptSent("llm", None, [Message("user", TEXT)], "test", "m-1", carried=told)
+    lineage.record(sent)
+    others.begin("llm")
+    lineage.record(GenerationEnded("llm", "It is."))
+    others.end("llm")
+    assert [kind for kind, _ in lineage.entries] == ["retrieved", "answered"]
+    assert "chat m-1" not in [span.name for span in lineage.spans]
+    assert lineage.trails[0].trace_id == reference(others.open["llm"]).trace_id
+
+
 def test_a_span_that_nobody_else_writes_is_ours_with_the_time_when_it_began(lineage, others):
     lineage.record(RunStarted("r", None, "app", "test", "q", at=1_000))
     search(lineage, at=2_000)

@@ -127,7 +127,7 @@ class Reports:
             for chunk_id, chunk in response.told.items()
             if chunk_id not in retrieved
         )
-        known = self._trail(response, "interrupted", at, carried=carried)
+        known = self._trail(response, "interrupted", at, carried=carried, beginning=True)
         if not self._put_on_ledger("retrieved", redact(known, self.settings.content), response):
             response.on_record.clear()  # it is tried again before the next call
         self.insist(response)
@@ -259,9 +259,11 @@ class Reports:
         *,
         turn: int | None = None,
         carried: tuple[CarriedChunk, ...] = (),
+        beginning: bool = False,
     ) -> Trail:
         asked = response.asked()
-        written = response.root.reference
+        root = response.root
+        written = root.reference_by_now if beginning else root.reference
         return Trail(
             response_id=response.response_id,
             status=status,

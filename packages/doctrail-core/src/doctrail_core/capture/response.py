@@ -104,6 +104,11 @@ class OpenRun:
         return self.start.span if self.span is None else self.span.reference
 
     @property
+    def reference_by_now(self) -> SpanReference | None:
+        """Which span it has, if that is settled: another instrumentation may yet write it."""
+        return self.reference if self.span is None or self.span.settled else None
+
+    @property
     def span_id(self) -> str | None:
         """Its span, if that is in the trace of the response; others may begin one for each run."""
         own, root = self.reference, self.response.root.reference

@@ -124,6 +124,11 @@ class StageSpan(Protocol):
         ...
 
     @property
+    def settled(self) -> bool:
+        """Whether it is known who writes it; whoever asks for its reference has that decided."""
+        ...
+
+    @property
     def reference(self) -> SpanReference | None:
         """Which span it is, ours or that of another instrumentation; None where no tracing is set up."""
         ...

@@ -249,6 +249,11 @@ class StageSpan:
         return self._span is trace.INVALID_SPAN
 
     @property
+    def settled(self) -> bool:
+        """Whether it is known who writes it."""
+        return self._span is not None
+
+    @property
     def reference(self) -> SpanReference | None:
         """Which span it is; None where no tracing is set up."""
         context = self._settled().get_span_context()
