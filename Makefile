@@ -1,6 +1,6 @@
 # Every target sets up what it needs; `make` alone runs the tests.
 .DEFAULT_GOAL := test
-.PHONY: setup demo test soak test-backends lint alone lowest nli matrix wheels bench lock clean
+.PHONY: setup demo test soak test-backends test-coexistence lint alone lowest nli matrix wheels bench lock clean
 
 PYTHON ?= python3
 # nltk, with which llama-index-core splits sentences, refuses hard-linked data.
@@ -32,6 +32,10 @@ soak: setup
 # Traces sent to real servers of other projects, installed for it; `make test-backends BACKENDS="phoenix mlflow"`.
 test-backends: setup
 	sh tools/test_backends.sh $(BACKENDS)
+
+# Beside the real instrumentations of others; part of `make test`.
+test-coexistence: setup
+	.venv/bin/python -m pytest integration_tests/coexistence
 
 lint: setup
 	.venv/bin/ruff check .
