@@ -38,6 +38,7 @@ from doctrail_core.model import (
     Verdict,
 )
 from doctrail_core.telemetry import semconv
+from doctrail_core.telemetry.content import Shown
 from doctrail_core.testing.capture import MemoryStorage, TickingClock
 
 PAGE = (Path(__file__).parent / "conventions.md").read_text(encoding="utf-8")
@@ -280,6 +281,22 @@ def test_every_example_is_of_its_type(section):
             assert re.fullmatch(r"true|[0-9.]+", example), name
         elif example.startswith(("{", "[")):
             json.loads(example)
+
+
+def test_the_page_names_every_flag_that_hides_something_and_no_other():
+    flags = set()
+
+    class Asked(dict):
+        def get(self, name, default=None):
+            flags.add(name)
+            return default
+
+    Shown.load(Asked(), texts=True, hashes=True)
+    rows = re.findall(r"^\| (`OPENINFERENCE_HIDE_[^|]+) \|", PAGE, re.MULTILINE)
+    named = {name.lstrip("…_") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    assert {name.removeprefix("OPENINFERENCE_HIDE_") for name in named} == {
+        name.removeprefix("OPENINFERENCE_HIDE_") for name in flags
+    }
 
 
 def test_the_page_names_the_versions_of_the_conventions():
