@@ -1,6 +1,7 @@
 """Small applications with real vector stores and fake models. Each of them gives answers to one lineage."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from langchain.agents import create_agent
@@ -32,6 +33,7 @@ Application = Callable[[Lineage], None]
 SESSION = "ticket-7"
 USER = "ada"
 FOLLOW_UP = "So not in March?"
+TROUBLE = "no route to shelf 7"
 MANY = 200
 MODEL = "m-1"
 PROVIDER = "openai"
@@ -182,6 +184,16 @@ def plain(lineage: Lineage) -> None:
         answer_from([chunks[2], chunks[0]])
 
 
+def failing(lineage: Lineage) -> None:
+    """Plain Python whose store cannot be reached."""
+    with (
+        suppress(ConnectionError),
+        response(QUESTION, name="failing", lineage=lineage),
+        retrieval(QUESTION, store="contracts", k=3),
+    ):
+        raise ConnectionError(TROUBLE)
+
+
 def many(lineage: Lineage) -> None:
     """Plain Python with two hundred chunks."""
     chunks = found_chunks(MANY)
@@ -207,5 +219,6 @@ ALL: dict[str, Application] = {
     "agent": agent,
     "llama_index": llama_index,
     "plain": plain,
+    "failing": failing,
     "many": many,
 }

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from backends.applications import FOLLOW_UP, MANY, SESSION, USER
+from backends.applications import FOLLOW_UP, MANY, SESSION, TROUBLE, USER
 from stores.corpus import ANSWER, PAGES, QUESTION
 
 pytestmark = pytest.mark.backend
@@ -138,6 +138,13 @@ def test_an_answer_and_its_check_are_found_by_the_response_id(arrived):
     assert len(found) == 2
 
 
+def test_a_failed_search_fails_its_trace(arrived):
+    sent, experiment = arrived
+    states = {found["trace_id"]: found["state"] for found in experiment.search("")}
+    assert states[f"tr-{sent.trail('failing').trace_id}"] == "ERROR"
+    assert states[f"tr-{sent.trail('plain').trace_id}"] == "OK"
+
+
 def test_no_text_comes_unless_it_was_asked_for(texts_in_mlflow, ids_in_mlflow):
     def everything(arrived) -> str:
         sent, experiment = arrived
@@ -145,7 +152,14 @@ def test_no_text_comes_unless_it_was_asked_for(texts_in_mlflow, ids_in_mlflow):
         spans = [span.raw for trace_id in sorted(traces) for span in experiment.trace(trace_id)]
         return json.dumps([spans, experiment.search("")])
 
-    secrets = [QUESTION, FOLLOW_UP, ANSWER, "contracts.pdf", *(page.text for page in PAGES)]
+    secrets = [
+        QUESTION,
+        FOLLOW_UP,
+        ANSWER,
+        TROUBLE,
+        "contracts.pdf",
+        *(page.text for page in PAGES),
+    ]
     with_texts, by_ids = everything(texts_in_mlflow), everything(ids_in_mlflow)
     assert all(secret in with_texts for secret in secrets)
     assert not [secret for secret in secrets if secret in by_ids]

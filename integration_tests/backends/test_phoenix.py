@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from backends.applications import FOLLOW_UP, MANY, SESSION, USER
+from backends.applications import FOLLOW_UP, MANY, SESSION, TROUBLE, USER
 from backends.programs import until
 from stores.corpus import ANSWER, PAGES, QUESTION
 
@@ -98,8 +98,21 @@ def test_two_hundred_documents_all_come(arrived):
     assert len(arrived.project.one(trail.trace_id, "RETRIEVER").documents()) == MANY
 
 
+def test_a_failed_search_comes_as_an_error_with_its_kind(arrived):
+    seen = arrived.project.one(arrived.sent.trail("failing").trace_id, "RETRIEVER")
+    assert seen.raw["status_code"] == "ERROR"
+    assert seen.attributes["error.type"] == "ConnectionError"
+
+
 def test_no_text_comes_unless_it_was_asked_for(texts, ids):
-    secrets = [QUESTION, FOLLOW_UP, ANSWER, "contracts.pdf", *(page.text for page in PAGES)]
+    secrets = [
+        QUESTION,
+        FOLLOW_UP,
+        ANSWER,
+        TROUBLE,
+        "contracts.pdf",
+        *(page.text for page in PAGES),
+    ]
     with_texts = json.dumps([span.raw for span in texts.project.spans])
     by_ids = json.dumps([span.raw for span in ids.project.spans])
     assert all(secret in with_texts for secret in secrets)
