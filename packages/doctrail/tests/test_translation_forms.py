@@ -833,6 +833,40 @@ def test_an_exception_that_was_dealt_with_is_no_failure() -> None:
     assert trail.status == "ok"
 
 
+# --- LangChain in JavaScript
+
+
+def constructed(kind: str, **kwargs: Any) -> dict[str, Any]:
+    return {
+        "lc": 1,
+        "type": "constructor",
+        "id": ["langchain_core", *kind.split()],
+        "kwargs": kwargs,
+    }
+
+
+def test_what_langchain_writes_in_javascript_is_understood() -> None:
+    found = constructed("documents Document", pageContent=TEXT, metadata={"source": "d1"}, id="c1")
+    (retrieval,) = trail_of(
+        span(
+            1,
+            "RETRIEVER",
+            attributes={
+                "input.value": json.dumps({"query": QUESTION}),
+                "output.value": json.dumps({"documents": [found]}),
+            },
+        )
+    ).retrievals
+    (hit,) = retrieval.hits
+    assert (hit.chunk.chunk_id, hit.chunk.document_id, hit.chunk.text) == ("c1", "d1", TEXT)
+    said = [
+        constructed("messages HumanMessage", content=QUESTION),
+        constructed("messages AIMessageChunk", content=ANSWER),
+    ]
+    assert question_in({"messages": said}) == QUESTION
+    assert answer_in({"messages": said}) == ANSWER
+
+
 # --- questions and answers in JSON
 
 

@@ -24,7 +24,7 @@ def _document(value: object) -> RetrievedChunk | None:
     if said is None:
         return None
     inner = as_record(said.get("node")) or as_record(said.get("document")) or said
-    texts = (inner.get(key) for key in ("page_content", "content", "text", "page_text"))
+    texts = (inner.get(key) for key in ("page_content", "pageContent", "content", "text"))
     ids = (inner.get(key) for key in ("id", "id_", "chunk_id", "node_id"))
     about = (as_record(parsed(inner.get(key))) for key in ("metadata", "meta"))
     return chunk(

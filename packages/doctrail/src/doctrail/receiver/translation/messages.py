@@ -153,9 +153,17 @@ def unwrapped(value: object) -> Record | None:
     if said is None:
         return None
     if "lc" in said:
-        return as_record(said.get("kwargs"))
+        inside = as_record(said.get("kwargs"))
+        return inside and {"type": _class(said), **inside}
     data = as_record(said.get("data"))
     return {"type": said["type"], **data} if data is not None and "type" in said else said
+
+
+def _class(said: Record) -> str:
+    """What kind of message a constructor makes; in JavaScript nothing else tells."""
+    path = as_list(said.get("id"))
+    last = path[-1] if path and isinstance(path[-1], str) else ""
+    return last.removesuffix("Chunk").removesuffix("Message").lower()
 
 
 def _plain_or_json(value: object) -> str | None:
