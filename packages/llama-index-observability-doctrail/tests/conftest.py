@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import re
 import zlib
 from collections.abc import Generator
@@ -24,6 +25,7 @@ from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index_instrumentation import get_dispatcher
+from opentelemetry import trace
 from pydantic import Field
 
 from doctrail_core.grounding.verifier import Answer, Findings, Verifier
@@ -253,6 +255,30 @@ def _event_loop_of_the_host(request) -> Generator[None]:
     yield
     loop.close()
     asyncio.set_event_loop(None)
+
+
+class _Complaints(logging.Handler):
+    """What OpenTelemetry logs of contexts that were attached here and detached there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_attached() -> Generator[None]:
+    """In no run shape anything stays attached to the ambient context, or is detached elsewhere."""
+    complaints, log = _Complaints(), logging.getLogger("opentelemetry.context")
+    log.addHandler(complaints)
+    before = trace.get_current_span()
+    yield
+    after = trace.get_current_span()
+    log.removeHandler(complaints)
+    assert after is before
+    assert complaints.heard == []
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ what is not as expected is as if it were not there.
 
 from collections.abc import Callable
 from functools import cache
-from operator import attrgetter
 from typing import Any
 
 from llama_index_instrumentation import get_dispatcher
@@ -18,40 +17,51 @@ __all__ = ["agent", "any_listens", "written"]
 
 _Read = Callable[[Any], Any]
 
-_GENAI = "opentelemetry.instrumentation.genai.llama_index"
-_OPEN_SPANS: dict[str, _Read] = {
-    # openinference-instrumentation-llama-index 4.6.1
-    "openinference.instrumentation.llama_index": attrgetter("_otel_span"),
-    # opentelemetry-instrumentation-llamaindex 0.62.4 (OpenLLMetry)
-    "opentelemetry.instrumentation.llamaindex": attrgetter("otel_span"),
-    # opentelemetry-instrumentation-genai-llama-index 1.3b0
-    _GENAI: attrgetter("_invocation.span"),
+
+def _openinference(kept: Any) -> Any:
+    """As of openinference-instrumentation-llama-index 4.6.1."""
+    return kept._otel_span  # noqa: SLF001  # there is no public way
+
+
+def _openllmetry(kept: Any) -> Any:
+    """As of opentelemetry-instrumentation-llamaindex 0.62.4; None where it leaves a call to another package."""
+    return kept.otel_span
+
+
+def _genai(kept: Any) -> Any:
+    """As of opentelemetry-instrumentation-genai-llama-index 1.3b0; of a search inside of a search it has none."""
+    invocation = kept._invocation  # noqa: SLF001  # likewise
+    return invocation.span if invocation._start_span else None  # noqa: SLF001  # likewise
+
+
+_PACKAGES: dict[str, _Read] = {
+    "openinference.instrumentation.llama_index": _openinference,
+    "opentelemetry.instrumentation.llamaindex": _openllmetry,
+    "opentelemetry.instrumentation.genai.llama_index": _genai,
 }
-"""How to get from what their handlers keep of an open span to OpenTelemetry's, by their packages."""
+"""How to get from what their handlers keep of a span to OpenTelemetry's."""
 
 
 def any_listens() -> bool:
     """Whether there is another instrumentation; all that are known make their spans the ambient ones."""
-    return any(_package(handler.__class__) for handler in _handlers())
+    return any(_reader(handler.__class__) for handler in _handlers())
 
 
 def written(span_id: str) -> SpanReference | None:
     """The span that another instrumentation has open for this one of the dispatcher's."""
     for handler in _handlers():
-        package = _package(handler.__class__)
-        found = _reference(handler, _OPEN_SPANS[package], span_id) if package else None
-        if found is not None:
+        read = _reader(handler.__class__)
+        if read and (found := _reference(handler, read, span_id)):
             return found
     return None
 
 
 def agent(span_id: str) -> SpanReference | None:
-    """The span of an agent that was called in this step; it lasts for as long as it is the agent's turn."""
+    """The span of the agent that is called in this step, and lasts for as long as it is that one's turn."""
     for handler in _handlers():
-        if (
-            _package(handler.__class__) == _GENAI
-        ):  # others write one of the step, and none of the agent
-            return _reference(handler, _OPEN_SPANS[_GENAI], span_id)
+        read = _reader(handler.__class__)
+        if read is _genai:  # others write one of the step
+            return _reference(handler, read, span_id)
     return None
 
 
@@ -61,20 +71,17 @@ def _handlers() -> list[Any]:
 
 
 @cache
-def _package(handler: type) -> str | None:
-    """The instrumentation that a handler is of, if it is one of those."""
-    return next(
-        (name for name in _OPEN_SPANS if f"{handler.__module__}.".startswith(f"{name}.")), None
-    )
+def _reader(handler: type) -> _Read | None:
+    """How to read the spans of such a handler, if it is one of those."""
+    within = f"{handler.__module__}."
+    return next((read for name, read in _PACKAGES.items() if within.startswith(f"{name}.")), None)
 
 
 def _reference(handler: Any, read: _Read, span_id: str) -> SpanReference | None:
     try:
         kept = handler.open_spans.get(span_id)
-        if kept is None:
-            return None
-        context = read(kept).get_span_context()
-        if not context.is_valid:
+        span = None if kept is None else read(kept)
+        if span is None or not (context := span.get_span_context()).is_valid:
             return None
         sampled = bool(context.trace_flags & 1)
         return SpanReference(f"{context.trace_id:032x}", f"{context.span_id:016x}", sampled)
