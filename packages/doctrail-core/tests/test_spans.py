@@ -4,7 +4,9 @@ import json
 
 import pytest
 from inline_snapshot import snapshot
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import StatusCode
 
@@ -250,6 +252,51 @@ def test_an_unsampled_response_is_recorded_with_its_trace_id():
     assert storage.faults.errors == []
 
 
+class Broken(SpanProcessor):
+    """A processor of the application with a defect."""
+
+    def __init__(self, *fails, at=REQUEST):
+        self.fails, self.at = fails, at
+
+    def on_start(self, span, parent_context=None):
+        self.meet("start", span)
+
+    def on_end(self, span):
+        self.meet("end", span)
+
+    def meet(self, moment, span):
+        if moment in self.fails and span.name.startswith(self.at):
+            raise RuntimeError("a defect of the application")
+
+
+def recorded_beside(processor):
+    """What is on record, and the names of the spans that got past the processor."""
+    storage, exporter = MemoryStorage(), InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    answer(Lineage(Settings(), tracer_provider=provider, storage=storage))
+    return storage, sorted(span.name for span in exporter.get_finished_spans())
+
+
+@pytest.mark.parametrize("fails", [("start",), ("end",), ("start", "end")])
+@pytest.mark.parametrize("at", ["", REQUEST, "retrieval", "context", "chat"])
+def test_a_span_processor_that_raises_costs_nothing_that_is_on_record(fails, at):
+    sound, _ = recorded_beside(SpanProcessor())
+    storage, _ = recorded_beside(Broken(*fails, at=at))
+    assert [kind for kind, _ in storage.ledger.entries] == [k for k, _ in sound.ledger.entries]
+    (trail,), (whole,) = storage.trails.closed, sound.trails.closed
+    assert (trail.status, trail.answer, trail.documents) == ("ok", whole.answer, whole.documents)
+    assert len(trail.generations) == len(trail.retrievals) == len(trail.contexts) == 1
+    assert {where for where, _ in storage.faults.errors} == {"spans"}
+
+
+def test_inside_of_a_span_that_could_not_be_started_there_is_none():
+    assert recorded_beside(Broken("start", at=REQUEST))[1] == []
+    _, names = recorded_beside(Broken("start", at="retrieval"))
+    assert names == ["chat m-1", "context assembly", "execute_tool search", REQUEST]
+
+
 @pytest.mark.parametrize("settings", [Settings(spans="none"), Settings()])
 def test_without_a_provider_or_spans_there_is_no_trace_id(settings):
     storage = MemoryStorage()
@@ -257,3 +304,26 @@ def test_without_a_provider_or_spans_there_is_no_trace_id(settings):
     answer(lineage)
     assert storage.trails.closed[0].trace_id is None
     assert storage.faults.errors == []
+
+
+def test_a_session_that_is_told_inside_of_the_request_is_on_its_context_assembly():
+    with capture_trails() as lineage:
+        lineage.record(RunStarted("r", None, "app", "test", QUESTION))
+        lineage.record(RunStarted("step", "r", "step", "test", QUESTION, "session-7", "ada"))
+        lineage.record(RetrievalStarted("ret", "step", "R", QUESTION, "test"))
+        lineage.record(RetrievalEnded("ret", [RetrievedChunk(RENEWAL, "c0", "doc")]))
+        lineage.record(RunEnded("step", "found"))
+        lineage.record(PromptSent("llm", "r", [Message("user", RENEWAL)], "test", "m-1"))
+        lineage.record(GenerationEnded("llm", "February 28th."))
+        lineage.record(RunEnded("r", "February 28th."))
+        told = named(lineage, "context assembly").attributes or {}
+        assert (told["session.id"], told["user.id"]) == ("session-7", "ada")
+
+
+def test_a_call_is_named_after_the_model_that_its_answer_names():
+    with capture_trails() as lineage:
+        lineage.record(RunStarted("r", None, "chain", "test", QUESTION))
+        lineage.record(PromptSent("llm", "r", [], "test"))
+        lineage.record(GenerationEnded("llm", "yes", "m-2"))
+        lineage.record(RunEnded("r"))
+        assert "chat m-2" in [span.name for span in lineage.spans]

@@ -764,6 +764,13 @@ def test_a_part_by_another_clock_is_moved_into_what_called_it() -> None:
     assert trail.documents[0].grade == "in_prompt"
 
 
+def test_an_answer_is_of_the_service_that_sent_it() -> None:
+    sent = span(1, "CHAIN", at=(0, 9), resource={"service.name": "shop"})
+    assert trail_of(sent, search(2, 1), model(3, 1)).service == "shop"
+    odd = span(1, "CHAIN", at=(0, 9), resource={"service.name": 5})
+    assert trail_of(odd, search(2, 1), model(3, 1)).service is None
+
+
 def test_times_that_are_missing_or_reversed_are_those_around_them() -> None:
     none = span(1, "CHAIN")
     root = _timed(none, 0, 0)

@@ -42,6 +42,7 @@ class RunStarted:
         checks: Who checks the answer, instead of whom the lineage has for that.
         check: Whether this answer is to be checked; None leaves it to the sampling.
         agent: Whether it chooses by itself what to do next.
+        service: The application that it happened in, where that is another than the one that tells.
     """
 
     run_id: str
@@ -57,6 +58,7 @@ class RunStarted:
     check: bool | None = None
     agent: bool = False
     span: SpanReference | None = None
+    service: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,6 +301,7 @@ class Recorder:
             if event.detached:
                 run.response.detached.add(event.run_id)
             if run.parent is None:
+                response.service = cleaned(event.service)
                 self._ask(run.response, event.question)
             elif run.parent_id is None and run.response.asked_inside is None:
                 run.response.asked_inside = cleaned(event.question)
@@ -385,6 +386,7 @@ class Recorder:
         run = self._runs.get(event.run_id)
         if run is not None:
             run.streamed = event.output
+            _ = run.reference  # while whoever else writes its span still has it open
 
     def _context_selected(self, event: ContextSelected) -> None:
         run = self._runs.get(event.run_id)

@@ -275,7 +275,7 @@ class Reports:
             session_id=response.session_id,
             user_id=response.user_id,
             trace_id=written.trace_id if written else None,
-            service=self.settings.service,
+            service=response.service or self.settings.service,
             framework=response.framework,
             error=response.error,
             retrievals=tuple(response.retrievals),

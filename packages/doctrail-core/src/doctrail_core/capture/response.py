@@ -129,6 +129,7 @@ class OpenResponse:
     output: str | None = None
     session_id: str | None = None
     user_id: str | None = None
+    service: str | None = None
     status: Status = "ok"
     error: str | None = None
     ended: int | None = None

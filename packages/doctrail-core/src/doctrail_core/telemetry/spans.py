@@ -134,27 +134,44 @@ class Spans:
         links = [Link(_context_of(checked, remote=True))] if checked else None
         span = self.start(start, otel.Context(), links)
         ended = nanoseconds(assessment.ended_at)
-        try:
+        with self.ending(span, ended):
             if span.is_recording():
                 self.write(span, evaluation, start, {})
                 if genai.write in self.families:
                     told = self.masked(writable(genai.result(evaluation)))
                     span.add_event(sc.GENAI_EVALUATION, told, ended)
                 self.put_status(span, evaluation.error)
-        finally:
-            span.end(ended)
 
     def start(
         self, start: SpanStart, around: otel.Context, links: Sequence[Link] | None = None
     ) -> Span:
-        """Make a span of ours, in this context."""
-        return self.tracer.start_span(
-            self._name(start, start.name),
-            context=around,
-            kind=_KINDS.get(start.kind, SpanKind.INTERNAL),
-            links=links,
-            start_time=start.at,
-        )
+        """Make a span of ours, in this context.
+
+        Samplers and processors are the application's. Where one of them raises there is no span, nor any inside
+        of it.
+        """
+        try:
+            return self.tracer.start_span(
+                self._name(start, start.name),
+                context=around,
+                kind=_KINDS.get(start.kind, SpanKind.INTERNAL),
+                links=links,
+                start_time=start.at,
+            )
+        except Exception as error:  # noqa: BLE001  # what is on record must not depend on it
+            self.fault("spans", error)
+            return trace.INVALID_SPAN
+
+    @contextmanager
+    def ending(self, span: Span, at: int) -> Generator[None]:
+        """End the span after this block; what fails in it, or in a processor, costs no more than the span."""
+        try:
+            try:
+                yield
+            finally:
+                span.end(at)
+        except Exception as error:  # noqa: BLE001  # likewise
+            self.fault("spans", error)
 
     def rename(self, span: Span, start: SpanStart, name: str) -> None:
         """Name a span after what is known of it by now."""
@@ -267,8 +284,8 @@ class StageSpan:
 
     def child(self, start: SpanStart) -> "StageSpan":
         """Begin the span of a stage inside this one."""
-        suppressed = self.suppressed or ambient.suppressed()
         around = ambient.marked(self._inside())
+        suppressed = self.suppressed or ambient.suppressed()
         return StageSpan(self._spans, start, around, suppressed=suppressed)
 
     def current(self) -> AbstractContextManager[None]:
@@ -279,7 +296,8 @@ class StageSpan:
         """Write the span of a context assembly inside this one; it is known only afterwards."""
         if self._settled().get_span_context().trace_flags.sampled:
             start, end = _assembly_time(context, trail)
-            self._write_inside("context assembly", start, Assembly.of(context, trail), end)
+            told = self._step("context assembly", start, trail)
+            self._write_inside(told, Assembly.of(context, trail), end)
 
     def rerank(self, rerank: Rerank, elsewhere: SpanReference | None) -> None:
         """Write the span of a reranker's call inside this one; it is known only afterwards."""
@@ -287,41 +305,42 @@ class StageSpan:
             return
         if elsewhere is None or not self._spans.fills_gaps:
             start, end = nanoseconds(rerank.started_at), nanoseconds(rerank.ended_at)
-            self._write_inside(f"rerank {rerank.by}", start, rerank, end)
+            self._write_inside(self._step(f"rerank {rerank.by}", start), rerank, end)
 
     def end(self, stage: Ended | None, *, at: int, error: str | None = None) -> None:
         """Write the stage's attributes and end the span at `at` (ns since the epoch)."""
         span = self._settled()
-        try:
+        with self._spans.ending(span, max(at, self._start.at)):
             if span.is_recording():
                 self._write(span, stage, error)
-        finally:
-            span.end(max(at, self._start.at))
 
     def _write(self, span: Span, stage: Ended | None, error: str | None) -> None:
         start, finished = self._start, True
-        if isinstance(stage, Trail):  # which of them it is for may have been told inside of it
-            start = replace(start, session_id=stage.session_id, user_id=stage.user_id)
-            finished = stage.status == "ok"
+        if isinstance(stage, Trail):
+            start, finished = _meant_for(stage, start), stage.status == "ok"
         elif isinstance(stage, Retrieval) and stage.store:
             self._spans.rename(span, start, stage.store)
+        elif isinstance(stage, Generation) and stage.model and not start.name:
+            self._spans.rename(span, start, stage.model)  # which only the answer named
         if stage is not None:
             self._spans.write(span, stage, start, ambient.marks(self._around))
             error = stage.error
         if stage is not None or error is not None:
             self._spans.put_status(span, error, finished=finished)
 
-    def _write_inside(self, name: str, start: int, stage: Stage, end: int) -> None:
+    def _step(self, name: str, at: int, trail: Trail | None = None) -> SpanStart:
+        told = replace(self._start, kind="step", name=name, at=at, elsewhere=None)
+        return told if trail is None else _meant_for(trail, told)
+
+    def _write_inside(self, told: SpanStart, stage: Stage, end: int) -> None:
+        inside = self._inside()
         if self.suppressed:
             return
-        told = replace(self._start, kind="step", name=name, at=start, elsewhere=None)
-        span = self._spans.start(told, self._inside())
-        try:
+        span = self._spans.start(told, inside)
+        with self._spans.ending(span, max(told.at, end)):
             if span.is_recording():
                 self._spans.write(span, stage, told, ambient.marks(self._around))
                 self._spans.put_status(span, None)
-        finally:
-            span.end(max(start, end))
 
     def _settled(self) -> Span:
         """The span, made now if nobody else has written it."""
@@ -337,6 +356,11 @@ class StageSpan:
 
     def _inside(self) -> otel.Context:
         return trace.set_span_in_context(self._settled(), self._around)
+
+
+def _meant_for(trail: Trail, start: SpanStart) -> SpanStart:
+    """With session and user, which may have been told only inside of the request."""
+    return replace(start, session_id=trail.session_id, user_id=trail.user_id)
 
 
 @contextmanager

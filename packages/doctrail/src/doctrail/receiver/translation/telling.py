@@ -167,6 +167,7 @@ class _Telling:
             at=at,
             agent=run.is_agent,
             span=span,
+            service=_service(run.node.span),
         )
 
     def _framework(self, run: Run) -> str:
@@ -264,6 +265,11 @@ def _chunk_id(found: RetrievedChunk) -> str:
 
 def _id(told: str | None) -> str | None:
     return None if told is None else canonical_id(told)
+
+
+def _service(span: ReceivedSpan | None) -> str | None:
+    named = span.resource.get("service.name") if span else None
+    return named if isinstance(named, str) else None
 
 
 def _error(span: ReceivedSpan | None) -> BaseException | None:
