@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast, Literal, LiteralString
+from typing import Any, Literal, LiteralString, cast
 from urllib.parse import quote, urlsplit
 
 from doctrail_core.audit.anchors import AnchorError, failing
