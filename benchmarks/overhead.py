@@ -316,6 +316,8 @@ def _measure_all(options: argparse.Namespace) -> None:
     results = Results(conditions(options), parts)
     for pipeline in options.pipelines:
         results.cells.extend(measure(pipeline, [*CELLS, *parts], options).values())
+        if options.json:
+            results.write(options.json)  # what there is, in case the rest is broken off
     results.conditions["load after"] = os.getloadavg()[0]
     if not options.only_time:
         for pipeline in options.pipelines:
