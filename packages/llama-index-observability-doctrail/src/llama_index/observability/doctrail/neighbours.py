@@ -59,9 +59,8 @@ def written(span_id: str) -> SpanReference | None:
 def agent(span_id: str) -> SpanReference | None:
     """The span of the agent that is called in this step, and lasts for as long as it is that one's turn."""
     for handler in _handlers():
-        read = _reader(handler.__class__)
-        if read is _genai:  # others write one of the step
-            return _reference(handler, read, span_id)
+        if _reader(handler.__class__) is _genai:  # others write one of the step
+            return _reference(handler, _genai, span_id)
     return None
 
 
