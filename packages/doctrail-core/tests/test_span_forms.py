@@ -110,7 +110,7 @@ def test_a_tool_call_without_arguments_or_id_has_none():
         ("m", "m-2026", ("chat m", "m", "m-2026", "m-2026")),
         ("m", None, ("chat m", "m", None, "m")),
         ("m", "m", ("chat m", "m", None, "m")),
-        (None, "m-2026", ("chat", "m-2026", None, "m-2026")),
+        (None, "m-2026", ("chat m-2026", "m-2026", None, "m-2026")),
         (None, None, ("chat", None, None, None)),
     ],
 )
@@ -121,6 +121,17 @@ def test_the_model_that_was_asked_for_and_the_one_that_answered(requested, respo
         span = named(lineage, "chat")
         attributes = ("gen_ai.request.model", "gen_ai.response.model", "llm.model_name")
         assert (span.name, *map(span.attributes.get, attributes)) == names
+
+
+@pytest.mark.parametrize(
+    ("message_id", "told"),
+    [("chatcmpl-1", "chatcmpl-1"), ("lc_run--5f0c8a3e-0", None), (None, None)],
+)
+def test_an_id_that_the_host_made_up_is_not_told_as_the_provider_s(message_id, told):
+    with capture_trails() as lineage:
+        ask(lineage, run_id="5f0c8a3e", parent=None, message_id=message_id)
+        assert named(lineage, "chat").attributes.get("gen_ai.response.id") == told
+        assert lineage.trails[0].generations[0].message_id == message_id
 
 
 # Status.

@@ -1,12 +1,13 @@
 """A check of an answer as the conventions see it: one score, one label, one explanation."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from doctrail_core.model import VERDICTS, Assessment, Generation, SpanReference, Trail, Verdict
 
-__all__ = ["SCORED", "Evaluation"]
+__all__ = ["SCORED", "Evaluation", "provider_id"]
 
 SCORED: Final = "grounding_risk"
 """What the score is: on a dashboard more is taken for better, unless it says otherwise."""
@@ -47,7 +48,7 @@ class Evaluation:
     @property
     def message_id(self) -> str | None:
         """The provider's id of the message that was checked."""
-        return next((g.message_id for g in self._checked()), None)
+        return next(map(provider_id, self._checked()), None)
 
     @property
     def checked(self) -> SpanReference | None:
@@ -60,3 +61,11 @@ class Evaluation:
     def _checked(self) -> Iterator[Generation]:
         checked = self.assessment.generation_id
         return (g for g in self.trail.generations if g.generation_id == checked)
+
+
+def provider_id(generation: Generation) -> str | None:
+    """The id that the provider gave to its reply; a host that knows none makes one of the call's own."""
+    told, call = generation.message_id, generation.generation_id
+    if told is None or (call in told and re.search(rf"\b{re.escape(call)}\b", told)):
+        return None
+    return told

@@ -20,7 +20,7 @@ from doctrail_core.model import (
 )
 from doctrail_core.telemetry import semconv as sc
 from doctrail_core.telemetry.content import Shown
-from doctrail_core.telemetry.evaluation import SCORED, Evaluation
+from doctrail_core.telemetry.evaluation import SCORED, Evaluation, provider_id
 from doctrail_core.telemetry.stages import (
     Attributes,
     Stage,
@@ -81,7 +81,7 @@ def _generation(generation: Generation, start: SpanStart, shown: Shown, into: Wr
         sc.GENAI_INPUT_TOKENS: usage and usage.input_tokens,
         sc.GENAI_OUTPUT_TOKENS: usage and usage.output_tokens,
         sc.GENAI_FINISH_REASONS: list(generation.finish_reasons) or None,
-        sc.GENAI_RESPONSE_ID: generation.message_id,
+        sc.GENAI_RESPONSE_ID: provider_id(generation),
         sc.GENAI_PROVIDER: generation.provider,
         sc.GENAI_RESPONSE_MODEL: generation.model if generation.model != asked else None,
         sc.GENAI_REQUEST_MODEL: asked,
