@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("opentelemetry.proto.trace.v1.trace_pb2")
 
+from google.protobuf.internal.encoder import _VarintBytes
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
@@ -298,23 +299,84 @@ def test_any_json_is_a_request_or_refused(document):
         pass
 
 
-@pytest.mark.parametrize("level", range(3))
-def test_a_request_of_too_many_parts_is_refused_before_they_are_looked_at(level):
+def test_a_request_of_too_many_spans_is_refused_before_they_are_looked_at():
     request = ExportTraceServiceRequest()
-    parts = request.resource_spans
-    if level > 0:
-        parts = parts.add().scope_spans
-    if level > 1:
-        parts = parts.add().spans
+    spans = request.resource_spans.add().scope_spans.add().spans
     for _ in range(100_001):
-        parts.add()
-    with pytest.raises(MalformedRequestError, match="100,000"):
+        spans.add()
+    with pytest.raises(MalformedRequestError, match="100,000 spans"):
         decode(request.SerializeToString(), "protobuf")
-    spans = b"{}," * 100_001
-    names = (b"resourceSpans", b"scopeSpans", b"spans")[: level + 1]
-    body = b"".join(b'{"%s": [' % name for name in names) + spans[:-1] + b"]}" * (level + 1)
-    with pytest.raises(MalformedRequestError, match="100,000"):
-        decode(body, "json")
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 100_001}]}]})
+    with pytest.raises(MalformedRequestError, match="100,000 spans"):
+        decode(body.encode(), "json")
+
+
+def field(number, *inner):
+    """A message within a message, or several such, as protobuf writes them."""
+    content = b"".join(inner)
+    return bytes([number << 3 | 2]) + _VarintBytes(len(content)) + content
+
+
+def in_a_span(*inner):
+    ids = field(1, b"\x01" * 16) + field(2, b"\x01" * 8)
+    return field(1, field(2, field(2, ids, *inner)))
+
+
+def in_a_value(inner):
+    return in_a_span(field(9, field(2, inner)))
+
+
+MANY = 1_000_001
+GROUPS = {
+    "resource spans": field(1) * MANY,
+    "scope spans": field(1, field(2) * MANY),
+    "attributes of a resource": field(1, field(1, field(1) * MANY)),
+    "attributes": in_a_span(field(9) * MANY),
+    "events": in_a_span(field(11) * MANY),
+    "links": in_a_span(field(13) * MANY),
+    "attributes of an event": in_a_span(field(11, field(3) * MANY)),
+    "lists in a list": in_a_value(field(5, field(1, field(5)) * MANY)),
+    "pairs in a value": in_a_value(field(6, field(1) * MANY)),
+}
+
+
+@pytest.mark.parametrize("body", GROUPS.values(), ids=GROUPS)
+def test_a_request_of_too_many_parts_is_refused_before_anything_is_made_of_them(body):
+    with pytest.raises(MalformedRequestError, match="1,000,000"):
+        decode(body, "protobuf")
+
+
+PATHS = {
+    "resource spans": ("resourceSpans",),
+    "scope spans": ("scopeSpans", "resourceSpans"),
+    "events": ("events", "spans", "scopeSpans", "resourceSpans"),
+    "links": ("links", "spans", "scopeSpans", "resourceSpans"),
+}
+
+
+@pytest.mark.parametrize("path", PATHS.values(), ids=PATHS)
+def test_so_is_one_in_json(path):
+    parts = [{}] * MANY
+    for name in path:
+        parts = [{name: parts}]
+    with pytest.raises(MalformedRequestError, match="1,000,000"):
+        decode(json.dumps(parts[0]).encode(), "json")
+
+
+@pytest.mark.parametrize("form", ["protobuf", "json"])
+@pytest.mark.parametrize("where", ["resource", "scope"])
+def test_what_is_said_once_and_kept_with_each_span_cannot_fill_the_disk(where, form):
+    request = request_with(*[fields()] * 1_000)
+    sent = request.resource_spans[0]
+    if where == "resource":
+        sent.resource.attributes.add(key="padding").value.string_value = "x" * 100_000
+    else:
+        sent.scope_spans[0].scope.name = "x" * 100_000
+    body = request.SerializeToString()
+    if form == "json":
+        body = json.dumps(in_json(request)).encode()
+    with pytest.raises(MalformedRequestError, match="too large for the number of its spans"):
+        decode(body, form)
 
 
 def test_compressed_bodies_are_unpacked():

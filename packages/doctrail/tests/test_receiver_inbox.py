@@ -46,7 +46,7 @@ def inbox(path):
 
 def test_what_was_put_in_is_there_after_the_process_was_gone(path):
     with closing(Inbox(path)) as inbox:
-        assert inbox.put([span(1), span(2, 1), span(3, trace=OTHER)]) == {TRACE, OTHER}
+        assert inbox.put([span(1), span(3, trace=OTHER), span(2, 1)]) == [TRACE, OTHER]
         size = inbox.size
     with closing(Inbox(path)) as inbox:
         assert inbox.traces() == [TRACE, OTHER]
@@ -70,16 +70,16 @@ def test_any_value_comes_out_as_it_went_in(tmp_path_factory, value):
 
 def test_a_span_that_comes_twice_is_one_span_and_the_first_counts(inbox):
     inbox.put([span(1), span(1)])
-    assert inbox.put([span(1, text="other"), span(2, 1)]) == {TRACE}
-    assert inbox.put([span(1), span(2, 1)]) == set()
+    assert inbox.put([span(1, text="other"), span(2, 1)]) == [TRACE]
+    assert inbox.put([span(1), span(2, 1)]) == []
     assert inbox.take(TRACE).spans == (span(1), span(2, 1))
 
 
 def test_of_a_span_that_was_told_of_while_it_was_under_way_the_end_counts(inbox):
     under_way = replace(span(1, text="a long beginning"), end=0)
     inbox.put([under_way])
-    assert inbox.put([span(1)]) == {TRACE}
-    assert inbox.put([under_way]) == set()
+    assert inbox.put([span(1)]) == [TRACE]
+    assert inbox.put([under_way]) == []
     assert inbox.take(TRACE).spans == (span(1),)
     inbox.forget(TRACE, [span(1).span_id])
     assert inbox.size == 0
@@ -94,7 +94,7 @@ def test_no_number_of_the_protocol_is_too_large(inbox):
 def test_a_span_that_comes_again_after_its_trace_was_recorded_is_known(inbox):
     inbox.put([span(1), span(2, 1)])
     inbox.forget(TRACE, [span(1).span_id])
-    assert inbox.put([span(1), span(1, trace=OTHER)]) == {OTHER}
+    assert inbox.put([span(1), span(1, trace=OTHER)]) == [OTHER]
     taken = inbox.take(TRACE)
     assert taken.spans == (span(2, 1),)
     assert taken.known == {span(1).span_id}
@@ -241,3 +241,21 @@ def test_each_trace_is_complete_once_after_its_last_span(arrivals):
         since_last[each] += 1
     assert set(since_last.values()) <= {1}
     assert len(traces) == 0
+
+
+@given(st.lists(st.uuids(), unique=True))
+def test_traces_that_came_together_are_complete_in_the_order_in_which_they_came(ids):
+    traces = [each.hex for each in ids]
+    assembling = Assembling(Waits(quiet=10.0), lambda _: ())
+    for trace in traces:
+        assembling.arrived(trace, 0.0)
+    assert list(assembling.complete(10.0)) == traces
+
+
+def test_the_file_of_a_backlog_that_was_recorded_is_small_again_at_the_next_start(path):
+    with closing(Inbox(path)) as inbox:
+        inbox.put([span(number, text="x" * 10_000) for number in range(1, 101)])
+        inbox.forget(TRACE, [f"{number:016x}" for number in range(1, 101)])
+    with closing(Inbox(path)):
+        pass
+    assert path.stat().st_size < 100_000

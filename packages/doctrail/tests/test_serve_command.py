@@ -350,6 +350,15 @@ def test_a_token_that_can_be_guessed_is_refused(command):
     assert "secret" not in said
 
 
+@pytest.mark.parametrize("content", [b"sixteen-of-these\nand-a-second-line", b"\xbe" * 20])
+def test_a_token_that_no_sender_can_show_is_refused(command, tmp_path, content):
+    file = tmp_path / "token"
+    file.write_bytes(content)
+    code, said = refused(command("--token-file", str(file)))
+    assert code == 2
+    assert "none of them white" in said
+
+
 def test_a_port_that_is_taken_is_told(command):
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = str(taken.getsockname()[1])

@@ -136,13 +136,14 @@ def _token(options: Namespace) -> str | None:
     where, token = _TOKEN, os.environ.get(_TOKEN) or None
     if options.token_file:
         where = options.token_file
-        token = Path(where).read_text("utf-8")
+        token = Path(where).read_text("utf-8", "replace")
     if token is None:
         return None
     token = token.strip()
-    if len(token) < _SHORTEST_TOKEN or not token.isascii():
+    if len(token) < _SHORTEST_TOKEN or any(not "!" <= each <= "~" for each in token):
         raise UsageError(
             f"the token in {where} must have {_SHORTEST_TOKEN} characters or more, all of them ASCII"
+            " and none of them white"
         )
     return token
 

@@ -10,6 +10,7 @@ import heapq
 import math
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 
 __all__ = ["Assembling", "Waits"]
 
@@ -39,8 +40,12 @@ class Waits:
 
 @dataclass(slots=True)
 class _Open:
-    """When the first and the last of a trace came, and when it is looked at next."""
+    """When the first and the last of a trace came, and when it is looked at next.
 
+    `number` says how many came before it: turns of a conversation that come together follow each other.
+    """
+
+    number: int
     first: float
     last: float
     look: float
@@ -57,14 +62,15 @@ class Assembling:
     waits: Waits
     missing: Callable[[str], Collection[bool]]
     _open: dict[str, _Open] = field(default_factory=dict[str, _Open])
-    _looks: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    _looks: list[tuple[float, int, str]] = field(default_factory=list[tuple[float, int, str]])
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def __len__(self) -> int:
         return len(self._open)
 
     def arrived(self, trace_id: str, now: float) -> None:
         """Take note that something of a trace came."""
-        trace = self._open.setdefault(trace_id, _Open(now, now, math.inf))
+        trace = self._open.setdefault(trace_id, _Open(next(self._numbers), now, now, math.inf))
         trace.last = now
         if now + self.waits.quiet < trace.look:
             self._look(trace_id, trace, now + self.waits.quiet)
@@ -72,7 +78,7 @@ class Assembling:
     def complete(self, now: float) -> Iterator[str]:
         """The traces for which no more is waited, each once."""
         while self._looks and self._looks[0][0] <= now:
-            look, trace_id = heapq.heappop(self._looks)
+            look, _, trace_id = heapq.heappop(self._looks)
             trace = self._open.get(trace_id)
             if trace is None or trace.look != look:
                 continue
@@ -85,7 +91,7 @@ class Assembling:
 
     def _look(self, trace_id: str, trace: _Open, at: float) -> None:
         trace.look = at
-        heapq.heappush(self._looks, (at, trace_id))
+        heapq.heappush(self._looks, (at, trace.number, trace_id))
 
     def _due(self, trace_id: str, trace: _Open, now: float) -> float:
         """When it is over, as far as that is known now."""

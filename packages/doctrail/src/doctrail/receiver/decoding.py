@@ -5,16 +5,18 @@ only so deep; a body that is not what it says it is raises `MalformedRequestErro
 """
 
 import math
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import Literal
 
 from doctrail.receiver.span import ReceivedSpan
 
 __all__ = [
     "KINDS",
-    "MOST",
+    "OF_A_REQUEST",
     "STATUSES",
+    "UNBOUNDED",
+    "Bounds",
     "Decoded",
     "Form",
     "MalformedRequestError",
@@ -31,10 +33,6 @@ KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 STATUSES = ("unset", "ok", "error")
 """By their numbers in the protocol."""
 
-MOST = 100_000
-"""So many spans a request may have."""
-_Parts = TypeVar("_Parts", bound=Sized)
-
 _PARENT_IS_REMOTE = 0x300
 """Two of a span's flags: that it is known where the parent is, and that it is in another process."""
 
@@ -47,6 +45,25 @@ class MalformedSpanError(ValueError):
     """A span among others makes no sense."""
 
 
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may become of a few bytes, which can be made to say much.
+
+    Attributes:
+        spans: So many there may be.
+        parts: So many groups, attributes, events, links and lists, all in all; two bytes can be one.
+        repeated: So many bytes of what is said once for a group and kept with each of its spans.
+    """
+
+    spans: float = math.inf
+    parts: float = math.inf
+    repeated: float = math.inf
+
+
+UNBOUNDED = Bounds()
+OF_A_REQUEST = Bounds(spans=100_000, parts=1_000_000, repeated=64 << 20)
+
+
 @dataclass(slots=True)
 class Decoded:
     """What a request held.
@@ -54,27 +71,44 @@ class Decoded:
     Attributes:
         rejected: How many spans were none.
         reason: What was wrong with the first of those.
-        most: So many there may be, and so many other parts of each kind.
     """
 
     spans: list[ReceivedSpan] = field(default_factory=list[ReceivedSpan])
     rejected: int = 0
     reason: str = ""
-    most: float = math.inf
+    bounds: Bounds = UNBOUNDED
+    _parts: int = 0
+    _repeated: int = 0
 
-    def bounded(self, parts: _Parts) -> _Parts:
-        """The parts of a request, if a request may have so many; a few bytes can be one.
+    def count(self, parts: int) -> None:
+        """Take note that there are so many more, before anything is made of them.
 
         Raises:
-            MalformedRequestError: There are more.
+            MalformedRequestError: There are more than there may be.
         """
-        if len(parts) > self.most:
-            raise MalformedRequestError(f"a request may have at most {self.most:,} spans")
-        return parts
+        self._parts += parts
+        if self._parts > self.bounds.parts:
+            raise MalformedRequestError(
+                f"a request may have at most {self.bounds.parts:,} attributes and events"
+            )
 
-    def add(self, make: Callable[[], ReceivedSpan]) -> None:
-        """Take a span, or count it if it is none."""
-        self.bounded(range(len(self.spans) + self.rejected + 1))
+    def add(self, make: Callable[[], ReceivedSpan], repeated: int = 0) -> None:
+        """Take a span, or count it if it is none.
+
+        Args:
+            make: What reads it.
+            repeated: The size of what it has in common with others, and is kept with each.
+
+        Raises:
+            MalformedRequestError: It is one too many.
+        """
+        if len(self.spans) + self.rejected >= self.bounds.spans:
+            raise MalformedRequestError(f"a request may have at most {self.bounds.spans:,} spans")
+        self._repeated += repeated
+        if self._repeated > self.bounds.repeated:
+            raise MalformedRequestError(
+                "the attributes of a resource are too large for the number of its spans"
+            )
         try:
             self.spans.append(make())
         except MalformedSpanError as error:

@@ -86,6 +86,8 @@ class Inbox:
         with self._at_work() as asked:
             (size,) = asked("SELECT coalesce(sum(size), 0) FROM span").fetchone()
             self._size: int = size
+            if not size:
+                asked("VACUUM")  # else the file stays as large as the largest backlog was
 
     @property
     def size(self) -> int:
@@ -107,11 +109,11 @@ class Inbox:
             rows = asked("SELECT trace_id FROM span GROUP BY trace_id ORDER BY min(arrival)")
             return [trace_id for (trace_id,) in rows.fetchall()]
 
-    def put(self, spans: Iterable[ReceivedSpan]) -> set[str]:
+    def put(self, spans: Iterable[ReceivedSpan]) -> list[str]:
         """Keep the spans; they are safe when it returns.
 
         Returns:
-            The traces that there is something new of.
+            The traces that there is something new of, in the order in which they came.
 
         Raises:
             StoreError: They cannot be kept; then none of them is.
@@ -128,7 +130,7 @@ class Inbox:
                 if (by := _keep(asked, row)) is not None:
                     grown[row.trace_id] += by
         self._size += grown.total()
-        return set(grown)
+        return list(grown)
 
     def missing(self, trace_id: str) -> set[bool]:
         """Of which kinds are the parents that did not come: True stands for those of other processes."""

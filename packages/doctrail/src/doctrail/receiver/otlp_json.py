@@ -3,15 +3,16 @@
 import base64
 import binascii
 import json
-import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
 from doctrail.receiver.decoding import (
     KINDS,
-    MOST,
+    OF_A_REQUEST,
     STATUSES,
+    UNBOUNDED,
+    Bounds,
     Decoded,
     MalformedRequestError,
     MalformedSpanError,
@@ -41,34 +42,36 @@ def decode_json(body: bytes | str) -> Decoded:
         raise MalformedRequestError(
             f"the body is no JSON that can be read: {type(error).__name__}"
         ) from error
-    return decode_document(document, most=MOST)
+    return decode_document(document, OF_A_REQUEST)
 
 
-def decode_document(document: object, *, most: float = math.inf) -> Decoded:
+def decode_document(document: object, bounds: Bounds = UNBOUNDED) -> Decoded:
     """The spans of an `ExportTraceServiceRequest` that was read from JSON.
 
     Args:
         document: What was read.
-        most: So many spans it may have.
+        bounds: What may become of it.
 
     Raises:
         MalformedRequestError: It is none.
     """
-    found = Decoded(most=most)
+    found = Decoded(bounds=bounds)
     try:
-        for sent in map(_object, found.bounded(_list(_object(document), "resourceSpans"))):
+        for sent in _groups(_object(document), "resourceSpans", found):
             resource = _attributes(_object(sent.get("resource") or {}))
-            for written in map(_object, found.bounded(_list(sent, "scopeSpans"))):
+            size = len(json.dumps(resource))
+            for written in _groups(sent, "scopeSpans", found):
                 scope = _text(_object(written.get("scope") or {}).get("name"))
-                for span in found.bounded(_list(written, "spans")):
-                    found.add(partial(_span, span, scope, resource))
+                for span in _list(written, "spans"):
+                    found.add(partial(_span, span, scope, resource, found), size + len(scope))
     except MalformedSpanError as error:
         raise MalformedRequestError(f"the body is no ExportTraceServiceRequest: {error}") from error
     return found
 
 
-def _span(value: object, scope: str, resource: dict[str, Any]) -> ReceivedSpan:
+def _span(value: object, scope: str, resource: dict[str, Any], found: Decoded) -> ReceivedSpan:
     span = _object(value)
+    found.count(len(_list(span, "events")) + len(_list(span, "links")))
     parent = _hex(span.get("parentSpanId"))
     status = _object(span.get("status") or {})
     return ReceivedSpan(
@@ -138,6 +141,11 @@ def _list(holder: dict[str, Any], name: str) -> list[object]:
 
 def _objects(holder: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
     return map(_object, _list(holder, name))
+
+
+def _groups(holder: dict[str, Any], name: str, found: Decoded) -> Iterator[dict[str, Any]]:
+    found.count(len(_list(holder, name)))
+    return _objects(holder, name)
 
 
 def _text(value: object) -> str:

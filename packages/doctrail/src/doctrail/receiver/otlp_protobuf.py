@@ -1,7 +1,7 @@
 """OTLP in protobuf."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from doctrail.receiver.decoding import (
     KINDS,
-    MOST,
+    OF_A_REQUEST,
     STATUSES,
     Decoded,
     MalformedRequestError,
@@ -37,16 +37,20 @@ def decode_protobuf(body: bytes) -> Decoded:
         raise MalformedRequestError(
             "the body is no ExportTraceServiceRequest in protobuf"
         ) from error
-    found = Decoded(most=MOST)
-    for sent in found.bounded(request.resource_spans):
-        resource = _attributes(sent.resource.attributes)
-        for written in found.bounded(sent.scope_spans):
+    found = Decoded(bounds=OF_A_REQUEST)
+    found.count(len(request.resource_spans))
+    for sent in request.resource_spans:
+        resource, size = _attributes(sent.resource.attributes, found), sent.resource.ByteSize()
+        found.count(len(sent.scope_spans))
+        for written in sent.scope_spans:
+            scope = written.scope.name
             for span in written.spans:
-                found.add(partial(_span, span, written.scope.name, resource))
+                found.add(partial(_span, span, scope, resource, found), size + len(scope))
     return found
 
 
-def _span(span: Span, scope: str, resource: dict[str, Any]) -> ReceivedSpan:
+def _span(span: Span, scope: str, resource: dict[str, Any], found: Decoded) -> ReceivedSpan:
+    found.count(len(span.events) + len(span.links))
     parent = span.parent_span_id.hex()
     return ReceivedSpan(
         trace_id=trace_id(span.trace_id.hex()),
@@ -56,9 +60,9 @@ def _span(span: Span, scope: str, resource: dict[str, Any]) -> ReceivedSpan:
         kind=_word(KINDS, span.kind),
         start=span.start_time_unix_nano,
         end=span.end_time_unix_nano,
-        attributes=_attributes(span.attributes),
+        attributes=_attributes(span.attributes, found),
         events=tuple(
-            ReceivedEvent(event.name, event.time_unix_nano, _attributes(event.attributes))
+            ReceivedEvent(event.name, event.time_unix_nano, _attributes(event.attributes, found))
             for event in span.events
         ),
         links=tuple(
@@ -77,16 +81,19 @@ def _word(words: tuple[str, ...], number: int) -> str:
     return words[number] if 0 <= number < len(words) else words[0]
 
 
-def _attributes(pairs: Iterable[KeyValue]) -> dict[str, Any]:
-    return {pair.key: _value(pair.value) for pair in pairs}
+def _attributes(pairs: Collection[KeyValue], found: Decoded) -> dict[str, Any]:
+    found.count(len(pairs))
+    return {pair.key: _value(pair.value, found) for pair in pairs}
 
 
-def _value(value: AnyValue) -> Any:
+def _value(value: AnyValue, found: Decoded) -> Any:
     match value.WhichOneof("value"):
         case "array_value":
-            return [_value(item) for item in value.array_value.values]
+            found.count(1)
+            return [_value(item, found) for item in value.array_value.values]
         case "kvlist_value":
-            return _attributes(value.kvlist_value.values)
+            found.count(1)
+            return _attributes(value.kvlist_value.values, found)
         case "bytes_value":
             return base64.b64encode(value.bytes_value).decode("ascii")
         case "string_value" | "bool_value" | "int_value" | "double_value" as kind:

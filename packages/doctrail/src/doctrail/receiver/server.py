@@ -45,7 +45,7 @@ class Limits:
 
     Attributes:
         body: Bytes of one request, also when it is unpacked.
-        bodies: Bytes of all requests that are being read or decoded.
+        bodies: Bytes of all requests that are being read, decoded or kept.
         seconds: In which a request must have come.
     """
 
@@ -89,8 +89,8 @@ class _Desk:
         encoding = _encoding(request.headers)
         async with self._body(request) as body:
             decoded = await self._decoded(bytes(body), encoding, form)
-        if decoded.spans:
-            await self._kept(decoded)
+            if decoded.spans:
+                await self._kept(decoded)
         return accepted(decoded, form)
 
     async def failed(self, request: "Request", error: Exception) -> "Response":
