@@ -77,11 +77,11 @@ def _retrieval(retrieval: Retrieval, shown: Shown, into: Written) -> None:
 
 def _document(prefix: str, index: int, hit: Hit, shown: Shown, into: dict[str, Any]) -> None:
     chunk = hit.chunk
-    into[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
-    into[sc.item(prefix, index, sc.DOCUMENT_SCORE)] = hit.score
     if shown.documents:
         into[sc.item(prefix, index, sc.DOCUMENT_CONTENT)] = chunk.text
         into[sc.item(prefix, index, sc.DOCUMENT_METADATA)] = as_json(chunk.metadata or None)
+    into[sc.item(prefix, index, sc.DOCUMENT_SCORE)] = hit.score
+    into[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
 
 
 def _rerank(rerank: Rerank, shown: Shown, into: Written) -> None:
@@ -97,8 +97,8 @@ def _rerank(rerank: Rerank, shown: Shown, into: Written) -> None:
 
 def _ranked(prefix: str, chunks: Sequence[RankedChunk], into: Written) -> None:
     for index, chunk in _best_last(chunks):
-        into.bulk[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
         into.bulk[sc.item(prefix, index, sc.DOCUMENT_SCORE)] = chunk.score
+        into.bulk[sc.item(prefix, index, sc.DOCUMENT_ID)] = chunk.chunk_id
 
 
 def _best_last(found: Sequence[_Item]) -> Iterator[tuple[int, _Item]]:
