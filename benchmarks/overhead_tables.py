@@ -12,7 +12,7 @@ BASELINE, YARDSTICK, FULL = "nothing", "OpenInference", "doctrail"
 UNSAMPLED = "doctrail, trace not sampled"
 BEGIN = "<!-- begin: written by benchmarks/overhead.py --write-docs -->"
 END = "<!-- end: written by benchmarks/overhead.py --write-docs -->"
-PICTURE = "images/overhead.svg"
+PICTURE = "pictures/overhead.svg"
 NAMES = {
     "langchain": "LangChain `invoke`",
     "langchain-async": "LangChain `ainvoke`",

@@ -12,7 +12,6 @@ from doctrail_core.graph.pathologies import (
     STORM_REPEATS,
     wrong,
 )
-from doctrail_core.model import Trail
 
 QUESTION = "When must we give notice?"
 
@@ -122,19 +121,19 @@ def test_a_prompt_full_of_chunks_is_not_called_bloat_where_nobody_checked_their_
     assert (tally.of, tally.responses, tally.not_checked, tally.examples) == (2, 0, 2, ())
 
 
-def test_what_no_answer_used_is_bloat_where_that_was_checked(story, monkeypatch):
+def test_what_no_answer_used_is_bloat_where_that_was_checked(story):
     told = story(QUESTION)
     told.search("s", None, QUESTION, chunks(1, 2, 3))
     told.call("m", None, "\n".join(map(text, (1, 2, 3))), says="By November 30th.")
     trail = told.answered("By November 30th.")
     grades = {"doc_1#1": "cited", "doc_2#2": "in_prompt", "doc_3#3": "in_prompt"}
-    monkeypatch.setattr(Trail, "chunk_grades", grades)
+    vars(trail)["chunk_grades"] = grades  # where they are kept once they were asked for
     (bloat,) = found(trail, "context_bloat")
     assert (bloat.checked, bloat.ids) == (True, ("doc_2#2", "doc_3#3"))
     assert bloat.sentence == snapshot(
         "66 % of what the answering model read is text of 2 chunks that the answer neither cites nor follows from."
     )
-    monkeypatch.setattr(Trail, "chunk_grades", grades | {"doc_2#2": "supports"})
+    vars(trail)["chunk_grades"] = grades | {"doc_2#2": "supports"}
     assert found(trail, "context_bloat") == []
 
 

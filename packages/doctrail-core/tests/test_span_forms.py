@@ -110,7 +110,7 @@ def test_a_tool_call_without_arguments_or_id_has_none():
         ("m", "m-2026", ("chat m", "m", "m-2026", "m-2026")),
         ("m", None, ("chat m", "m", None, "m")),
         ("m", "m", ("chat m", "m", None, "m")),
-        (None, "m-2026", ("chat m-2026", "m-2026", None, "m-2026")),
+        (None, "m-2026", ("chat m-2026", None, "m-2026", "m-2026")),
         (None, None, ("chat", None, None, None)),
     ],
 )

@@ -76,7 +76,7 @@ def _generation(generation: Generation, start: SpanStart, shown: Shown, into: Wr
         into.core[sc.GENAI_INPUT_MESSAGES] = as_json([_message(m) for m in generation.messages])
     if shown.replies and (generation.output or generation.tool_requests):
         into.core[sc.GENAI_OUTPUT_MESSAGES] = as_json([_reply(generation, shown)])
-    usage, asked = generation.usage, start.name or generation.model
+    usage, asked = generation.usage, start.name or None
     into.core |= {
         sc.GENAI_INPUT_TOKENS: usage and usage.input_tokens,
         sc.GENAI_OUTPUT_TOKENS: usage and usage.output_tokens,
