@@ -355,3 +355,41 @@ def test_what_is_recorded_depends_neither_on_order_nor_on_repeats_nor_on_restart
         assert set(bench.answers()) == {response.response_id for response in really(spans)}
         assert set(bench.recording.outcomes) <= {"recorded", "no answer"}
         assert bench.inbox.traces() == []
+
+
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_an_id_that_two_traces_claim_is_that_of_the_first_and_costs_neither_its_answer(
+    bench, seconds
+):
+    def claiming(spans):
+        return [_claiming(response) for response in translate(spans)]
+
+    bench.recording.translate = claiming
+    bench.receive(span(1))
+    bench.wait(seconds)
+    bench.receive(span(1, trace=OTHER))
+    bench.wait()
+    other = f"{UUID(OTHER)}:{span(1).span_id}"
+    assert sorted(bench.answers()) == sorted(["order-1", other])
+    assert bench.lineage.get("order-1").trace_id == TRACE
+    assert bench.lineage.get(other).trace_id == OTHER
+    bench.receive(span(1), span(1, trace=OTHER))
+    bench.wait()
+    assert bench.recording.outcomes == {"recorded": 2}
+
+
+def _claiming(response):
+    def claimed(event):
+        ids = {
+            n: "order-1"
+            for n in ("run_id", "parent_id")
+            if _named(event, n) == response.response_id
+        }
+        return replace(event, **ids)
+
+    events = [claimed(event) for event in response.events]
+    return replace(response, response_id="order-1", events=events)
+
+
+def _named(event, name):
+    return getattr(event, name, None)

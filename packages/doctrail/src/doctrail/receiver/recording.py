@@ -57,6 +57,7 @@ class Recording:
     inbox: Inbox
     translate: "Callable[[Sequence[ReceivedSpan]], Sequence[Response]]"
     outcomes: Counter[Outcome] = field(default_factory=Counter["Outcome"])
+    _claimed: dict[str, str] = field(default_factory=dict[str, str])
 
     def record(self, trace_ids: Iterable[str]) -> Iterator[str]:
         """Record what waits of these traces, one after the other; yields each that is done with.
@@ -65,6 +66,7 @@ class Recording:
             NotRecordedError: The store takes nothing; what was not yielded waits in the inbox.
             StoreError: Likewise, or it cannot be read.
         """
+        self._claimed.clear()
         with self._on_record() as trails:
             for trace_id in trace_ids:
                 try:
@@ -104,11 +106,23 @@ class Recording:
             self.outcomes["no answer"] += 1
         for response in responses:
             told = _apart(response, ours) if taken.known else response
+            told = self._by_own_id(told, ours, trails)
             if told.response_id in known or _is_known(told.response_id, trails):
                 self.outcomes["on record before"] += 1
             else:
                 self._put(told.events)
+                self._claimed[told.response_id] = told.trace_id
                 self.outcomes["recorded"] += 1
+
+    def _by_own_id(
+        self, response: "Response", ours: str, trails: "TrailReading | None"
+    ) -> "Response":
+        """The response; by an id of its own trace where the one that it claims is of another trace's answer."""
+        trail = trails.get(response.response_id) if trails else None
+        holder = trail.trace_id if trail else self._claimed.get(response.response_id)
+        if holder in (None, response.trace_id):
+            return response
+        return _behind(response, ours)
 
     def _put(self, events: "Sequence[Event]") -> None:
         # What cannot be recorded on the way is tried again with what follows; the last event decides.
@@ -171,10 +185,17 @@ def _apart(response: "Response", taken_id: str) -> "Response":
     """The response of a trace that has one on record already, by an id of its own."""
     if response.response_id != taken_id:
         return response
+    return _behind(response, f"{taken_id}:late")
+
+
+def _behind(response: "Response", beginning: str) -> "Response":
+    """The response, by the id of its first span behind this."""
     spans = (getattr(event, "span", None) for event in response.events)
     first: SpanReference | None = next(filter(None, spans), None)
-    new_id = f"{taken_id}:late:{first.span_id}" if first else taken_id
-    events = [_renamed(event, taken_id, new_id) for event in response.events]
+    if first is None:
+        return response
+    new_id = f"{beginning}:{first.span_id}"
+    events = [_renamed(event, response.response_id, new_id) for event in response.events]
     return replace(response, response_id=new_id, events=events)
 
 
