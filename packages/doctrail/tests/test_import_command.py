@@ -197,3 +197,11 @@ def test_nothing_of_the_texts_stays_beside_the_records(doctrail, home, file):
     (home / "import.db").write_text("what a run left that was killed")
     assert doctrail("import", str(file)).code == 0
     assert list(home.glob("import.db*")) == []
+
+
+@pytest.mark.parametrize("content", ["", "\n", "[]", '{"resourceSpans": []}'])
+def test_a_file_without_any_span_is_named(doctrail, file, content):
+    file.write_text(content)
+    outcome = doctrail("import", str(file))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == f"doctrail: no spans are in {file}\n"

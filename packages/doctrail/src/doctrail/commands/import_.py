@@ -49,6 +49,8 @@ def run(options: Namespace, terminal: Terminal) -> int:
     else:
         for line in in_words(records.outcomes):
             terminal.say(line)
+    if not (records.outcomes or read.malformed):
+        terminal.complain(f"no spans are in {', '.join(options.files)}")
     return _exit_code(records.outcomes, read.malformed)
 
 

@@ -10,12 +10,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from doctrail.receiver.span import ReceivedEvent, ReceivedLink, ReceivedSpan
+from doctrail_core.durable.errors import StoreError
 from doctrail_core.durable.opening import Schema, explained, open_writer
 
 if TYPE_CHECKING:
@@ -86,8 +87,10 @@ class Inbox:
         with self._at_work() as asked:
             (size,) = asked("SELECT coalesce(sum(size), 0) FROM span").fetchone()
             self._size: int = size
-            if not size:
-                asked("VACUUM")  # else the file stays as large as the largest backlog was
+        if not size:
+            # Else the file stays as large as the largest backlog was; on a full disk it does.
+            with suppress(StoreError), self._at_work() as asked:
+                asked("VACUUM")
 
     @property
     def size(self) -> int:
