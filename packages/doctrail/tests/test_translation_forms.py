@@ -764,6 +764,15 @@ def test_a_part_by_another_clock_is_moved_into_what_called_it() -> None:
     assert trail.documents[0].grade == "in_prompt"
 
 
+def test_a_search_by_a_clock_that_is_a_little_ahead_ends_before_the_call_that_read_it() -> None:
+    elsewhere = {"service.name": "search"}
+    ahead = search(2, 1, (0.1, 2.2), resource=elsewhere)
+    spans = [span(1, "CHAIN", at=(0, 9)), ahead, model(3, 1, (2, 5))]
+    assert trail_of(*spans).documents[0].grade == "in_prompt"
+    here = [span(1, "CHAIN", at=(0, 9)), search(2, 1, (0.1, 2.2)), model(3, 1, (2, 5))]
+    assert ("RetrievalEnded", 2.2) in moments(*here)
+
+
 def test_an_answer_is_of_the_service_that_sent_it() -> None:
     sent = span(1, "CHAIN", at=(0, 9), resource={"service.name": "shop"})
     assert trail_of(sent, search(2, 1), model(3, 1)).service == "shop"

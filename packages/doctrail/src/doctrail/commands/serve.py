@@ -165,9 +165,7 @@ def _welcome(address: str, records: "Recording", options: Namespace, terminal: T
     else:
         terminal.say(f"Recording into {home}. Applications send their traces here with")
         terminal.say(f"  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT={address}/v1/traces")
-        terminal.say(
-            f"An answer is on record {options.quiet:g} seconds after its trace is complete."
-        )
+        terminal.say(f"An answer is on record {options.quiet:g} s after its trace is complete.")
     terminal.flush()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 import signal
 import socket
 import sys
@@ -80,6 +81,9 @@ def served_with(application: "Starlette") -> uvicorn.Config:
 
 def serve(application: "Starlette", listens: socket.socket) -> None:
     """Answer requests until the process is told to end; those that are being answered are finished first."""
+    logging.getLogger("uvicorn.error").setLevel(
+        logging.ERROR
+    )  # it warns of every odd request of a stranger
     # When all is answered, uvicorn raises the signal again that ended it; there is still something to close.
     before = signal.signal(signal.SIGTERM, _leave)
     try:

@@ -6,7 +6,8 @@ their order. Times are those of the senders' clocks; where a sender's clock puts
 called it, the part is moved there as a whole.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from doctrail.receiver.span import ReceivedSpan
@@ -14,6 +15,9 @@ from doctrail.receiver.translation.operation import NOTHING, Operation
 from doctrail.receiver.translation.reading import operation
 
 __all__ = ["Node", "tree"]
+
+_SKEW = 1_000_000_000
+"""Clocks of machines that are kept right differ by no more than this, in nanoseconds."""
 
 
 @dataclass(slots=True, eq=False)
@@ -116,12 +120,30 @@ def _settle(trace: Node) -> None:
             child.start = max(child.start + further, node.start)
             child.end = max(child.end + further, child.start)
         node.children.sort(key=lambda c: (c.start, c.end, c.span_id))
+        _end_before_calls(node.children)
+
+
+def _end_before_calls(siblings: Sequence[Node]) -> None:
+    """Let a search that by another machine's clock ends a little after the call that read it end before that."""
+    calls = [node for node in siblings if node.operation.kind == "generation"]
+    for search in siblings if calls else ():
+        place = bisect_left(calls, search.start, key=lambda call: call.start)
+        if search.operation.kind == "retrieval" and place < len(calls):
+            call = calls[place]
+            if 0 < search.end - call.start < _SKEW and _are_apart(search, call):
+                search.end = call.start
+
+
+def _are_apart(one: Node, other: Node) -> bool:
+    """Whether other processes sent them."""
+    here, there = one.span, other.span
+    return not (here is None or there is None or repr(here.resource) == repr(there.resource))
 
 
 def _moved(node: Node, child: Node) -> int:
     """By how much another machine's clock is off, at least."""
     parent, span = node.span, child.span
-    if parent is None or span is None or repr(parent.resource) == repr(span.resource):
+    if parent is None or span is None or not _are_apart(node, child):
         return 0
     if child.start < node.start:
         return node.start - child.start
