@@ -82,7 +82,7 @@ class _Neighbours:
         name = type(handler).__name__
         try:
             span = _READ[name](handler, run)
-            return None if span is None else _reference(span.get_span_context())
+            return None if span is None else SpanReference.of(span.get_span_context())
         except Exception:
             if name not in self._unreadable:
                 self._unreadable.add(name)
@@ -102,13 +102,6 @@ def _given_to_everybody() -> list[Any]:
         log.warning("doctrail cannot tell who else traces LangChain", exc_info=True)
         return []
     return [handler for handler in handlers if type(handler).__name__ in _READ]
-
-
-def _reference(context: Any) -> SpanReference | None:
-    if not context.is_valid:
-        return None
-    sampled = bool(context.trace_flags & 1)
-    return SpanReference(f"{context.trace_id:032x}", f"{context.span_id:016x}", sampled)
 
 
 span_elsewhere = _Neighbours().span_of

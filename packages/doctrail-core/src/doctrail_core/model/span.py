@@ -1,7 +1,7 @@
 """Where a span is, and what it is of."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 StageKind = Literal["request", "step", "agent", "retrieval", "generation", "tool"]
 """The stages that a person would look for; each gets a span. An `agent` is a request or a step that chooses
@@ -15,6 +15,15 @@ class SpanReference:
     trace_id: str
     span_id: str
     sampled: bool = True
+
+    @classmethod
+    def of(cls, context: Any) -> "SpanReference | None":
+        """That of an OpenTelemetry span context, whoever made it; None where it is not valid."""
+        if not context.is_valid:
+            return None
+        return cls(
+            f"{context.trace_id:032x}", f"{context.span_id:016x}", bool(context.trace_flags & 1)
+        )
 
 
 @dataclass(frozen=True, slots=True)

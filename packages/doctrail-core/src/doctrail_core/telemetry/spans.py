@@ -273,13 +273,8 @@ class StageSpan:
     @property
     def reference(self) -> SpanReference | None:
         """Which span it is; None where no tracing is set up."""
-        context = self._settled().get_span_context()
-        if self._reference is None and context.is_valid:
-            self._reference = SpanReference(
-                trace.format_trace_id(context.trace_id),
-                trace.format_span_id(context.span_id),
-                context.trace_flags.sampled,
-            )
+        if self._reference is None:
+            self._reference = SpanReference.of(self._settled().get_span_context())
         return self._reference
 
     def child(self, start: SpanStart) -> "StageSpan":

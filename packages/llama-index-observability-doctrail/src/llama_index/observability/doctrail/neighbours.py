@@ -80,9 +80,6 @@ def _reference(handler: Any, read: _Read, span_id: str) -> SpanReference | None:
     try:
         kept = handler.open_spans.get(span_id)
         span = None if kept is None else read(kept)
-        if span is None or not (context := span.get_span_context()).is_valid:
-            return None
-        sampled = bool(context.trace_flags & 1)
-        return SpanReference(f"{context.trace_id:032x}", f"{context.span_id:016x}", sampled)
+        return None if span is None else SpanReference.of(span.get_span_context())
     except Exception:  # noqa: BLE001  # another version of theirs: then there is none to be found
         return None
