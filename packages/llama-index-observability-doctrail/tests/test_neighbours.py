@@ -71,6 +71,14 @@ def test_what_is_not_as_expected_is_as_if_it_were_not_there(module, kept):
     assert neighbours.written("a.b") is None
 
 
+def test_what_cannot_be_read_is_said_once(caplog):
+    neighbours._say_once.cache_clear()
+    listens(OPENINFERENCE, a_b=SimpleNamespace(_span=span()))
+    assert [neighbours.written("a.b"), neighbours.written("a.b")] == [None, None]
+    [said] = caplog.messages
+    assert said.startswith(f"doctrail cannot read the spans of {OPENINFERENCE} (AttributeError)")
+
+
 def test_a_handler_without_open_spans_is_none_to_ask():
     listens(OPENINFERENCE).open_spans = None
     assert neighbours.written("a.b") is None

@@ -5,6 +5,7 @@ listens, that is a look at a short list. What is read of theirs is private to th
 what is not as expected is as if it were not there.
 """
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,6 +15,8 @@ from llama_index_instrumentation import get_dispatcher
 from doctrail_core.model import SpanReference
 
 __all__ = ["agent", "any_listens", "written"]
+
+log = logging.getLogger("doctrail")
 
 _Read = Callable[[Any], Any]
 
@@ -31,7 +34,7 @@ def _openllmetry(kept: Any) -> Any:
 def _genai(kept: Any) -> Any:
     """As of opentelemetry-instrumentation-genai-llama-index 1.3b0; of a search inside of a search it has none."""
     invocation = kept._invocation  # noqa: SLF001  # likewise
-    return invocation.span if invocation._start_span else None  # noqa: SLF001  # likewise
+    return invocation.span if invocation and invocation._start_span else None  # noqa: SLF001  # likewise
 
 
 _PACKAGES: dict[str, _Read] = {
@@ -81,5 +84,13 @@ def _reference(handler: Any, read: _Read, span_id: str) -> SpanReference | None:
         kept = handler.open_spans.get(span_id)
         span = None if kept is None else read(kept)
         return None if span is None else SpanReference.of(span.get_span_context())
-    except Exception:  # noqa: BLE001  # another version of theirs: then there is none to be found
+    except Exception as error:  # noqa: BLE001  # another version of theirs: then there is none to be found
+        _say_once(type(handler).__module__, type(error).__name__)
         return None
+
+
+@cache
+def _say_once(name: str, error: str) -> None:
+    log.warning(
+        "doctrail cannot read the spans of %s (%s), and writes its own beside them", name, error
+    )
